@@ -1,0 +1,47 @@
+"""natrl takes a neural network architecture and gives back one that is more accurate and never more expensive.
+
+Importing natrl imports neither torch nor Ray; what needs them is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, TYPE_CHECKING
+
+from natrl.architecture import Architecture
+from natrl.genotypes import parse, zoo
+from natrl.operations import Cost, Operation, operation, operation_cost
+from natrl.spaces import network_cost, register_space, Skeleton, Space, space
+from natrl.transitions import successors
+
+if TYPE_CHECKING:
+    from natrl.networks import build_network
+    from natrl.policies import load_policy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Architecture",
+    "Cost",
+    "Operation",
+    "Skeleton",
+    "Space",
+    "build_network",
+    "load_policy",
+    "network_cost",
+    "operation",
+    "operation_cost",
+    "parse",
+    "register_space",
+    "space",
+    "successors",
+    "zoo",
+]
+
+_LAZY = {"build_network": "natrl.networks", "load_policy": "natrl.policies"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'natrl' has no attribute {name!r}")

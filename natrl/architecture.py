@@ -1,0 +1,246 @@
+"""The architecture: a frozen, hashable, framework-free value.
+
+A cell is a small directed graph. Its nodes are tensors: the first `inputs` come from outside, every other one is the
+sum of the slots that write it; the output nodes are concatenated. A slot holds one operation, from one node to another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from natrl.connectivity import is_live, live_slots, Wiring
+from natrl.operations import operation
+
+__all__ = ["Architecture", "Cell", "Slot"]
+
+FORMAT = "natrl.architecture"
+
+
+class Slot(NamedTuple):
+    """A place that holds one operation."""
+
+    cell: str  # name of its cell
+    source: int  # node it reads
+    target: int  # node it writes
+    stride: int  # 2 where a reduction cell reads one of its inputs, else 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The topology of one cell: everything but the operations."""
+
+    name: str
+    inputs: int  # nodes 0 … inputs−1 come from outside
+    edges: tuple[tuple[int, int], ...]  # (source, target) of each slot, by rising target
+    outputs: tuple[int, ...]  # nodes that are concatenated
+    reduction: bool = False  # halves height and width
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes, inputs counted."""
+        return 1 + max((max(edge) for edge in self.edges), default=self.inputs - 1)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(Slot(self.name, s, t, 2 if self.reduction and s < self.inputs else 1) for s, t in self.edges)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f: self.__dict__[f] for f in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Cells and the operation in each of their slots (E slots: cell after cell, by rising target node).
+
+    Two cells, "normal" and "reduce", with two inputs each make a DARTS-like architecture; one cell with one input makes
+    a NAS-Bench-201-like one. The constructor does not check; `validate()` does, and every reader calls it.
+    """
+
+    cells: tuple[Cell, ...]
+    operations: tuple[str, ...]  # E names
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The E slots in the order of `operations`."""
+        return _slots(self.cells)
+
+    @cached_property
+    def key(self) -> str:
+        """Canonical text: equal for architectures that differ only in the order of slots. `natrl.parse` reads it."""
+        return " ; ".join(
+            _cell_text(cell, sorted(zip(cell.edges, ops, strict=True), key=lambda slot: (slot[0][::-1], slot[1])))
+            for cell, ops in self._by_cell()
+        )
+
+    def _by_cell(self) -> Iterable[tuple[Cell, tuple[str, ...]]]:
+        start = 0
+        for cell in self.cells:
+            yield cell, self.operations[start : start + len(cell.edges)]
+            start += len(cell.edges)
+
+    def __str__(self) -> str:
+        return self.key
+
+    def with_operations(self, operations: Sequence[str]) -> Architecture:
+        """The same topology with other operations (E names). ValueError on another number of names."""
+        if len(operations) != len(self.operations):
+            raise ValueError(f"expected {len(self.operations)} operations, one a slot, got {len(operations)}")
+        return Architecture(self.cells, tuple(operations))
+
+    def validate(self) -> Architecture:
+        """Returns itself. ValueError naming the cell or slot and the reason if anything is malformed."""
+        if not self.cells:
+            raise ValueError("an architecture needs at least one cell")
+        names = [cell.name for cell in self.cells]
+        if len(set(names)) < len(names):
+            raise ValueError(f"cells need different names, got {', '.join(names)}")
+        if len(self.operations) != len(self.slots):
+            raise ValueError(f"{len(self.slots)} slots but {len(self.operations)} operations")
+        for cell, ops in self._by_cell():
+            _validate_cell(cell, ops)
+        return self
+
+    @property
+    def is_live(self) -> bool:
+        """True where in every cell a path of non-null operations leads from an input to the output."""
+        return bool(is_live(self._active(), wiring(self.cells))[0])
+
+    @property
+    def live_slots(self) -> tuple[bool, ...]:
+        """For each slot: it lies on a path of non-null operations from an input to the output of its cell."""
+        return tuple(live_slots(self._active(), wiring(self.cells))[0].tolist())
+
+    def _active(self) -> np.ndarray:
+        return np.array([[op != "null" for op in self.operations]])
+
+    def changes(self, other: Architecture) -> tuple[int, ...]:
+        """Indices of the slots whose operations differ. ValueError if the topologies do."""
+        if self.cells != other.cells:
+            raise ValueError("the two architectures have different topologies")
+        return tuple(i for i, (a, b) in enumerate(zip(self.operations, other.operations, strict=True)) if a != b)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_dict` reads it back to an equal value."""
+        cells = [
+            {
+                "name": cell.name,
+                "inputs": cell.inputs,
+                "reduction": cell.reduction,
+                "slots": [[op, s, t] for op, (s, t) in zip(ops, cell.edges, strict=True)],
+                "outputs": list(cell.outputs),
+            }
+            for cell, ops in self._by_cell()
+        ]
+        return {"format": FORMAT, "version": 1, "cells": cells}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Architecture:
+        """Reads what `to_dict` wrote. ValueError says what is missing or malformed."""
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise ValueError(f'not an architecture: "format" must be "{FORMAT}"')
+        if document.get("version") != 1:
+            raise ValueError(f"architecture version {document.get('version')!r} is unknown; this natrl reads version 1")
+        cells: list[Cell] = []
+        operations: list[str] = []
+        try:
+            for c in document["cells"]:
+                slots = [(str(op), int(s), int(t)) for op, s, t in c["slots"]]
+                cell, ops = make_cell(
+                    str(c["name"]), int(c["inputs"]), slots, [int(n) for n in c["outputs"]], bool(c["reduction"])
+                )
+                cells.append(cell)
+                operations += ops
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"malformed architecture: {type(error).__name__}: {error}") from None
+        return cls(tuple(cells), tuple(operations)).validate()
+
+    @classmethod
+    def from_json(cls, text: str) -> Architecture:
+        """Reads what `to_json` wrote. ValueError says where the text is malformed."""
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}") from None
+        return cls.from_dict(document)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f: self.__dict__[f] for f in self.__dataclass_fields__}
+
+
+def make_cell(
+    name: str, inputs: int, slots: Iterable[tuple[str, int, int]], outputs: Iterable[int], reduction: bool = False
+) -> tuple[Cell, tuple[str, ...]]:
+    """A cell and its operations from (operation, source, target) triples in any order."""
+    ordered = sorted(slots, key=lambda slot: slot[2])
+    ops = tuple("null" if op == "none" else op for op, _, _ in ordered)
+    return Cell(name, inputs, tuple((s, t) for _, s, t in ordered), tuple(outputs), reduction), ops
+
+
+@cache
+def _slots(cells: tuple[Cell, ...]) -> tuple[Slot, ...]:
+    return tuple(slot for cell in cells for slot in cell.slots)
+
+
+@cache
+def wiring(cells: tuple[Cell, ...]) -> Wiring:
+    """The connectivity of a topology as read-only arrays with batch size 1."""
+    owner = np.repeat(np.arange(len(cells)), [len(cell.edges) for cell in cells])
+    sources = np.array([s for cell in cells for s, _ in cell.edges], dtype=int)
+    targets = np.array([t for cell in cells for _, t in cell.edges], dtype=int)
+    inputs = np.array([cell.inputs for cell in cells])[owner]
+    outputs = np.array([t in cell.outputs for cell in cells for _, t in cell.edges], dtype=bool)
+    arrays = (
+        sources < inputs,
+        outputs,
+        (targets[:, None] == sources[None, :]) & (owner[:, None] == owner[None, :]),
+        owner[:, None] == np.arange(len(cells))[None, :],
+    )
+    batched = [a[None] for a in arrays]
+    for a in batched:
+        a.setflags(write=False)
+    return Wiring(*batched)
+
+
+def _cell_text(cell: Cell, slots: Iterable[tuple[tuple[int, int], str]]) -> str:
+    body = " ".join(f"{op}:{s}>{t}" for (s, t), op in slots)
+    usual = (cell.inputs, cell.reduction) == (2, cell.name == "reduce")
+    kind = "" if usual else f"/{cell.inputs}{'r' if cell.reduction else ''}"
+    return f"{cell.name}{kind}: {body} | concat {' '.join(map(str, cell.outputs))}"
+
+
+def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
+    where = f"cell {cell.name!r}"
+    if cell.inputs < 1:
+        raise ValueError(f"{where}: needs at least one input, got {cell.inputs}")
+    for i, ((source, target), op) in enumerate(zip(cell.edges, ops, strict=True)):
+        slot = f"{where}, slot {i} ({op}:{source}>{target})"
+        try:
+            operation(op)
+        except ValueError as error:
+            raise ValueError(f"{slot}: {error}") from None
+        if source < 0 or source >= target:
+            raise ValueError(f"{slot}: a slot leads from a lower node (at least 0) to a higher one")
+        if target < cell.inputs:
+            raise ValueError(f"{slot}: node {target} is an input of the cell and cannot be written")
+        if i and target < cell.edges[i - 1][1]:
+            raise ValueError(f"{slot}: slots must be sorted by target node")
+    written = {target for _, target in cell.edges}
+    for i, (source, target) in enumerate(cell.edges):
+        if source >= cell.inputs and source not in written:
+            raise ValueError(f"{where}, slot {i} ({ops[i]}:{source}>{target}): nothing writes node {source}")
+    if not cell.outputs:
+        raise ValueError(f"{where}: needs at least one output node")
+    for node in cell.outputs:
+        if node not in written:
+            raise ValueError(f"{where}: output node {node} is written by no slot")
+    if len(set(cell.outputs)) < len(cell.outputs):
+        raise ValueError(f"{where}: output nodes are repeated: {cell.outputs}")

@@ -1,0 +1,44 @@
+"""What an evaluator is: architectures in, validation scores out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from natrl.architecture import Architecture
+
+__all__ = ["Evaluator", "Metric", "check_scores"]
+
+Metric = Literal["accuracy", "cross_entropy"]
+
+
+class Evaluator(ABC):
+    """Scores architectures on validation data; test data is out of its reach.
+
+    `metric` says what a score is: "accuracy" in [0, 1] (the papers' reward), or "cross_entropy", minus the mean
+    validation cross-entropy in nats, at most 0. `version` rises whenever the weights behind the scores change.
+    Evaluation is idempotent: a retried call gives the same scores at the same version.
+    """
+
+    metric: Metric = "accuracy"
+    version: int = 0
+
+    @abstractmethod
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,): the validation score of each architecture, higher is better."""
+
+    def close(self) -> None:
+        """Gives back what the evaluator holds (actors, memory)."""
+
+
+def check_scores(scores: np.ndarray, architectures: Sequence[Architecture], metric: Metric) -> np.ndarray:
+    """The scores, if each is one the metric can give. ValueError naming the first architecture whose score is not."""
+    low, high = (0.0, 1.0) if metric == "accuracy" else (-np.inf, 0.0)
+    fine = np.isfinite(scores) & (scores >= low) & (scores <= high)
+    if not fine.all():
+        i = int(np.argmin(fine))
+        raise ValueError(f"evaluator returned {scores[i]} as {metric} of architecture {architectures[i].key}")
+    return scores

@@ -1,0 +1,22 @@
+"""Spaces: which architectures exist, what they cost, and how they look as arrays. No torch, no Ray."""
+
+from natrl.spaces.base import Space
+from natrl.spaces.cells import CellSpace
+from natrl.spaces.counting import live_cost, network_cost
+from natrl.spaces.encoding import encode, FEATURES, wiring_of
+from natrl.spaces.registry import register_space, space, space_names
+from natrl.spaces.skeleton import Skeleton
+
+__all__ = [
+    "CellSpace",
+    "FEATURES",
+    "Skeleton",
+    "Space",
+    "encode",
+    "live_cost",
+    "network_cost",
+    "register_space",
+    "space",
+    "space_names",
+    "wiring_of",
+]

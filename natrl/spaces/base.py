@@ -1,0 +1,113 @@
+"""What a space is. A space of one's own is a subclass with a `sample` method (docs/own-space.md)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.spaces.counting import cost_table
+from natrl.spaces.encoding import operation_indices
+from natrl.spaces.skeleton import Skeleton
+from natrl.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
+
+__all__ = ["Space"]
+
+
+class Space(ABC):
+    """Which architectures exist and what they cost. E slots, K primitives.
+
+    A subclass sets `name`, `primitives`, `n_slots` and `skeleton` (the default network), and defines `sample`.
+    """
+
+    name: str
+    primitives: tuple[str, ...]  # K operation names: the actions of a slot
+    n_slots: int  # E, the same for every architecture of the space
+    skeleton: Skeleton
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """A random live architecture."""
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """Returns the architecture. ValueError naming the slot and the reason if it is not one of this space."""
+        if len(architecture.operations) != self.n_slots:
+            n = len(architecture.operations)
+            raise ValueError(f"space {self.name!r} has {self.n_slots} slots, this architecture has {n}")
+        for i, op in enumerate(architecture.operations):
+            if op not in self.primitives:
+                valid = ", ".join(self.primitives)
+                raise ValueError(f"slot {i}: {op!r} is not a primitive of space {self.name!r}; they are: {valid}")
+        self.skeleton.plan(architecture)
+        return architecture
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Every architecture, where the space is small enough to list. ValueError otherwise."""
+        raise ValueError(f"space {self.name!r} is too large to list")
+
+    def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
+        """What the network costs, dead slots counted (the space's own skeleton unless another is given)."""
+        return cost_table(architecture.cells, skeleton or self.skeleton).cost(architecture)
+
+    def masks(self, architecture: Architecture, rule: Rule = "nat++", cost: CostMode = "strict") -> np.ndarray:
+        """bool (E, K): the primitives that each slot may become.
+
+        cost="strict": only what raises neither parameters nor MAdds at its slot; "rule": the published rule alone;
+        "live": as strict, and no skip that would bring a dead part of the cell back to life.
+        """
+        return self.batch_masks([architecture], rule, cost)[0]
+
+    def batch_masks(
+        self, architectures: Sequence[Architecture], rule: Rule = "nat++", cost: CostMode = "strict"
+    ) -> np.ndarray:
+        """bool (B, E, K): `masks` of many architectures."""
+        tables = mask_tables(self.primitives, rule, cost, self.skeleton.widths)
+        strides = np.array([_strides(a.cells) for a in architectures])
+        masks = tables[strides - 1, operation_indices(architectures)]
+        if cost == "live" and "skip_connect" in self.primitives:
+            skip = self.primitives.index("skip_connect")
+            for b, architecture in enumerate(architectures):
+                masks[b, :, skip] &= ~_revives(architecture)
+        return masks
+
+    def __repr__(self) -> str:
+        return f"<space {self.name}: {self.n_slots} slots, {len(self.primitives)} primitives>"
+
+
+@cache
+def _strides(cells: tuple) -> tuple[int, ...]:
+    return tuple(slot.stride for slot in Architecture(cells, ()).slots)
+
+
+@cache
+def mask_tables(primitives: tuple[str, ...], rule: Rule, cost: CostMode, widths: tuple[int, ...]) -> np.ndarray:
+    """bool (2, V, K), read-only: [stride − 1, vocabulary index of the operation held, primitive]."""
+    check_choice("cost mode", cost, CostMode)
+    tables = np.zeros((2, len(VOCABULARY_INDEX), len(primitives)), dtype=bool)
+    rows = [VOCABULARY_INDEX[operation(p).name] for p in primitives]
+    for stride in (1, 2):
+        allowed = transition_matrix(primitives, rule)
+        tables[stride - 1, rows] = allowed if cost == "rule" else allowed & affordable(primitives, widths, stride)
+    tables.setflags(write=False)
+    return tables
+
+
+def _revives(architecture: Architecture) -> np.ndarray:
+    """bool (E,): the slot is null, and an operation there could bring dead slots or a dead input to life.
+
+    It could not where live slots already read its source and write its target: then no set of such changes makes
+    another node live (the nodes that are fed, and those that lead to the output, stay the same).
+    """
+    slots, live = architecture.slots, architecture.live_slots
+    read = {(s.cell, s.source) for s, alive in zip(slots, live, strict=True) if alive}
+    written = {(s.cell, s.target) for s, alive in zip(slots, live, strict=True) if alive}
+    return np.array(
+        [
+            op == "null" and not ((s.cell, s.source) in read and (s.cell, s.target) in written)
+            for op, s in zip(architecture.operations, slots, strict=True)
+        ]
+    )

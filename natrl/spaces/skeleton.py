@@ -1,0 +1,104 @@
+"""The skeleton: how cells are stacked to a network. Counting and building both follow `Skeleton.plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from natrl.architecture import Architecture
+
+__all__ = ["Block", "Skeleton"]
+
+
+class Block(NamedTuple):
+    """One block of the network: a cell, or (NAS-Bench-201) a residual block with stride 2 between stages."""
+
+    cell: int | None  # index into architecture.cells; None: residual block
+    channels: int  # of each slot of the cell
+    in_channels: tuple[int, ...]  # of each input, nearest last
+    halve: tuple[bool, ...]  # the input comes from before a reduction and is halved by its preprocessing
+    size: int  # height = width in pixels of the (preprocessed) inputs
+    out_channels: int
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """How an architecture becomes a network.
+
+    Architectures of two-input cells are stacked as in DARTS: stem to 3·channels, `cells` cells, of which those at 1/3
+    and 2/3 of the depth are reductions that double the channels. One-input cells are stacked as in NAS-Bench-201: three
+    stages of cells / 3 with a residual block of stride 2 between them.
+    """
+
+    channels: int = 36  # of the first cells
+    cells: int = 20
+    image_size: int = 32  # height = width in pixels
+    image_channels: int = 3
+    num_classes: int = 10
+    stem: str = "cifar"  # "cifar": one 3×3 convolution; "imagenet": three with stride 2 (DARTS, two-input cells only)
+
+    def __post_init__(self) -> None:
+        for field in ("channels", "cells", "image_size", "image_channels", "num_classes"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"skeleton: {field} must be a whole number of at least 1, got {value!r}")
+        if self.stem not in ("cifar", "imagenet"):
+            raise ValueError(f"skeleton: unknown stem {self.stem!r}; known: cifar, imagenet")
+
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """Positions (0 … cells−1) at 1/3 and 2/3 of the depth."""
+        return tuple(sorted({self.cells // 3, 2 * self.cells // 3}))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channel counts that slots of a network can have."""
+        return tuple(self.channels * 2**i for i in range(1 + len(self.reductions)))
+
+    def plan(self, architecture: Architecture) -> tuple[Block, ...]:
+        """The blocks from stem to classifier. ValueError if the cells fit neither way of stacking."""
+        inputs = {cell.inputs for cell in architecture.cells}
+        names = [cell.name for cell in architecture.cells]
+        if inputs == {2} and names == ["normal", "reduce"]:
+            return self._plan_two_inputs(architecture)
+        if inputs == {1} and len(names) == 1:
+            return self._plan_one_input(architecture)
+        raise ValueError(
+            "a skeleton stacks a normal and a reduce cell with two inputs each, or one cell with one input; "
+            f"got cells {', '.join(names)} with {', '.join(str(c.inputs) for c in architecture.cells)} inputs"
+        )
+
+    @property
+    def _stem_stride(self) -> int:
+        return 8 if self.stem == "imagenet" else 1
+
+    def _plan_two_inputs(self, architecture: Architecture) -> tuple[Block, ...]:
+        imagenet = self.stem == "imagenet"
+        before, last = (self.channels, self.channels) if imagenet else (3 * self.channels, 3 * self.channels)
+        channels, size, halved = self.channels, -(-self.image_size // self._stem_stride), imagenet
+        blocks = []
+        for i in range(self.cells):
+            reduction = i in self.reductions
+            channels *= 2 if reduction else 1
+            cell = 1 if reduction else 0
+            out = channels * len(architecture.cells[cell].outputs)
+            blocks.append(Block(cell, channels, (before, last), (halved, False), size, out))
+            size = -(-size // 2) if reduction else size
+            before, last, halved = last, out, reduction
+        return tuple(blocks)
+
+    def _plan_one_input(self, architecture: Architecture) -> tuple[Block, ...]:
+        if self.stem == "imagenet":
+            raise ValueError("skeleton: the imagenet stem needs cells with two inputs; use stem='cifar'")
+        channels, size, last = self.channels, self.image_size, self.channels
+        blocks = []
+        for i in range(self.cells):
+            if i in self.reductions and i > 0:
+                blocks.append(Block(None, 2 * channels, (channels,), (False,), size, 2 * channels))
+                channels, size = 2 * channels, -(-size // 2)
+                last = channels
+            out = channels * len(architecture.cells[0].outputs)
+            if last != channels or out != channels:
+                raise ValueError("skeleton: one-input cells need exactly one output node")
+            blocks.append(Block(0, channels, (last,), (False,), size, out))
+        return tuple(blocks)
