@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from natrl.operations import operation
 __all__ = ["Architecture", "Cell", "Slot"]
 
 FORMAT = "natrl.architecture"
+MAX_INPUTS = 8  # of a cell: more than any published space has
 
 
 class Slot(NamedTuple):
@@ -151,16 +153,12 @@ class Architecture:
             raise ValueError(f"architecture version {document.get('version')!r} is unknown; this natrl reads version 1")
         cells: list[Cell] = []
         operations: list[str] = []
-        try:
-            for c in document["cells"]:
-                slots = [(str(op), int(s), int(t)) for op, s, t in c["slots"]]
-                cell, ops = make_cell(
-                    str(c["name"]), int(c["inputs"]), slots, [int(n) for n in c["outputs"]], bool(c["reduction"])
-                )
-                cells.append(cell)
-                operations += ops
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"malformed architecture: {type(error).__name__}: {error}") from None
+        if not isinstance(document.get("cells"), list):
+            raise ValueError('not an architecture: "cells" must be a list of cells')
+        for i, part in enumerate(document["cells"]):
+            cell, ops = _cell_from_dict(i, part)
+            cells.append(cell)
+            operations += ops
         return cls(tuple(cells), tuple(operations)).validate()
 
     @classmethod
@@ -168,7 +166,7 @@ class Architecture:
         """Reads what `to_json` wrote. ValueError says where the text is malformed."""
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
         return cls.from_dict(document)
 
@@ -185,12 +183,28 @@ def make_cell(
     return Cell(name, inputs, tuple((s, t) for _, s, t in ordered), tuple(outputs), reduction), ops
 
 
-@cache
+def _cell_from_dict(index: int, document: Any) -> tuple[Cell, tuple[str, ...]]:
+    """A cell and its operations from an entry of the document's "cells". ValueError names the field or slot."""
+    where = f"cell {index}"
+    kinds = {"name": str, "inputs": int, "reduction": bool, "slots": list, "outputs": list}
+    for field, kind in kinds.items():
+        if not isinstance(document, dict) or type(document.get(field)) is not kind:
+            raise ValueError(f'{where}: "{field}" must be given and of type {kind.__name__}')
+    for i, slot in enumerate(document["slots"]):
+        if not isinstance(slot, list) or [type(value) for value in slot] != [str, int, int]:
+            raise ValueError(f"{where}, slot {i}: {short(slot)} is not [operation, from, to]")
+    if not all(type(node) is int for node in document["outputs"]):
+        raise ValueError(f"{where}: outputs must be node numbers, got {short(document['outputs'])}")
+    slots = [(op, s, t) for op, s, t in document["slots"]]
+    return make_cell(document["name"], document["inputs"], slots, document["outputs"], document["reduction"])
+
+
+@lru_cache(maxsize=16384)
 def _slots(cells: tuple[Cell, ...]) -> tuple[Slot, ...]:
     return tuple(slot for cell in cells for slot in cell.slots)
 
 
-@cache
+@lru_cache(maxsize=16384)
 def wiring(cells: tuple[Cell, ...]) -> Wiring:
     """The connectivity of a topology as read-only arrays with batch size 1."""
     owner = np.repeat(np.arange(len(cells)), [len(cell.edges) for cell in cells])
@@ -219,8 +233,10 @@ def _cell_text(cell: Cell, slots: Iterable[tuple[tuple[int, int], str]]) -> str:
 
 def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
     where = f"cell {cell.name!r}"
-    if cell.inputs < 1:
-        raise ValueError(f"{where}: needs at least one input, got {cell.inputs}")
+    if not cell.name.isidentifier():
+        raise ValueError(f"{where}: the name of a cell is a word")
+    if not 1 <= cell.inputs <= MAX_INPUTS:
+        raise ValueError(f"{where}: needs 1 to {MAX_INPUTS} inputs, got {cell.inputs}")
     for i, ((source, target), op) in enumerate(zip(cell.edges, ops, strict=True)):
         slot = f"{where}, slot {i} ({op}:{source}>{target})"
         try:
@@ -237,6 +253,9 @@ def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
     for i, (source, target) in enumerate(cell.edges):
         if source >= cell.inputs and source not in written:
             raise ValueError(f"{where}, slot {i} ({ops[i]}:{source}>{target}): nothing writes node {source}")
+    for node in range(cell.inputs, cell.inputs + len(written)):
+        if node not in written:
+            raise ValueError(f"{where}: nodes are numbered without gaps, but no slot writes node {node}")
     if not cell.outputs:
         raise ValueError(f"{where}: needs at least one output node")
     for node in cell.outputs:

@@ -6,10 +6,13 @@ Text is parsed, never evaluated: `Genotype(...)` goes through `ast` and may hold
 from __future__ import annotations
 
 import ast
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from reprlib import repr as short
+from types import MappingProxyType
 from typing import Any
 
 from natrl.architecture import Architecture, Cell, make_cell
@@ -28,8 +31,9 @@ NASBENCH201_OPERATIONS = {
     "nor_conv_3x3": "conv_3x3",
     "avg_pool_3x3": "avg_pool_3x3",
 }
-_SLOT = re.compile(r"(\w+):(\d+)>(\d+)$")
-_CELL_HEAD = re.compile(r"\s*(\w+)(?:/(\d+)(r?))?\s*:\s")
+_NODE = re.compile(r"\d{1,4}", re.ASCII)
+_SLOT = re.compile(r"(\w+):(\d{1,4})>(\d{1,4})", re.ASCII)
+_CELL_HEAD = re.compile(r"\s*(\w+)(?:/(\d{1,4})(r?))?\s*:\s", re.ASCII)
 
 
 def parse(text: str | Path) -> Architecture:
@@ -66,9 +70,9 @@ def _reader(text: str) -> Callable[[str], Architecture] | None:
 def _read(path: str) -> str:
     """The text of the file of that name, or the name itself where there is no such file."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip() if Path(path).is_file() else path
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path[:60]!r} is not a readable text file: {getattr(error, 'strerror', error)}") from None
+        return Path(path).read_text(encoding="utf-8").strip() if os.path.isfile(path) else path
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path[-60:]!r} is not a readable text file: {error}") from None
 
 
 def _from_key(text: str) -> Architecture:
@@ -78,14 +82,14 @@ def _from_key(text: str) -> Architecture:
         head = _CELL_HEAD.match(part)
         body, bar, concat = part[head.end() if head else 0 :].partition("|")
         word, *nodes = concat.split() or [""]
-        if not head or not bar or word != "concat" or not all(n.isdigit() for n in nodes):
+        if not head or not bar or word != "concat" or not all(map(_NODE.fullmatch, nodes)):
             raise ValueError(f"malformed cell {part[:60]!r}: expected 'name: operation:from>to ... | concat nodes'")
         name, inputs, reduction = head.groups()
         triples = []
         for i, word in enumerate(body.split()):
-            slot = _SLOT.match(word)
+            slot = _SLOT.fullmatch(word)
             if not slot:
-                raise ValueError(f"cell {name!r}, slot {i}: {word!r} is not operation:from>to")
+                raise ValueError(f"cell {name!r}, slot {i}: {short(word)} is not operation:from>to")
             triples.append((slot[1], int(slot[2]), int(slot[3])))
         outputs = [int(n) for n in nodes]
         cell, ops = make_cell(name, int(inputs or 2), triples, outputs, bool(reduction) if inputs else name == "reduce")
@@ -107,7 +111,7 @@ def _from_nasbench201(text: str) -> Architecture:
             name, _, number = word.partition("~")
             if name not in NASBENCH201_OPERATIONS or number != str(source):
                 valid = ", ".join(f"{op}~{source}" for op in NASBENCH201_OPERATIONS)
-                raise ValueError(f"node {target}, slot {source}: {word!r} is not one of {valid}")
+                raise ValueError(f"node {target}, slot {source}: {short(word)} is not one of {valid}")
             operations.append(NASBENCH201_OPERATIONS[name])
     return Architecture((NASBENCH201_CELL,), tuple(operations))
 
@@ -118,19 +122,19 @@ def _from_genotype(text: str) -> Architecture:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else type(error).__name__
         raise ValueError(f"malformed genotype: {reason}") from None
-    if not isinstance(tree, ast.Call) or tree.args:
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
         raise ValueError("malformed genotype: expected Genotype(normal=[...], normal_concat=[...], ...)")
-    fields = {keyword.arg: _literal(keyword.value) for keyword in tree.keywords}
-    wanted = {"normal", "normal_concat", "reduce", "reduce_concat"}
-    if set(fields) != wanted:
-        got = ", ".join(str(name) for name in fields)
-        raise ValueError(f"a genotype has the fields {', '.join(sorted(wanted))}; got {got}")
+    names = [str(keyword.arg) for keyword in tree.keywords]
+    wanted = ["normal", "normal_concat", "reduce", "reduce_concat"]
+    if sorted(names) != wanted:
+        raise ValueError(f"a genotype has the fields {', '.join(wanted)}, once each; got {', '.join(names)}")
+    fields = {name: _literal(name, keyword.value) for name, keyword in zip(names, tree.keywords, strict=True)}
     cells: list[Cell] = []
     operations: list[str] = []
     for name in ("normal", "reduce"):
         outputs = fields[f"{name}_concat"]
-        if not isinstance(outputs, list | tuple | range) or not all(isinstance(n, int) for n in outputs):
-            raise ValueError(f"{name}_concat must be a list of node numbers, got {outputs!r}")
+        if not isinstance(outputs, list | tuple | range) or not all(type(n) is int for n in outputs):
+            raise ValueError(f"{name}_concat must be a list of node numbers, got {short(outputs)}")
         cell, ops = make_cell(name, 2, _triples(name, fields[name]), outputs, reduction=name == "reduce")
         cells.append(cell)
         operations += ops
@@ -140,27 +144,27 @@ def _from_genotype(text: str) -> Architecture:
 def _triples(cell: str, slots: Any) -> Iterable[tuple[str, int, int]]:
     """(operation, from, to) from NAT triples, or from DARTS pairs, of which two at a time write the next node."""
     if not isinstance(slots, list | tuple) or not slots:
-        raise ValueError(f"cell {cell!r}: expected a list of slots, got {slots!r}")
+        raise ValueError(f"cell {cell!r}: expected a list of slots, got {short(slots)}")
     size = len(slots[0]) if isinstance(slots[0], list | tuple) else 0
     for i, slot in enumerate(slots):
         fine = isinstance(slot, list | tuple) and len(slot) == size in (2, 3)
         if not fine or not isinstance(slot[0], str) or not all(type(n) is int for n in slot[1:]):
-            raise ValueError(f"cell {cell!r}, slot {i}: {slot!r} is not (operation, from) or (operation, from, to)")
+            raise ValueError(f"cell {cell!r}, slot {i}: {short(slot)} is not (operation, from[, to])")
     if size == 2 and len(slots) % 2:
         raise ValueError(f"cell {cell!r}: DARTS pairs come two for each node, got {len(slots)}")
     return [(s[0], s[1], s[2] if size == 3 else 2 + i // 2) for i, s in enumerate(slots)]
 
 
-def _literal(node: ast.expr) -> Any:
+def _literal(field: str, node: ast.expr) -> Any:
     """A literal, or range(...) of literals; anything else is refused."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
-        bounds = [_literal(a) for a in node.args]
-        if 1 <= len(bounds) <= 3 and all(isinstance(b, int) and abs(b) <= 1000 for b in bounds):
-            return range(*bounds)
     try:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+            bounds = [ast.literal_eval(argument) for argument in node.args]
+            if not node.keywords and all(type(b) is int and abs(b) <= 1000 for b in bounds):
+                return range(*bounds)
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError, MemoryError):
-        raise ValueError(f"malformed genotype: {ast.unparse(node)[:40]!r} is not a plain value") from None
+        raise ValueError(f"malformed genotype: {field} is not a plain list (nothing is evaluated)") from None
 
 
 def _genotype(architecture: Architecture, slots: Any) -> str:
@@ -201,8 +205,8 @@ def to_nasbench201(architecture: Architecture) -> str:
 
 
 @cache
-def zoo() -> dict[str, Architecture]:
-    """Every named architecture of the two papers: name → architecture."""
+def zoo() -> Mapping[str, Architecture]:
+    """Every named architecture of the two papers: name → architecture (read-only)."""
     texts: dict[str, list[str]] = {}
     name = ""
     for line in ZOO_TEXT.splitlines():
@@ -211,7 +215,7 @@ def zoo() -> dict[str, Architecture]:
         else:
             name = line.strip()
             texts[name] = []
-    return {name: _from_key(" ; ".join(lines)) for name, lines in texts.items()}
+    return MappingProxyType({name: _from_key(" ; ".join(lines)) for name, lines in texts.items()})
 
 
 def nasbench201_architecture(digits: str) -> Architecture:

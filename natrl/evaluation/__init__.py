@@ -1,1 +1,7 @@
-"""natrl."""
+"""Evaluators: architectures in, validation scores out. Importing this package loads neither torch nor Ray."""
+
+from natrl.evaluation.base import check_scores, Evaluator
+from natrl.evaluation.cache import CachedEvaluator
+from natrl.evaluation.table import load_table, TableEvaluator
+
+__all__ = ["CachedEvaluator", "Evaluator", "TableEvaluator", "check_scores", "load_table"]

@@ -30,7 +30,7 @@ class Evaluator(ABC):
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,): the validation score of each architecture, higher is better."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # most evaluators hold nothing
         """Gives back what the evaluator holds (actors, memory)."""
 
 

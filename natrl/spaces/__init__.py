@@ -1,5 +1,6 @@
 """Spaces: which architectures exist, what they cost, and how they look as arrays. No torch, no Ray."""
 
+from natrl.spaces.actions import Applied, apply_actions
 from natrl.spaces.base import Space
 from natrl.spaces.cells import CellSpace
 from natrl.spaces.counting import live_cost, network_cost
@@ -8,10 +9,12 @@ from natrl.spaces.registry import register_space, space, space_names
 from natrl.spaces.skeleton import Skeleton
 
 __all__ = [
+    "Applied",
     "CellSpace",
     "FEATURES",
     "Skeleton",
     "Space",
+    "apply_actions",
     "encode",
     "live_cost",
     "network_cost",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -68,6 +68,9 @@ class Space(ABC):
         tables = mask_tables(self.primitives, rule, cost, self.skeleton.widths)
         strides = np.array([_strides(a.cells) for a in architectures])
         masks = tables[strides - 1, operation_indices(architectures)]
+        if not masks.any(-1).all():  # no primitive is allowed, so the operation held is none: check says which
+            for architecture in architectures:
+                self.check(architecture)
         if cost == "live" and "skip_connect" in self.primitives:
             skip = self.primitives.index("skip_connect")
             for b, architecture in enumerate(architectures):
@@ -78,7 +81,7 @@ class Space(ABC):
         return f"<space {self.name}: {self.n_slots} slots, {len(self.primitives)} primitives>"
 
 
-@cache
+@lru_cache(maxsize=16384)
 def _strides(cells: tuple) -> tuple[int, ...]:
     return tuple(slot.stride for slot in Architecture(cells, ()).slots)
 

@@ -1,0 +1,23 @@
+"""The transition MDP as Gymnasium environments. Importing this package loads neither torch nor Ray.
+
+`gymnasium.make("natrl/ArchTransition-v0")`: one action for all slots; `gymnasium.make_vec` gives its batched form.
+`gymnasium.make("natrl/ArchTransitionSequential-v0")`: slot after slot.
+"""
+
+import gymnasium
+
+from natrl.envs.joint import ArchTransitionEnv
+from natrl.envs.sequential import ArchTransitionSequentialEnv
+from natrl.envs.vector import ArchTransitionVectorEnv
+
+__all__ = ["ArchTransitionEnv", "ArchTransitionSequentialEnv", "ArchTransitionVectorEnv"]
+
+gymnasium.register(
+    id="natrl/ArchTransition-v0",
+    entry_point="natrl.envs:ArchTransitionEnv",
+    vector_entry_point="natrl.envs:ArchTransitionVectorEnv",
+)
+gymnasium.register(
+    id="natrl/ArchTransitionSequential-v0",
+    entry_point="natrl.envs:ArchTransitionSequentialEnv",
+)

@@ -1,0 +1,128 @@
+"""The transition MDP on batches, shared by all environments. N rows, E slots, K primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args, Literal
+
+import gymnasium
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.envs.initial import Initial, make_sampler
+from natrl.evaluation import CachedEvaluator, Evaluator, load_table
+from natrl.operations import VOCABULARY
+from natrl.spaces import apply_actions, encode, FEATURES, Space
+from natrl.spaces import space as find_space
+from natrl.spaces.actions import Applied
+from natrl.transitions import CostMode, Rule, transition_matrix
+
+__all__ = ["InvalidAction", "TransitionCore"]
+
+InvalidAction = Literal["keep", "raise"]
+
+
+class TransitionCore:
+    """States, masks, transitions and rewards.
+
+    Every architecture is scored once a weights version (`CachedEvaluator`). The reward of a transition from β to α is
+    score(α) − score(β) (arXiv 1910.14488, eq. 4), clipped to ±`reward_clip` where that is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: str | Space,
+        evaluator: str | Evaluator,
+        rule: Rule,
+        cost: CostMode,
+        initial: Initial,
+        invalid_action: InvalidAction,
+        reward_clip: float | None = None,
+    ) -> None:
+        self.space = find_space(space)
+        transition_matrix(self.space.primitives, rule)  # refuses an unknown rule
+        if invalid_action not in get_args(InvalidAction):
+            known = ", ".join(get_args(InvalidAction))
+            raise ValueError(f"unknown invalid_action {invalid_action!r}; known: {known}")
+        if reward_clip is not None and not reward_clip > 0:
+            raise ValueError(f"reward_clip must be above 0, got {reward_clip}")
+        self.evaluator = make_evaluator(evaluator)
+        self.rule: Rule = rule
+        self.cost: CostMode = cost
+        self.sample = make_sampler(self.space, initial)
+        self._invalid_action = invalid_action
+        self._reward_clip = reward_clip
+
+    def observation_space(self) -> gymnasium.spaces.Dict:
+        """Of one environment, without the sequential environment's "slot"."""
+        slots, primitives = self.space.n_slots, len(self.space.primitives)
+        box = gymnasium.spaces.Box
+        return gymnasium.spaces.Dict(
+            {
+                "ops": gymnasium.spaces.MultiDiscrete([len(VOCABULARY)] * slots),
+                "adjacency": box(0, 1, (slots, slots), np.int8),
+                "features": box(0, 1, (slots, len(FEATURES)), np.float32),
+                "action_mask": gymnasium.spaces.MultiBinary((slots, primitives)),
+            }
+        )
+
+    def masks(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """bool (N, E, K)."""
+        return self.space.batch_masks(architectures, self.rule, self.cost)
+
+    def observe(self, architectures: Sequence[Architecture], masks: np.ndarray) -> dict[str, np.ndarray]:
+        """The observation arrays, batch first."""
+        return {**encode(architectures), "action_mask": masks.astype(np.int8)}
+
+    def apply(self, architectures: Sequence[Architecture], actions: np.ndarray, masks: np.ndarray) -> Applied:
+        """The architectures after a joint action int (N, E). ValueError on an invalid one if so asked for."""
+        applied = apply_actions(self.space, architectures, np.asarray(actions), masks)
+        if applied.invalid.any():
+            i = int(np.argmax(applied.invalid > 0))
+            self.refuse(architectures[i], int(applied.invalid[i]))
+        return applied
+
+    def refuse(self, architecture: Architecture, choices: int) -> None:
+        """ValueError on choices outside the mask, if invalid_action="raise"."""
+        if self._invalid_action == "raise":
+            raise ValueError(f"{choices} of the choices are outside the action mask of {architecture.key}")
+
+    def scores(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,): validation scores, one evaluator call for all."""
+        return self.evaluator.evaluate(architectures)
+
+    def rewards(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """float64 (N,) from the scores before and after."""
+        gain = after - before
+        return gain if self._reward_clip is None else np.clip(gain, -self._reward_clip, self._reward_clip)
+
+    def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> list[Architecture]:
+        """n initial architectures, `group_size` in a row alike."""
+        return [a for _ in range(-(-n // group_size)) for a in [self.sample(rng)] * group_size][:n]
+
+    def info(self, initial: Architecture, present: Architecture, scores: tuple[float, float]) -> dict[str, Any]:
+        """What a state is, for `info`: architectures, scores and costs of the initial one and the present one."""
+        before, after = self.space.cost(initial), self.space.cost(present)
+        return {
+            "architecture": present,
+            "initial_architecture": initial,
+            "score": scores[1],
+            "initial_score": scores[0],
+            "params": after.params,
+            "madds": after.madds,
+            "initial_params": before.params,
+            "initial_madds": before.madds,
+        }
+
+
+def make_evaluator(evaluator: str | Evaluator) -> CachedEvaluator:
+    """The evaluator behind a cache; a string names a table ("table:nasbench201", "table:FILE")."""
+    if isinstance(evaluator, CachedEvaluator):
+        return evaluator
+    if isinstance(evaluator, str):
+        kind, _, source = evaluator.partition(":")
+        if kind != "table" or not source:
+            raise ValueError(f"unknown evaluator {evaluator!r}; known: 'table:NAME', 'table:FILE', or an Evaluator")
+        evaluator = load_table(source)
+    return CachedEvaluator(evaluator)

@@ -1,0 +1,39 @@
+"""Initial states: which architectures episodes start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.spaces import Space
+
+__all__ = ["Initial", "Sampler", "make_sampler"]
+
+#: "uniform", "pool:N", or the architectures themselves.
+Initial = str | Sequence[Architecture]
+Sampler = Callable[[np.random.Generator], Architecture]
+
+POOL_SEED = 201
+
+
+def make_sampler(space: Space, initial: Initial) -> Sampler:
+    """A function that draws an initial architecture.
+
+    "uniform": a fresh sample of the space each time; "pool:N": one of N fixed samples, the same N in every process;
+    a sequence: one of its architectures. ValueError on anything else, and on an architecture not of the space.
+    """
+    if isinstance(initial, str):
+        if initial == "uniform":
+            return space.sample
+        kind, _, number = initial.partition(":")
+        if kind != "pool" or not number.isdigit() or int(number) < 1:
+            raise ValueError(f"unknown initial {initial!r}; known: 'uniform', 'pool:N' with N ≥ 1, or architectures")
+        rng = np.random.default_rng(POOL_SEED)
+        pool = [space.sample(rng) for _ in range(int(number))]
+    else:
+        pool = [space.check(architecture) for architecture in initial]
+        if not pool:
+            raise ValueError("initial: at least one architecture is needed")
+    return lambda rng: pool[rng.integers(len(pool))]

@@ -1,0 +1,53 @@
+"""Scores remembered as long as the weights behind them stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.evaluation.base import check_scores, Evaluator
+
+__all__ = ["CachedEvaluator"]
+
+
+class CachedEvaluator(Evaluator):
+    """Wraps an evaluator: each architecture is evaluated once a version, and scores are checked as they arrive.
+
+    `evaluations` counts the architectures that were passed on, `hits` those answered from memory.
+    """
+
+    def __init__(self, inner: Evaluator) -> None:
+        self.inner = inner
+        self.metric = inner.metric
+        self.evaluations = 0
+        self.hits = 0
+        self._scores: dict[str, float] = {}
+        self._version = inner.version
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # the wrapped evaluator's
+        return self.inner.version
+
+    @property
+    def seen(self) -> int:
+        """Number of distinct architectures evaluated at the present version."""
+        return len(self._scores) if self._version == self.inner.version else 0
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,). ValueError naming the architecture if a score is NaN or out of range."""
+        if self._version != self.inner.version:
+            self._scores.clear()
+            self._version = self.inner.version
+        missing = {a.key: a for a in architectures if a.key not in self._scores}
+        self.hits += len(architectures) - len(missing)
+        if missing:
+            asked = list(missing.values())
+            scores = check_scores(self.inner.evaluate(asked), asked, self.metric)
+            self.evaluations += len(asked)
+            self._scores.update(zip(missing, scores.tolist(), strict=True))
+        return np.array([self._scores[a.key] for a in architectures], dtype=np.float64)
+
+    def close(self) -> None:
+        self.inner.close()

@@ -1,0 +1,53 @@
+"""What an action does to architectures. B batch, E slots, K primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from natrl.architecture import Architecture, wiring
+from natrl.connectivity import repair, Wiring
+from natrl.spaces.base import Space
+
+__all__ = ["Applied", "apply_actions"]
+
+
+class Applied(NamedTuple):
+    """The architectures after an action, and what of the action was not carried out."""
+
+    architectures: list[Architecture]
+    invalid: np.ndarray  # int64 (B,): choices outside the mask; the slot kept its operation
+    repaired: np.ndarray  # int64 (B,): valid choices undone because together they cut the last path
+
+
+def apply_actions(
+    space: Space, architectures: Sequence[Architecture], actions: np.ndarray, masks: np.ndarray
+) -> Applied:
+    """Replaces the operation of every slot at once, keeping architectures live that were live.
+
+    `actions` int (B, E) in [0, K), `masks` bool (B, E, K). A choice outside the mask keeps the slot's operation, and so
+    do as few later slots as needed where the action would leave a cell without a path from input to output.
+    """
+    index = {name: k for k, name in enumerate(space.primitives)}
+    old = np.array([[index[op] for op in a.operations] for a in architectures])
+    allowed = np.take_along_axis(masks, actions[..., None], axis=-1)[..., 0]
+    new = np.where(allowed, actions, old)
+    repaired = np.zeros(len(new), dtype=np.int64)
+    if "null" in index:
+        null = index["null"]
+        keep = repair(old != null, new != null, stacked_wiring(architectures))
+        new = np.where(keep, old, new)
+        repaired = keep.sum(-1)
+    names = np.array(space.primitives, dtype=object)
+    after = [Architecture(a.cells, tuple(row)) for a, row in zip(architectures, names[new].tolist(), strict=True)]
+    return Applied(after, (~allowed).sum(-1), repaired)
+
+
+def stacked_wiring(architectures: Sequence[Architecture]) -> Wiring:
+    """The connectivity of many architectures, bool, batch first."""
+    first = architectures[0].cells
+    if all(a.cells is first for a in architectures):
+        return Wiring(*(np.broadcast_to(w, (len(architectures), *w.shape[1:])) for w in wiring(first)))
+    return Wiring(*(np.concatenate(parts) for parts in zip(*(wiring(a.cells) for a in architectures), strict=True)))
