@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,17 @@ class Evaluator(ABC):
     @abstractmethod
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,): the validation score of each architecture, higher is better."""
+
+    def train_weights(self, steps: int) -> dict[str, float]:
+        """Trains shared weights for so many steps and raises `version`. ValueError if there are none."""
+        raise ValueError(f"{type(self).__name__} has no shared weights to train")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold beyond the evaluator's settings (tensors, numbers, text); often nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Goes on from `state_dict`."""
 
     def close(self) -> None:  # noqa: B027  # most evaluators hold nothing
         """Gives back what the evaluator holds (actors, memory)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class CachedEvaluator(Evaluator):
             self.evaluations += len(asked)
             self._scores.update(zip(missing, scores.tolist(), strict=True))
         return np.array([self._scores[a.key] for a in architectures], dtype=np.float64)
+
+    def train_weights(self, steps: int) -> dict[str, float]:
+        return self.inner.train_weights(steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"evaluations": self.evaluations, "inner": self.inner.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.evaluations = state["evaluations"]
+        self.inner.load_state_dict(state["inner"])
 
     def close(self) -> None:
         self.inner.close()

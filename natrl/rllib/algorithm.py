@@ -1,0 +1,87 @@
+"""What PPO and REINFORCE share here: weight training in turns, resources of evaluators, complete checkpoints."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.tune import PlacementGroupFactory
+
+from natrl.evaluation import CachedEvaluator
+from natrl.policies import Policy
+from natrl.rllib.env import TransitionVectorEnv
+
+__all__ = ["TransitionAlgorithm"]
+
+STATE_FILE = "natrl_state.pt"
+
+
+class TransitionAlgorithm(Algorithm):
+    """Mixed into an algorithm whose environment runs in the algorithm's own process (`num_env_runners=0`).
+
+    Before each iteration the evaluator's shared weights are trained for `weight_steps` steps, before the first one for
+    `warmup_steps` (RLlib's callbacks have no hook there, and one at set-up would run again on every restore). Evaluator
+    actors get bundles of their own in the trial's placement group, so that they can never wait for themselves. A
+    checkpoint also holds the evaluator, the environment's and the process's random states, and the policy.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: Any) -> PlacementGroupFactory:
+        """RLlib's own bundles, and one for each evaluator actor."""
+        request = super().default_resource_request(config)
+        resources = dict(config)["env_config"].get("evaluator_resources") or {}
+        actors = (
+            [{"CPU": resources["num_cpus"], "GPU": resources["num_gpus"]}] * resources["actors"] if resources else []
+        )
+        return PlacementGroupFactory([*request.bundles, *actors], strategy=request.strategy)
+
+    @property
+    def environment(self) -> TransitionVectorEnv:
+        """The vector environment."""
+        return self.env_runner.env.unwrapped
+
+    @property
+    def evaluator(self) -> CachedEvaluator:
+        """The environment's evaluator."""
+        return self.environment.core.evaluator
+
+    def training_step(self) -> None:
+        """Weight steps, then one iteration of the algorithm."""
+        steps = self.config.weight_steps + (self.config.warmup_steps if self.evaluator.version == 0 else 0)
+        if steps:
+            for name, value in self.evaluator.train_weights(steps).items():
+                self.metrics.log_value(("weights", name), value, window=1)
+        super().training_step()
+
+    def policy(self) -> Policy:
+        """The policy as it is now."""
+        core = self.environment.core
+        return Policy(self.get_module(DEFAULT_MODULE_ID).network, core.space, rule=core.rule, cost=core.cost)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        super().save_checkpoint(checkpoint_dir)
+        state = {
+            "environment": json.dumps(self.environment.get_state()),
+            "random": json.dumps(random.getstate()),
+            "numpy": json.dumps([s.tolist() if isinstance(s, np.ndarray) else s for s in np.random.get_state()]),  # noqa: NPY002  # RLlib shuffles with it
+            "torch": torch.get_rng_state(),
+            "evaluator": self.evaluator.state_dict(),
+        }
+        torch.save(state, Path(checkpoint_dir) / STATE_FILE)
+        self.policy().save(Path(checkpoint_dir) / "policy")
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        super().load_checkpoint(checkpoint_dir)
+        state = torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True)
+        self.environment.set_state(json.loads(state["environment"]))
+        version, numbers, gauss = json.loads(state["random"])
+        random.setstate((version, tuple(numbers), gauss))
+        np.random.set_state(tuple(json.loads(state["numpy"])))  # noqa: NPY002
+        torch.set_rng_state(state["torch"])
+        self.evaluator.load_state_dict(state["evaluator"])

@@ -1,0 +1,103 @@
+"""The vector environment as RLlib's env runners need it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from ray.tune.registry import register_env
+
+from natrl.architecture import Architecture
+from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
+
+__all__ = ["ENV_NAME", "TransitionVectorEnv", "register"]
+
+ENV_NAME = "natrl"
+
+
+class TransitionVectorEnv(ArchTransitionVectorEnv):
+    """`ArchTransitionVectorEnv` with three differences.
+
+    RLlib seeds the environment anew before every batch of complete episodes, so the same initial architectures would
+    come back each iteration: a seed equal to the last one is ignored. RLlib turns infos into one dict an episode, which
+    costs more than the transition: infos are left empty. What they would say is summed up by `statistics`.
+    """
+
+    def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
+        super().__init__(num_envs, **arguments)
+        self._last_seed: int | None = None
+        self._finished: list[tuple[Architecture, Architecture, float, float, int, int]] = []
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Starts all episodes; the same seed as last time goes on with the random stream instead of repeating it."""
+        first = seed[0] if isinstance(seed, list) else seed
+        repeated = first is not None and first == self._last_seed
+        self._last_seed = first
+        return super().reset(seed=None if repeated else first, options=options)
+
+    def _info(self, invalid: np.ndarray, repaired: np.ndarray) -> dict[str, Any]:
+        for i in np.flatnonzero(self._ended):
+            scores = (float(self._initial_scores[i]), float(self._scores[i]))
+            self._finished.append((self._initial[i], self._present[i], *scores, int(invalid[i]), int(repaired[i])))
+        return {}
+
+    def statistics(self) -> dict[str, float]:
+        """Means over the episodes that ended since the last call (empty if none did).
+
+        reward_mean, accuracy_mean and accuracy_initial_mean (or score_… for another metric), cost_ratio (MAdds after ÷
+        before), share_null and share_skip of the slots, changes (slots a transform), repaired and invalid_actions.
+        """
+        rows, self._finished = self._finished, []
+        if not rows:
+            return {}
+        initial, final, before, after, invalid, repaired = zip(*rows, strict=True)
+        costs = [
+            (self.core.space.cost(b).madds, self.core.space.cost(a).madds) for b, a in zip(initial, final, strict=True)
+        ]
+        names = [op for architecture in final for op in architecture.operations]
+        score = "accuracy" if self.core.evaluator.metric == "accuracy" else "score"
+        return {
+            "reward_mean": float(np.mean(self.core.rewards(np.array(before), np.array(after)))),
+            f"{score}_mean": float(np.mean(after)),
+            f"{score}_initial_mean": float(np.mean(before)),
+            "cost_ratio": float(np.mean([a / b for b, a in costs])),
+            "share_null": names.count("null") / len(names),
+            "share_skip": names.count("skip_connect") / len(names),
+            "changes": float(np.mean([len(b.changes(a)) for b, a in zip(initial, final, strict=True)])),
+            "repaired": float(np.mean(repaired)),
+            "invalid_actions": float(np.mean(invalid)),
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        """The random state, for checkpoints."""
+        return {"random": self.np_random.bit_generator.state, "last_seed": self._last_seed}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from `get_state`."""
+        self.np_random.bit_generator.state = state["random"]
+        self._last_seed = state["last_seed"]
+
+
+def _create(config: dict[str, Any]) -> gymnasium.Env | TransitionVectorEnv:
+    arguments = dict(config)
+    arguments.pop("evaluator_resources", None)  # for the scheduler: TransitionAlgorithm.default_resource_request
+    build = arguments.pop("build_evaluator", None)
+    if build is not None:
+        arguments["evaluator"] = build()
+    if "num_envs" in arguments:
+        return TransitionVectorEnv(arguments.pop("num_envs"), **arguments)
+    arguments.pop("group_size", None)
+    return ArchTransitionEnv(**arguments)
+
+
+def register() -> str:
+    """Makes the environment known to RLlib in this process; returns its name.
+
+    The environment's configuration holds the arguments of `ArchTransitionVectorEnv`; instead of `evaluator` it may hold
+    `build_evaluator`, a function that makes one where the environment lives.
+    """
+    register_env(ENV_NAME, _create)
+    return ENV_NAME

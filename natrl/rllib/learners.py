@@ -1,0 +1,72 @@
+"""Learners: PPO's and REINFORCE's losses over complete, mostly one-step episodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.learner import ENTROPY_KEY, Learner, POLICY_LOSS_KEY
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.utils.schedules.scheduler import Scheduler
+
+from natrl.rllib.advantages import Advantages
+
+__all__ = ["OneStepPPOLearner", "REINFORCELearner"]
+
+
+class _WithAdvantages(Learner):
+    """Keeps the state of the advantages' baseline in the learner's checkpoints."""
+
+    _advantages: Advantages
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_state(*args, **kwargs), "baseline_average": self._advantages.average}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._advantages.average = state.get("baseline_average", self._advantages.average)
+
+
+class OneStepPPOLearner(_WithAdvantages, PPOTorchLearner):
+    """PPO's loss with `Advantages` in place of the phantom last step and generalised advantage estimation."""
+
+    def build(self) -> None:
+        super().build()
+        for name in ("AddOneTsToEpisodesAndTruncate", "GeneralAdvantageEstimation"):
+            self._learner_connector.remove(name)
+        self._advantages = Advantages(baseline="critic", gamma=self.config.gamma, scale=self.config.reward_scale)
+        self._learner_connector.append(self._advantages)
+
+
+class REINFORCELearner(_WithAdvantages, TorchLearner):
+    """L(θ) = −mean[A · log π(a | s; θ)] − λ · mean[H(π(· | s; θ))] (Williams 1992; arXiv 1910.14488, eq. 7)."""
+
+    def build(self) -> None:
+        super().build()
+        config = self.config
+        self._advantages = Advantages(
+            baseline=config.baseline, gamma=config.gamma, decay=config.baseline_decay, standardise=config.standardise
+        )
+        self._learner_connector.append(self._advantages)
+        self._entropy_coeff = Scheduler(
+            fixed_value_or_schedule=config.entropy_coeff, framework=self.framework, device=self._device
+        )
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
+    ) -> torch.Tensor:
+        """The scalar loss; logs policy loss and entropy."""
+        distribution = self.module[module_id].unwrapped().get_train_action_dist_cls()
+        policy = distribution.from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
+        policy_loss = -(batch[Postprocessing.ADVANTAGES] * policy.logp(batch[Columns.ACTIONS])).mean()
+        entropy = policy.entropy().mean()
+        self.metrics.log_dict({POLICY_LOSS_KEY: policy_loss, ENTROPY_KEY: entropy}, key=module_id, window=1)
+        return policy_loss - self._entropy_coeff.get_current_value() * entropy
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        super().after_gradient_based_update(timesteps=timesteps)
+        self._entropy_coeff.update(timestep=timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))

@@ -1,0 +1,33 @@
+"""PPO on one-step episodes, by configuration: RLlib's algorithm with our learner, module and environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
+
+from natrl.rllib.algorithm import TransitionAlgorithm
+from natrl.rllib.learners import OneStepPPOLearner
+
+__all__ = ["TransitionPPO", "TransitionPPOConfig"]
+
+
+class TransitionPPOConfig(PPOConfig):
+    """`PPOConfig` and what `TransitionAlgorithm` reads."""
+
+    def __init__(self, algo_class: Any = None) -> None:
+        super().__init__(algo_class or TransitionPPO)
+        self.reward_scale = 1.0  # factor on returns before the critic sees them
+        self.warmup_steps = 0  # weight steps of the supernet before the first iteration
+        self.weight_steps = 0  # … before each iteration
+
+    def get_default_learner_class(self) -> Any:
+        return OneStepPPOLearner
+
+
+class TransitionPPO(TransitionAlgorithm, PPO):
+    """PPO (arXiv 1707.06347) whose advantage is return − critic, without bootstrapping: episodes are complete."""
+
+    @classmethod
+    def get_default_config(cls) -> TransitionPPOConfig:
+        return TransitionPPOConfig()

@@ -1,0 +1,57 @@
+"""The settings of the two algorithms: one frozen dataclass, whose comments are the help texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args, Literal
+
+from natrl.rllib.advantages import Baseline
+
+__all__ = ["AlgorithmName", "LearnSettings"]
+
+AlgorithmName = Literal["ppo", "reinforce"]
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """How the policy is learned. Defaults are PPO's that won on NAS-Bench-201 (docs/ppo.md)."""
+
+    algorithm: AlgorithmName = "ppo"
+    iterations: int = 235  # policy updates
+    batch_size: int = 256  # episodes an iteration
+    learning_rate: float = 2e-3  # at the start
+    final_learning_rate: float = 2e-4  # at the end, linear in between
+    entropy: float = 0.06  # weight λ of the entropy bonus at the start
+    final_entropy: float = 0.01  # … at the end, linear in between
+    gradient_clip: float = 1.0  # global norm
+    epochs: int = 4  # PPO: passes over a batch
+    minibatch_size: int = 128  # PPO: episodes a gradient step
+    clip: float = 0.2  # PPO: ε of the clipped ratio
+    value_weight: float = 0.5  # PPO: weight of the critic's loss
+    reward_scale: float = 10.0  # PPO: returns are multiplied by this
+    baseline: Baseline = "architecture"  # REINFORCE: none, ema or architecture
+    group_size: int = 1  # transforms α of each initial architecture β in a batch (the papers' n)
+    standardise: bool = True  # REINFORCE: advantages of a batch to mean 0, deviation 1
+    warmup_steps: int = 0  # supernet: weight steps before the first iteration
+    weight_steps: int = 0  # supernet: weight steps before each iteration
+
+    def __post_init__(self) -> None:
+        for name, choices in (("algorithm", AlgorithmName), ("baseline", Baseline)):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                raise ValueError(f"unknown {name} {value!r}; known: {', '.join(get_args(choices))}")
+        for name in ("iterations", "batch_size", "epochs", "minibatch_size", "group_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "final_learning_rate", "clip", "gradient_clip", "reward_scale"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("entropy", "final_entropy", "value_weight", "warmup_steps", "weight_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.batch_size % self.group_size:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of group_size ({self.group_size})")
+        if self.algorithm == "ppo" and self.minibatch_size > self.batch_size:
+            raise ValueError(f"minibatch_size ({self.minibatch_size}) must not exceed batch_size ({self.batch_size})")
+        if self.algorithm == "reinforce" and self.baseline == "critic":
+            raise ValueError("baseline 'critic' belongs to ppo; REINFORCE takes none, ema or architecture")
