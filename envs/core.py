@@ -92,9 +92,9 @@ class TransitionCore:
         """float64 (N,): validation scores, one evaluator call for all."""
         return self.evaluator.evaluate(architectures)
 
-    def rewards(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """float64 (N,) from the scores before and after."""
-        gain = after - before
+    def rewards(self, before: np.ndarray | float, after: np.ndarray | float) -> np.ndarray:
+        """float64 (N,), or () for one pair, from the scores before and after."""
+        gain = np.asarray(after - before)
         return gain if self._reward_clip is None else np.clip(gain, -self._reward_clip, self._reward_clip)
 
     def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> list[Architecture]:

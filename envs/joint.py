@@ -107,7 +107,7 @@ class ArchTransitionEnv(gymnasium.Env):
         self._present = applied.architectures[0]
         self._score = float(self.core.scores([self._present])[0])
         self._transforms += 1
-        reward = float(self.core.rewards(np.float64(before), np.float64(self._score)))
+        reward = float(self.core.rewards(before, self._score))
         info = self._info(invalid=int(applied.invalid[0]), repaired=int(applied.repaired[0]))
         return self._observe(), reward, self._transforms >= self.horizon, False, info
 
@@ -115,7 +115,7 @@ class ArchTransitionEnv(gymnasium.Env):
         """bool (E·K,): the mask of the present state, flat as sb3-contrib wants it."""
         return self._masks.ravel()
 
-    def render(self) -> str | None:
+    def render(self) -> str | None:  # type: ignore[override]
         """With render_mode="ansi": the slots, changed operations marked."""
         if self.render_mode != "ansi" or self._initial is None:
             return None

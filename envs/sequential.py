@@ -85,7 +85,7 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         before, self._score = self._score, float(self.core.scores([self._present])[0])
         self._transforms += 1
         self._slot = 0
-        return float(self.core.rewards(np.float64(before), np.float64(self._score)))
+        return float(self.core.rewards(before, self._score))
 
     def action_masks(self) -> np.ndarray:
         """bool (K,): the mask of the current slot."""

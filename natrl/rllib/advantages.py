@@ -61,8 +61,8 @@ class Advantages(ConnectorV2):
         for module_id, columns in batch.items():
             rewards = columns[Columns.REWARDS]
             device = rewards.device
-            returns = self.scale * returns_to_go(rewards.cpu().numpy(), lengths, self.gamma)
-            returns = torch.as_tensor(returns, device=device)
+            sums = self.scale * returns_to_go(rewards.cpu().numpy(), lengths, self.gamma)
+            returns = torch.as_tensor(sums, device=device)
             baseline = self._baseline(returns, columns, rl_module[module_id])
             advantages = returns - baseline
             if self.standardise:

@@ -1,0 +1,100 @@
+"""One training run: a Ray Tune experiment with a single trial, in a run directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.progress import Progress
+
+from natrl.genotypes import parse
+from natrl.policies.network import PolicyConfig
+from natrl.rllib.config import algorithm_config
+from natrl.spaces import space as find_space
+from natrl.tuning.progress import follow, ProgressLine
+from natrl.tuning.rundir import create_run, publish_policy, read_config, tune_dir
+from natrl.tuning.session import check_resources
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["RunError", "resume", "train"]
+
+
+class RunError(RuntimeError):
+    """A run ended early; the message says why and where its files are."""
+
+
+def train(
+    settings: RunSettings, out: Path | str, *, command: str | None = None, progress: Progress | None = None
+) -> Path:
+    """Trains a policy in a new run directory and returns it; Ray must run (`ray_session`).
+
+    ValueError on settings that cannot work, before anything is written; RunError if training fails.
+    """
+    run = Path(out)
+    spec = settings.evaluator
+    if spec.resources:
+        check_resources(**spec.resources)
+    if not spec.actors or spec.reward.startswith("table:"):
+        spec()  # what cannot be built fails here, in this process, with its own message
+    config = _configuration(settings)
+    create_run(run, settings, command or " ".join(sys.argv))
+    tuner = tune.Tuner(
+        config.algo_class,
+        param_space=config,
+        run_config=tune.RunConfig(
+            name=tune_dir(run).name,
+            storage_path=str(run.resolve()),
+            stop={"training_iteration": settings.learn.iterations},
+            checkpoint_config=tune.CheckpointConfig(
+                num_to_keep=2, checkpoint_frequency=settings.checkpoint_every, checkpoint_at_end=True
+            ),
+            failure_config=tune.FailureConfig(max_failures=2),
+            callbacks=[ProgressLine()],
+            verbose=0,
+        ),
+        tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
+    )
+    return _fit(tuner, run, settings, progress)
+
+
+def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
+    """Goes on with a run from its last checkpoint, after a kill or an error; a finished run is returned as it is.
+
+    ValueError if the directory is not a run.
+    """
+    run = Path(run)
+    settings = RunSettings.from_dict(read_config(run)["settings"])
+    path = str(tune_dir(run).resolve())
+    config = _configuration(settings)
+    if not tune.Tuner.can_restore(path):
+        raise ValueError(f"{run} holds no checkpoint to go on from; start it anew with another --out")
+    tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
+    return _fit(tuner, run, settings, progress)
+
+
+def _configuration(settings: RunSettings) -> Any:
+    spec = settings.evaluator
+    environment = {
+        "space": spec.space,
+        "build_evaluator": spec.build,
+        "evaluator_resources": spec.resources,
+        "rule": settings.rule,
+        "cost": settings.cost,
+        "initial": settings.initial if isinstance(settings.initial, str) else [parse(a) for a in settings.initial],
+        "horizon": settings.horizon,
+        "reward_clip": settings.reward_clip,
+    }
+    policy = PolicyConfig(primitives=find_space(spec.space).primitives, head=settings.head)
+    return algorithm_config(settings.learn, policy, environment, seed=settings.seed)
+
+
+def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
+    with follow(progress, settings.learn.iterations):
+        result = tuner.fit()[0]
+    if result.error is not None or result.checkpoint is None:
+        reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"
+        raise RunError(f"training failed: {reason} (logs in {tune_dir(run)}; go on with --resume {run})")
+    publish_policy(run, Path(result.checkpoint.path))
+    return run

@@ -1,0 +1,80 @@
+"""The run directory: settings, Tune's files, policy, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["create_run", "progress_file", "publish_policy", "read_config", "tune_dir", "versions", "write_json"]
+
+CONFIG = "config.json"
+
+
+def tune_dir(run: Path) -> Path:
+    """Where Tune keeps its experiment: checkpoints, logs, results."""
+    return run / "tune"
+
+
+def progress_file(run: Path) -> Path:
+    """Tune's table of results, one row an iteration."""
+    return tune_dir(run) / "trial" / "progress.csv"
+
+
+def create_run(run: Path, settings: RunSettings, command: str) -> Path:
+    """Makes the directory and writes config.json. ValueError if there is something in it already."""
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise ValueError(f"{run} exists and is not empty; choose another --out, or continue it with --resume {run}")
+    run.mkdir(parents=True, exist_ok=True)
+    document = {"settings": settings.to_dict(), "command": command, "versions": versions()}
+    write_json(run / CONFIG, document)
+    return run
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """config.json of a run. ValueError if the directory is not a run."""
+    try:
+        return json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{run} is not a run directory: {CONFIG} cannot be read ({type(error).__name__})") from None
+
+
+def publish_policy(run: Path, checkpoint: Path) -> Path:
+    """Copies the policy of a checkpoint to policy/ of the run."""
+    target, fresh = run / "policy", run / ".policy"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(checkpoint / "policy", fresh)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(fresh, target)
+    return target
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a JSON file whole or not at all."""
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(fresh, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on, and the git revision of a checkout."""
+    found = {"python": platform.python_version()}
+    for package in ("natrl", "ray", "torch", "gymnasium"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    try:
+        root = Path(__file__).resolve().parent
+        git = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+        found["git"] = subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        found["git"] = "unknown"
+    return found

@@ -1,0 +1,65 @@
+"""Ray for the time of a command: its own on this machine, or a cluster that the user names."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["check_resources", "ray_session"]
+
+#: Set before Ray is imported: no usage statistics, no chatter of its processes, GPUs left visible to CPU tasks.
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
+
+
+@contextmanager
+def ray_session(address: str | None = None, *, num_cpus: int | None = None, verbose: bool = False) -> Iterator[None]:
+    """Ray for the body of the `with`; a Ray that runs in this process already is used and left running.
+
+    `address`: None starts a Ray of one's own on this machine (inside a Ray job: joins its cluster), "auto" or
+    "host:port" joins a cluster. ConnectionError in one line if there is none.
+    """
+    if not verbose:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = address or ("auto" if os.environ.get("RAY_ADDRESS") else "local")
+    options: dict[str, Any] = {"include_dashboard": False, "num_cpus": num_cpus} if address == "local" else {}
+    try:
+        ray.init(
+            address=address,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            log_to_driver=verbose,
+            **options,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConnectionError(f"no Ray at address {address!r}: {str(error).splitlines()[0]}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_resources(actors: int, num_cpus: float, num_gpus: float) -> None:
+    """ValueError with the numbers if the cluster as it is now can never hold the actors: Ray would wait in silence."""
+    import ray
+
+    total = ray.cluster_resources()
+    for kind, each in (("CPU", num_cpus), ("GPU", num_gpus)):
+        if each * actors > total.get(kind, 0):
+            raise ValueError(
+                f"{actors} evaluator actors with {each:g} {kind} each need {actors * each:g} {kind}s; "
+                f"this Ray has {total.get(kind, 0):g}"
+            )

@@ -1,0 +1,73 @@
+"""The settings of a run: one frozen dataclass, saved as config.json and read back on resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from natrl.evaluation.factory import EvaluatorSpec
+from natrl.rllib.settings import LearnSettings
+from natrl.spaces import Skeleton
+from natrl.transitions import check_choice, CostMode, Rule
+
+__all__ = ["RunSettings"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `natrl train` does."""
+
+    evaluator: EvaluatorSpec = field(default_factory=EvaluatorSpec)  # the reward; it names the space too
+    learn: LearnSettings = field(default_factory=LearnSettings)  # the algorithm
+    head: str = "autoregressive"  # of the policy: joint, autoregressive or lstm
+    rule: Rule = "nat++"  # which transitions exist
+    cost: CostMode = "strict"  # which of them the mask leaves
+    initial: str | tuple[str, ...] = "uniform"  # initial architectures: "uniform", "pool:N", or any notation of each
+    horizon: int = 1  # transforms an episode
+    reward_clip: float | None = None  # rewards are clipped to ± this
+    seed: int = 0
+    checkpoint_every: int = 10  # iterations
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, Rule)
+        check_choice("cost mode", self.cost, CostMode)
+        for name in ("horizon", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_dict` reads it back to an equal value."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> RunSettings:
+        """Reads what `to_dict` wrote. ValueError lists unknown fields and the valid ones."""
+        return _read(cls, document, "")
+
+
+_NESTED = {"evaluator": EvaluatorSpec, "learn": LearnSettings, "skeleton": Skeleton}
+
+
+def _read(cls: Any, document: Any, where: str) -> Any:
+    if not isinstance(document, Mapping):
+        raise ValueError(f"settings{where}: expected fields and values, got {document!r}")
+    known = {f.name for f in fields(cls)}
+    unknown = sorted(set(document) - known)
+    if unknown:
+        raise ValueError(f"settings{where}: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    hints = get_type_hints(cls)
+    values = {}
+    for name, value in document.items():
+        nested = _NESTED.get(name)
+        if nested is not None and value is not None and not is_dataclass(value):
+            value = _read(nested, value, f"{where}.{name}")
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif hints[name] is float and isinstance(value, int):
+            value = float(value)
+        values[name] = value
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ValueError(f"settings{where}: {error}") from None
