@@ -108,8 +108,9 @@ class ArchTransitionEnv(gymnasium.Env):
         self._score = float(self.core.scores([self._present])[0])
         self._transforms += 1
         reward = float(self.core.rewards(before, self._score))
+        observation = self._observe()
         info = self._info(invalid=int(applied.invalid[0]), repaired=int(applied.repaired[0]))
-        return self._observe(), reward, self._transforms >= self.horizon, False, info
+        return observation, reward, self._transforms >= self.horizon, False, info
 
     def action_masks(self) -> np.ndarray:
         """bool (E·K,): the mask of the present state, flat as sb3-contrib wants it."""

@@ -19,15 +19,17 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
 
     ## Description
     The joint environment unrolled: each step decides the operation of one slot, in topological order. The choice that
-    would cut the last path from input to output is masked, so nothing is ever repaired.
+    would cut the last path from input to output is masked, so nothing is ever repaired. (A path may count on slots not
+    yet decided: within a transform a cell can be without one for a while, at its end it never is.)
 
     ## Observation Space
     As in the joint environment, where `ops` holds the choices made so far, plus `slot`, the index of the slot to
     decide; `action_mask` is (K,), that slot's mask.
 
     ## Action Space
-    Discrete(K). A choice outside the mask keeps the operation and counts in `info["invalid_actions"]` (summed over the
-    transform), or raises ValueError with `invalid_action="raise"`.
+    Discrete(K). A choice outside the mask keeps the operation (or, where null may not stay, takes the first allowed
+    one) and counts in `info["invalid_actions"]`, summed over the transform; with `invalid_action="raise"` it raises
+    ValueError.
 
     ## Rewards
     0 until the last slot of a transform, then score(α) − score(β).
@@ -65,11 +67,12 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         if self._initial is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
         primitives = self.core.space.primitives
-        choice, kept = int(action), self._present.operations[self._slot]
+        choice = int(action)
         if not self._slot_mask[choice]:
             self.core.refuse(self._present, 1)
             self._invalid += 1
-            choice = primitives.index(kept)
+            kept = primitives.index(self._present.operations[self._slot])
+            choice = kept if self._slot_mask[kept] else int(self._slot_mask.argmax())
         operations = list(self._present.operations)
         operations[self._slot] = primitives[choice]
         self._present = Architecture(self._present.cells, tuple(operations))

@@ -109,12 +109,14 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         self._present, self._scores = after, scores
         self._transforms = np.where(ended, 0, self._transforms + 1)
         self._ended = self._transforms >= self.horizon
+        observation = self._observe()
         info = self._info(np.where(ended, 0, applied.invalid), np.where(ended, 0, applied.repaired))
-        return self._observe(), rewards, self._ended.copy(), np.zeros(self.num_envs, dtype=bool), info
+        return observation, rewards, self._ended.copy(), np.zeros(self.num_envs, dtype=bool), info
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes the evaluator."""
-        self.core.evaluator.close()
+        if hasattr(self, "core"):  # Gymnasium closes also what could not be made
+            self.core.evaluator.close()
 
     def _draw(self) -> list[Architecture]:
         return self.core.draw(self.np_random, self.num_envs, self.group_size)
