@@ -20,6 +20,7 @@ class EvaluatorSpec:
     reward: str = "supernet"  # "supernet", "scratch", "table:NAME" or "table:FILE"
     space: str = "darts"
     data: str = "digits"  # data set; tables need none
+    image_size: int | None = None  # images are scaled to this many pixels; None: as they are
     column: str | None = None  # of a table file: which column holds the validation accuracies
     metric: Metric = "accuracy"  # "accuracy", or "cross_entropy" (better on small data sets)
     skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
@@ -47,7 +48,7 @@ class EvaluatorSpec:
             return load_table(self.reward.removeprefix("table:"), self.column)
         from natrl.data import load_data
 
-        data = load_data(self.data, seed=self.seed)
+        data = load_data(self.data, seed=self.seed, image_size=self.image_size)
         skeleton = fit_skeleton(self.skeleton or space(self.space).skeleton, data)
         if self.reward == "scratch":
             from natrl.evaluation.scratch import ScratchEvaluator

@@ -88,7 +88,7 @@ class PoolEvaluator(Evaluator):
         self._build = build
         self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_restarts": 0, "max_task_retries": 0}
         self._chunk, self._timeout, self._max_attempts = chunk, timeout, max_attempts
-        self._weights: Any = None  # reference to the newest weights in the object store
+        self._state: Any = None  # reference to the newest state in the object store, for actors that start later
         self.restarts = 0
         self._actors: list[Any] = []
         self._starting: dict[Any, Any] = {}  # reference of ready() → actor
@@ -99,8 +99,8 @@ class PoolEvaluator(Evaluator):
     def _start_actor(self) -> None:
         actor = ray.remote(_Worker).options(**self._options).remote(self._build)
         self._starting[actor.ready.remote()] = actor
-        if self._weights is not None:
-            actor.call.remote("set_weights", self._weights, self.version)
+        if self._state is not None:
+            actor.call.remote("load_state_dict", self._state)
 
     def _wait_for_first(self) -> tuple[Any, int]:
         """Metric and version of the first evaluator that stands; the others join as they start."""
@@ -186,25 +186,25 @@ class PoolEvaluator(Evaluator):
         trainer = self._actors[0]
         metrics = ray.get(trainer.call.remote("train_weights", steps))
         _, self.version = ray.get(trainer.ready.remote())
-        self._share(trainer.call.remote("get_weights"), [a for a in self._actors if a is not trainer])
+        self._state = trainer.call.remote("state_dict")
+        weights = trainer.call.remote("get_weights")
+        ray.get([a.call.remote("set_weights", weights, self.version) for a in self._actors if a is not trainer])
+        for actor in self._starting.values():  # carried out once they stand
+            actor.call.remote("load_state_dict", self._state)
         return metrics
-
-    def _share(self, weights: Any, actors: list[Any]) -> None:
-        self._weights = weights
-        starting = list(self._starting.values())
-        ray.get([actor.call.remote("set_weights", weights, self.version) for actor in actors])
-        for actor in starting:
-            actor.call.remote("set_weights", weights, self.version)
 
     def state_dict(self) -> dict[str, Any]:
         """The evaluator's state (weights, optimizer, random state), for checkpoints."""
         return ray.get(self._actors[0].call.remote("state_dict"))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` on every actor."""
-        ray.get([actor.call.remote("load_state_dict", state) for actor in self._actors])
+        """Goes on from `state_dict` on every actor, those that are still starting included."""
+        self._state = ray.put(state)
+        ready = [actor.call.remote("load_state_dict", self._state) for actor in self._actors]
+        for actor in self._starting.values():
+            actor.call.remote("load_state_dict", self._state)
+        ray.get(ready)
         _, self.version = ray.get(self._actors[0].ready.remote())
-        self._weights = self._actors[0].call.remote("get_weights")
 
     def close(self) -> None:
         """Ends the actors."""

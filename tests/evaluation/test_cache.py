@@ -1,0 +1,69 @@
+"""Scores are remembered for one version of the weights, and checked as they arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import natrl
+from natrl.evaluation import CachedEvaluator, Evaluator
+
+DARTS, VGG = natrl.parse("DARTS"), natrl.parse("VGG")
+
+
+class Counting(Evaluator):
+    def __init__(self, value: float = 0.5) -> None:
+        self.value = value
+        self.asked: list[list[str]] = []
+
+    def evaluate(self, architectures):
+        self.asked.append([a.key for a in architectures])
+        return np.full(len(architectures), self.value)
+
+    def train_weights(self, steps):
+        self.version += 1
+        return {"loss": 1.0}
+
+
+def test_each_architecture_is_passed_on_once_a_version():
+    inner = Counting()
+    cache = CachedEvaluator(inner)
+    np.testing.assert_array_equal(cache.evaluate([DARTS, VGG, DARTS]), [0.5, 0.5, 0.5])
+    cache.evaluate([VGG])
+    assert inner.asked == [[DARTS.key, VGG.key]]
+    assert (cache.evaluations, cache.hits, cache.seen) == (2, 2, 2)
+    assert cache.train_weights(1) == {"loss": 1.0}
+    assert cache.seen == 0
+    inner.value = 0.6
+    np.testing.assert_array_equal(cache.evaluate([VGG]), [0.6])
+    assert cache.evaluations == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"), [("accuracy", np.nan), ("accuracy", 1.2), ("accuracy", -0.1), ("cross_entropy", 0.3)]
+)
+def test_impossible_scores_are_refused_and_not_remembered(metric, value):
+    inner = Counting(value)
+    inner.metric = metric
+    cache = CachedEvaluator(inner)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"evaluator returned {value} as {metric} of architecture"):
+            cache.evaluate([DARTS])
+    assert len(inner.asked) == 2
+
+
+def test_state_goes_on():
+    cache = CachedEvaluator(Counting())
+    cache.evaluate([DARTS])
+    other = CachedEvaluator(Counting())
+    other.load_state_dict(cache.state_dict())
+    assert other.evaluations == 1
+
+
+def test_an_evaluator_without_shared_weights_says_so():
+    class Plain(Evaluator):
+        def evaluate(self, architectures):
+            return np.zeros(len(architectures))
+
+    with pytest.raises(ValueError, match="Plain has no shared weights to train"):
+        Plain().train_weights(3)
