@@ -54,11 +54,12 @@ class CachedEvaluator(Evaluator):
         return self.inner.train_weights(steps)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"evaluations": self.evaluations, "inner": self.inner.state_dict()}
+        return {"evaluations": self.evaluations, "scores": dict(self._scores), "inner": self.inner.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.evaluations = state["evaluations"]
         self.inner.load_state_dict(state["inner"])
+        self.evaluations = state["evaluations"]
+        self._scores, self._version = dict(state["scores"]), self.inner.version
 
     def close(self) -> None:
         self.inner.close()

@@ -18,20 +18,32 @@ from natrl.rllib.advantages import Advantages
 __all__ = ["OneStepPPOLearner", "REINFORCELearner"]
 
 
-class _WithAdvantages(Learner):
-    """Keeps the state of the advantages' baseline in the learner's checkpoints."""
+class _Resumable(Learner):
+    """Keeps in checkpoints what RLlib leaves out: the baseline's average, and how far the entropy schedule has come."""
 
     _advantages: Advantages
+    _sampled = 0  # environment steps so far
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_state(*args, **kwargs), "baseline_average": self._advantages.average}
+        state = super().get_state(*args, **kwargs)
+        return {**state, "baseline_average": self._advantages.average, "sampled": self._sampled}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
-        self._advantages.average = state.get("baseline_average", self._advantages.average)
+        if "sampled" in state:
+            self._advantages.average, self._sampled = state["baseline_average"], state["sampled"]
+            for schedule in self._entropy_schedules():
+                schedule.update(timestep=self._sampled)
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        super().after_gradient_based_update(timesteps=timesteps)
+        self._sampled = timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0)
+
+    def _entropy_schedules(self) -> list[Scheduler]:
+        raise NotImplementedError
 
 
-class OneStepPPOLearner(_WithAdvantages, PPOTorchLearner):
+class OneStepPPOLearner(_Resumable, PPOTorchLearner):
     """PPO's loss with `Advantages` in place of the phantom last step and generalised advantage estimation."""
 
     def build(self) -> None:
@@ -41,8 +53,11 @@ class OneStepPPOLearner(_WithAdvantages, PPOTorchLearner):
         self._advantages = Advantages(baseline="critic", gamma=self.config.gamma, scale=self.config.reward_scale)
         self._learner_connector.append(self._advantages)
 
+    def _entropy_schedules(self) -> list[Scheduler]:
+        return [self.entropy_coeff_schedulers_per_module[module_id] for module_id in self.module.keys()]  # noqa: SIM118  # no dict
 
-class REINFORCELearner(_WithAdvantages, TorchLearner):
+
+class REINFORCELearner(_Resumable, TorchLearner):
     """L(θ) = −mean[A · log π(a | s; θ)] − λ · mean[H(π(· | s; θ))] (Williams 1992; arXiv 1910.14488, eq. 7)."""
 
     def build(self) -> None:
@@ -69,4 +84,7 @@ class REINFORCELearner(_WithAdvantages, TorchLearner):
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().after_gradient_based_update(timesteps=timesteps)
-        self._entropy_coeff.update(timestep=timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
+        self._entropy_coeff.update(timestep=self._sampled)
+
+    def _entropy_schedules(self) -> list[Scheduler]:
+        return [self._entropy_coeff]

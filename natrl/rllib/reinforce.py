@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -20,6 +21,7 @@ from ray.rllib.utils.metrics import (
 from natrl.rllib.advantages import Baseline
 from natrl.rllib.algorithm import TransitionAlgorithm
 from natrl.rllib.learners import REINFORCELearner
+from natrl.rllib.module import TransitionModule
 
 __all__ = ["REINFORCE", "REINFORCEConfig"]
 
@@ -41,6 +43,9 @@ class REINFORCEConfig(AlgorithmConfig):
 
     def get_default_learner_class(self) -> Any:
         return REINFORCELearner
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        return RLModuleSpec(module_class=TransitionModule)
 
 
 class _Once(Algorithm):

@@ -58,6 +58,8 @@ def test_state_goes_on():
     other = CachedEvaluator(Counting())
     other.load_state_dict(cache.state_dict())
     assert other.evaluations == 1
+    np.testing.assert_array_equal(other.evaluate([DARTS]), [0.5])
+    assert other.inner.asked == []  # nothing is paid for twice
 
 
 def test_an_evaluator_without_shared_weights_says_so():

@@ -1,0 +1,81 @@
+"""Returns and baselines against hand-derived numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.evaluation.postprocessing import Postprocessing
+
+from natrl.rllib.advantages import Advantages, others_mean, returns_to_go
+
+
+def test_returns_to_go_by_hand():
+    rewards = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    expected = [1.0 + 0.5 * 2, 2.0, 4.0 + 0.5 * (8 + 0.5 * 16), 8 + 0.5 * 16, 16.0]
+    np.testing.assert_allclose(returns_to_go(rewards, [2, 3], 0.5), expected)
+    np.testing.assert_array_equal(returns_to_go(rewards, [1] * 5, 0.5), rewards)
+
+
+def batch(rewards: list[float], states: list[int]) -> dict[str, Any]:
+    observations = {
+        "ops": torch.tensor(states)[:, None].expand(-1, 3),
+        "features": torch.zeros(len(states), 3, 2),
+    }
+    return {"p": {Columns.REWARDS: torch.tensor(rewards), Columns.OBS: observations}}
+
+
+def advantages(piece: Advantages, columns: dict[str, Any], module: Any = None) -> list[float]:
+    n = len(columns["p"][Columns.REWARDS])
+    piece.single_agent_episode_iterator = lambda episodes, **_: iter(episodes)  # type: ignore[method-assign]
+    out = piece(rl_module={"p": module}, episodes=[[0]] * n, batch=columns)["p"]
+    return out[Postprocessing.ADVANTAGES].tolist()
+
+
+def test_none_keeps_the_returns():
+    piece = Advantages(baseline="none", standardise=False)
+    assert advantages(piece, batch([1.0, 3.0], [0, 1])) == [1.0, 3.0]
+
+
+def test_moving_average():
+    piece = Advantages(baseline="ema", decay=0.9, standardise=False)
+    assert advantages(piece, batch([1.0, 3.0], [0, 1])) == [-1.0, 1.0]  # starts at the first mean, 2
+    second = advantages(piece, batch([4.0, 8.0], [0, 1]))
+    assert piece.average == pytest.approx(0.9 * 2 + 0.1 * 6)
+    assert second == pytest.approx([4 - 2.4, 8 - 2.4])
+
+
+def test_architecture_baseline_leaves_the_step_itself_out():
+    piece = Advantages(baseline="architecture", standardise=False)
+    got = advantages(piece, batch([1.0, 3.0, 5.0, 10.0], [7, 7, 7, 8]))
+    assert got == [1.0 - 4.0, 3.0 - 3.0, 5.0 - 2.0, 10.0]  # alone in its group, a step keeps its return
+
+
+def test_others_mean_equals_a_loop():
+    rng = np.random.default_rng(0)
+    states, returns = rng.integers(5, size=40), rng.random(40)
+    observations = {"ops": torch.tensor(states)[:, None], "features": torch.zeros(40, 1)}
+    expected = []
+    for i in range(40):
+        others = [returns[j] for j in range(40) if j != i and states[j] == states[i]]
+        expected.append(np.mean(others) if others else 0.0)
+    np.testing.assert_allclose(others_mean(torch.tensor(returns), observations).numpy(), expected)
+
+
+def test_critic_scale_and_standardisation():
+    module = SimpleNamespace(compute_values=lambda columns: torch.tensor([1.0, 2.0, 3.0]))
+    piece = Advantages(baseline="critic", scale=10.0)
+    columns = batch([0.1, 0.5, 0.9], [0, 1, 2])
+    got = np.array(advantages(piece, columns, module))
+    raw = np.array([1.0, 5.0, 9.0]) - [1.0, 2.0, 3.0]
+    np.testing.assert_allclose(got, (raw - raw.mean()) / raw.std(), atol=1e-6)
+    np.testing.assert_allclose(columns["p"][Postprocessing.VALUE_TARGETS].numpy(), [1.0, 5.0, 9.0], rtol=1e-6)
+
+
+def test_unknown_baseline_is_refused():
+    with pytest.raises(ValueError, match="unknown baseline 'mean'; known: none, ema, architecture, critic"):
+        Advantages(baseline="mean")  # type: ignore[arg-type]

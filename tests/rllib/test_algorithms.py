@@ -1,0 +1,113 @@
+"""PPO and REINFORCE learn, repeat exactly, and go on after a restore. A training here takes 5 to 15 seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from natrl.rllib.learners import OneStepPPOLearner, REINFORCELearner
+from natrl.rllib.settings import LearnSettings
+from tests.rllib.problems import best_reward, config, greedy_reward
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+ALGORITHMS = ("ppo", "reinforce")
+
+
+def trained(algorithm: str, iterations: int | None = None, **changes: Any) -> tuple[Any, list[dict[str, Any]]]:
+    settings = config(algorithm, **changes)
+    algo = settings.build_algo()
+    steps = settings.lr[1][0] // settings.train_batch_size_per_learner
+    return algo, [algo.train() for _ in range(iterations or steps)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_reaches_the_best_reward_of_a_tiny_table(algorithm, seed):
+    algo, _ = trained(algorithm, seed=seed)
+    assert greedy_reward(algo) >= 0.95 * best_reward()
+    algo.stop()
+
+
+def numbers(results: list[dict[str, Any]]) -> list[list[float]]:
+    names = ("reward_mean", "accuracy_mean", "entropy", "cost_ratio", "evaluations", "policy_loss")
+    return [[float(result[name]) for name in names] for result in results]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_training_twice_is_equal_and_another_seed_is_not(algorithm):
+    first, second, other = (trained(algorithm, 4, seed=seed) for seed in (3, 3, 4))
+    assert numbers(first[1]) == numbers(second[1])
+    assert numbers(first[1]) != numbers(other[1])
+    for algo, _ in (first, second, other):
+        algo.stop()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_goes_on_from_a_checkpoint_as_if_nothing_had_happened(algorithm, tmp_path):
+    baseline = {"baseline": "ema"} if algorithm == "reinforce" else {}
+    whole, undisturbed = trained(algorithm, 6, **baseline)
+    first, _ = trained(algorithm, 3, **baseline)
+    first.save_checkpoint(str(tmp_path))
+    first.stop()
+    second = config(algorithm, **baseline).build_algo()
+    second.load_checkpoint(str(tmp_path))
+    assert numbers([second.train() for _ in range(3)]) == numbers(undisturbed[3:])
+    for algo in (whole, second):
+        algo.stop()
+
+
+def test_initial_architectures_differ_from_iteration_to_iteration():
+    settings = config("ppo")
+    settings.env_config["initial"] = "uniform"
+    algo = settings.build_algo()
+    seen = []
+    for _ in range(3):
+        algo.train()
+        seen.append(tuple(a.key for a in algo.environment._initial))
+    assert len(set(seen)) == 3
+    assert len(set(seen[0])) > 50
+    algo.stop()
+
+
+@pytest.mark.parametrize(("algorithm", "learner"), [("ppo", OneStepPPOLearner), ("reinforce", REINFORCELearner)])
+def test_no_phantom_rows_reach_the_loss(algorithm, learner, monkeypatch):
+    rows: list[int] = []
+    whole = learner.compute_loss_for_module
+
+    def counting(self, *, batch, **kwargs):
+        rows.append(len(batch["rewards"]))
+        assert "loss_mask" not in batch or batch["loss_mask"].all()
+        return whole(self, batch=batch, **kwargs)
+
+    monkeypatch.setattr(learner, "compute_loss_for_module", counting)
+    algo, _ = trained(algorithm, 1)
+    assert rows == ([32] * 8 if algorithm == "ppo" else [64])  # 64 episodes: 4 epochs of two halves, or once
+    algo.stop()
+
+
+def test_groups_of_transforms_share_their_initial_architecture():
+    algo, _ = trained("reinforce", 1)
+    keys = np.array([a.key for a in algo.environment._initial]).reshape(-1, 8)
+    assert (keys == keys[:, :1]).all()
+    assert len(set(keys[:, 0])) > 1
+    algo.stop()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"algorithm": "dqn"}, "unknown algorithm 'dqn'; known: ppo, reinforce"),
+        ({"baseline": "mean"}, "unknown baseline 'mean'; known: none, ema, architecture, critic"),
+        ({"algorithm": "reinforce", "baseline": "critic"}, "belongs to ppo"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"entropy": -1.0}, "entropy must be at least 0"),
+        ({"batch_size": 10, "minibatch_size": 5, "group_size": 3}, "must be a multiple of group_size"),
+        ({"batch_size": 10, "minibatch_size": 20}, "must not exceed batch_size"),
+    ],
+)
+def test_bad_settings_say_what_would_be_right(changes, message):
+    with pytest.raises(ValueError, match=message):
+        LearnSettings(**changes)
