@@ -1,0 +1,58 @@
+"""How numbers are written in tables, pictures and reports."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["accuracy", "count", "points", "ratio", "seconds", "signed_percent"]
+
+MINUS = "−"
+MISSING = "–"
+
+
+def count(n: float) -> str:
+    """Parameters or MAdds to four digits: 812, 42.10 k, 3.798 M, 1.674 G; missing (NaN) as a dash."""
+    if math.isnan(n):
+        return MISSING
+    if abs(n) < 1000:
+        return f"{n:.0f}".replace("-", MINUS)
+    power, unit = next((p, u) for p, u in ((3, "k"), (6, "M"), (9, "G")) if abs(n) < 10 ** (p + 3) or p == 9)
+    return f"{n / 10**power:#.4g}".rstrip(".").replace("-", MINUS) + f" {unit}"
+
+
+def ratio(value: float) -> str:
+    """0.789 → "0.79 ×"."""
+    return MISSING if math.isnan(value) else f"{value:.2f} ×"
+
+
+def accuracy(mean: float, spread: float = math.nan) -> str:
+    """Accuracies in [0, 1] as percentages: "97.12 ± 0.45"; without the spread where it is missing (one seed)."""
+    if math.isnan(mean):
+        return MISSING
+    return f"{100 * mean:.2f}" + ("" if math.isnan(spread) else f" ± {100 * spread:.2f}")
+
+
+def points(difference: float, noise: float = math.nan) -> str:
+    """A difference of accuracies in percentage points: "+0.15 ± 0.27"."""
+    if math.isnan(difference):
+        return MISSING
+    return _signed(100 * difference, 2) + ("" if math.isnan(noise) else f" ± {100 * noise:.2f}")
+
+
+def signed_percent(share: float) -> str:
+    """A share with its sign: −0.123 → "−12.3 %"; what rounds to nothing is "±0.0 %"."""
+    return f"{_signed(100 * share, 1)} %"
+
+
+def seconds(value: float) -> str:
+    """A duration: "42 s", "3 min 05 s", "2 h 10 min"."""
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = f"{value:+.{digits}f}"
+    return "±" + text[1:] if not text.strip("+-0.") else text.replace("-", MINUS)

@@ -1,0 +1,53 @@
+"""How operations look: one colour and one line style a type, told apart by colour-blind readers and in grey print.
+
+The colours are those of Okabe and Ito (2008, Color Universal Design).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from natrl.operations import operation
+
+__all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of"]
+
+INK = "#1b1b1b"
+MUTED = "#8a8a8a"
+PAPER = "#ffffff"
+
+#: "-", or (offset, (on, off, …)) in points, as matplotlib takes it.
+LineStyle = str | tuple[int, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A colour, a line and its width in points, and the words of a legend."""
+
+    label: str
+    color: str
+    line: LineStyle = "-"
+    width: float = 1.6
+
+
+_LOOKS: dict[str, Look] = {
+    "conv": Look("convolution", "#0072B2", width=2.6),
+    "conv_1xk_kx1": Look("1×k, k×1 convolution", "#56B4E9", (0, (8, 1.2, 1.2, 1.2, 1.2, 1.2)), 2.4),
+    "sep_conv": Look("separable convolution", "#009E73", (0, (10, 1.5)), 1.9),
+    "dil_conv": Look("dilated convolution", "#CC79A7", (0, (7, 2, 1.5, 2)), 2.0),
+    "max_pool": Look("max pooling", "#D55E00", (0, (4, 2))),
+    "avg_pool": Look("average pooling", "#E69F00", (0, (1.5, 1.5)), 2.0),
+    "skip_connect": Look("skip", "#4d4d4d", width=0.9),
+    "null": Look("null (nothing)", "#9a9a9a", (0, (1, 3.5)), 1.0),
+}
+
+#: The variants of a comparison: label, colour, and the marker as matplotlib names it.
+VARIANT_LOOKS: dict[str, tuple[Look, str]] = {
+    "original": (Look("original", "#4d4d4d"), "o"),
+    "transformed": (Look("transformed", "#0072B2"), "D"),
+    "random": (Look("random, same cost", "#E69F00"), "^"),
+}
+
+
+def look_of(name: str) -> Look:
+    """The look of an operation. ValueError on an unknown name."""
+    return _LOOKS[operation(name).type]

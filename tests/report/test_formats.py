@@ -1,0 +1,47 @@
+import math
+
+import pytest
+
+from natrl.report import formats
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0"),
+        (812, "812"),
+        (999, "999"),
+        (1000, "1.000 k"),
+        (42_101, "42.10 k"),
+        (999_960, "1000 k"),
+        (3_797_974, "3.798 M"),
+        (548_427_168, "548.4 M"),
+        (1_673_814_240, "1.674 G"),
+        (4_673_814_240_000, "4674 G"),
+        (-26_610, "−26.61 k"),
+        (math.nan, "–"),
+    ],
+)
+def test_count(n, text):
+    assert formats.count(n) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(-0.1234, "−12.3 %"), (0.005, "+0.5 %"), (0.0, "±0.0 %"), (-0.0004, "±0.0 %")]
+)
+def test_signed_percent(share, text):
+    assert formats.signed_percent(share) == text
+
+
+def test_accuracies_and_differences():
+    assert formats.accuracy(0.97123, 0.0045) == "97.12 ± 0.45"
+    assert formats.accuracy(0.97123) == "97.12"
+    assert formats.points(0.0015, 0.0027) == "+0.15 ± 0.27"
+    assert formats.points(-0.0101) == "−1.01"
+    assert formats.points(math.nan, math.nan) == formats.ratio(math.nan) == formats.accuracy(math.nan) == "–"
+    assert formats.ratio(0.789) == "0.79 ×"
+
+
+@pytest.mark.parametrize(("value", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
+def test_seconds(value, text):
+    assert formats.seconds(value) == text

@@ -1,0 +1,248 @@
+"""report.html: what it shows, what it leaves out, and that it neither loads nor runs anything."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from natrl.report.html import write_report
+from natrl.report.results import Results, write_results
+from natrl.report.run import read_run
+from tests.report.examples import progress, small_results, tiny_results
+
+EVIL = '<script>alert("x")</script>'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page(HTMLParser):
+    """Tags, links, texts and pictures of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.texts: list[str] = []
+        self.sections: list[str] = []
+        self.alts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.tags.append(tag)
+        self.loads += [values[key] for key in ("src", "href", "srcset", "action", "data", "poster") if key in values]
+        if tag == "section":
+            self.sections.append(values["id"])
+        if tag == "img":
+            self.alts.append(values["alt"])
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def fill(run: Path, results: Results) -> Path:
+    write_results(results, run / "results.json")
+    progress().to_csv(run / "progress.csv", index=False)
+    settings = {"space": "darts", "learn": {"algorithm": "ppo", "lr": 0.001}}
+    config = {"settings": settings, "versions": {"python": "3.11.2"}, "command": "natrl train --seed 7"}
+    (run / "config.json").write_text(json.dumps(config))
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run that has everything; made once, as its nine pictures take a second."""
+    return write_report(fill(tmp_path_factory.mktemp("runs", numbered=False), small_results()))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run with everything but a correlation, quick to draw."""
+    return fill(tmp_path, tiny_results())
+
+
+def page_of(run: Path) -> Page:
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_a_whole_run(whole):
+    assert sorted(file.name for file in whole.parent.iterdir()) == [
+        "config.json",
+        "progress.csv",
+        "report.html",
+        "results.json",
+    ]
+    page = Page(whole.read_text(encoding="utf-8"))
+    assert page.sections == ["comparison", "architectures", "learning", "proxy", "repeat"]
+    assert page.alts == [
+        "Accuracy against MAdds",
+        "VGG before and after, changed slots numbered",
+        "DARTS before and after, changed slots numbered",
+        "Learning curves",
+        "Trained accuracy of 3 architectures against the proxy and against MAdds",
+    ]
+    for words in (
+        "runs natrl report · data digits",
+        "transformed 0.93 × MAdds, +2.00 ± 1.00 points",
+        "85.00 ± 0.00 +3.00 ± 2.00",
+        "1 normal 2→3 conv_3x3 → sep_conv_3x3 −6.2 %",
+        "Transformed: 2 of 16 slots changed",
+        "Random: 1 of 16 slots changed",
+        "40 iterations, 640 evaluations, 1 min 00 s",
+        "natrl demo --seed 0",
+        "learn.lr 0.001",
+        "git abc1234",
+        "python 3.11.2",
+        "supernet 1 min 01 s",
+        "epochs 30",
+    ):
+        assert words in page.text
+    assert "Collapse alarm" not in page.text
+    assert "natrl train" not in page.text  # the results' own command
+
+
+def test_nothing_is_loaded_and_nothing_runs(whole):
+    text = whole.read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    for word in ("http://", "https://", "url(", "@import"):
+        assert word not in text
+    assert page.loads
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+
+
+def test_both_colour_schemes_and_print_are_styled(whole):
+    text = whole.read_text(encoding="utf-8")
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert "@media print" in text
+
+
+def test_names_are_escaped(tmp_path):
+    run = tmp_path / "<b>run & co"
+    run.mkdir()
+    rows = tuple(replace(row, name=EVIL) for row in tiny_results().rows)
+    results = replace(tiny_results(), rows=rows, data=EVIL, command=f"natrl demo --data '{EVIL}'")
+    write_results(replace(results, versions={EVIL: EVIL}, schedule={EVIL: EVIL}), run / "results.json")
+    (run / "config.json").write_text(json.dumps({EVIL: {EVIL: EVIL}}))
+    text = write_report(run).read_text(encoding="utf-8")
+    page = Page(text)
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert "script" not in page.tags
+    assert page.text.count(EVIL) >= 8
+
+
+def test_changed_slots_are_marked_in_the_pictures(whole):
+    page = Page(whole.read_text(encoding="utf-8"))
+    pictures = [base64.b64decode(load.partition("base64,")[2]).decode() for load in page.loads if "base64" in load]
+    vgg, darts = (picture for picture in pictures if "slot-normal-0" in picture)
+    assert ('id="changed-1"' in vgg, 'id="changed-2"' in vgg) == (True, False)
+    assert ('id="changed-1"' in darts, 'id="changed-2"' in darts, 'id="changed-3"' in darts) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("missing", "sections"),
+    [
+        (["results.json"], ["learning", "repeat"]),
+        (["progress.csv"], ["comparison", "architectures", "repeat"]),
+        (["config.json"], ["comparison", "architectures", "learning", "repeat"]),
+        (["results.json", "progress.csv"], ["repeat"]),
+    ],
+)
+def test_a_section_appears_only_where_its_data_is(run, missing, sections):
+    for name in missing:
+        (run / name).unlink()
+    assert page_of(run).sections == sections
+
+
+def test_an_evaluation_without_transforms_shows_the_architectures_alone(run):
+    write_results(replace(tiny_results(), rows=tiny_results().rows[:1]), run / "results.json")
+    page = page_of(run)
+    assert page.alts[1] == "Architecture tiny"
+    assert "1 architectures trained on digits, 1 seed each." in page.text
+
+
+def test_what_was_not_changed_is_said_to_be_kept(run):
+    page = page_of(run)
+    assert "Transformed: 1 of 6 slots changed" in page.text
+    assert "Random: kept as it is." in page.text
+
+
+def test_collapse_raises_the_alarm(run):
+    progress(null=0.8).to_csv(run / "progress.csv", index=False)
+    page = page_of(run)
+    assert "Collapse alarm: null took 80 % of the slots at iteration 40 (more than 50 %" in page.text
+
+
+def test_a_run_without_iterations_or_known_columns(run):
+    (run / "progress.csv").write_text("")
+    assert "learning" not in page_of(run).sections
+    (run / "progress.csv").write_text("training_iteration,other\n1,2\n")
+    page = page_of(run)
+    assert "1 iterations." in page.text
+    assert "Learning curves" not in page.alts
+
+
+def test_progress_is_found_where_tune_writes_it(run):
+    (run / "tune" / "trial").mkdir(parents=True)
+    (run / "progress.csv").rename(run / "tune" / "trial" / "progress.csv")
+    (run / "results.json").unlink()
+    page = page_of(run)
+    assert page.sections == ["learning", "repeat"]
+    assert "natrl train --seed 7" in page.text
+
+
+def test_of_a_repeated_iteration_the_last_row_counts(run):
+    (run / "progress.csv").write_text("training_iteration,reward_mean\n1,0.1\n2,0.2\n2,0.3\n")
+    frame = read_run(run).progress
+    assert frame is not None
+    assert list(frame["reward_mean"]) == [0.1, 0.3]
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a run: it holds none of config\.json, progress\.csv"):
+        write_report(tmp_path)
+    with pytest.raises(ValueError, match="is not a run: there is no such directory"):
+        write_report(tmp_path / "missing")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is not a run: it is a file"):
+        write_report(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", "{", "config.json: not JSON"),
+        ("config.json", "[]", "config.json: expected an object of settings, got list"),
+        ("results.json", "{}", "results.json: not results"),
+        ("progress.csv", "a,b\n1,2\n", "progress.csv: has no column training_iteration; it has: a, b"),
+        ("progress.csv", 'a,b\n1,2,3,4\n"', "progress.csv: not CSV"),
+    ],
+)
+def test_a_malformed_file_is_named_in_one_line_and_the_old_report_stays(run, name, text, message):
+    (run / "report.html").write_text("old")
+    (run / name).write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        write_report(run)
+    assert "\n" not in str(error.value)
+    assert (run / "report.html").read_text() == "old"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_chromium_shows_it_without_a_word_on_the_console(whole, tmp_path):  # a few seconds: a browser starts
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=2000 --dump-dom"
+    command = [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", whole.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "<h1>runs</h1>" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
