@@ -61,25 +61,27 @@ class LivePath:
     """
 
     def __init__(self, active: Array, possible: Array, wiring: Wiring) -> None:
+        nothing = active & False
         self._wiring = wiring
         self._leads = _backward(possible, wiring)  # a path onwards from slot i uses slots after i only
-        self._reached = active & False
-        self._same_cell = (wiring.cells[:, :, None, :] & wiring.cells[:, None, :, :]).any(-1)  # (B, E, E)
+        self._fed = nothing | wiring.entries  # the slot reads an input, or a node that a path of decided slots reaches
+        cells = wiring.cells
+        self._same_cell = cells[:, :, None, 0] & cells[:, None, :, 0]  # (B, E, E)
+        for c in range(1, cells.shape[-1]):
+            self._same_cell |= cells[:, :, None, c] & cells[:, None, :, c]
         starts = wiring.entries & _backward(active, wiring)
-        self._was_live = (self._same_cell & starts[:, None, :]).any(-1)  # (B, E): the slot's cell began live
+        self._free = ~(self._same_cell & starts[:, None, :]).any(-1)  # (B, E): the slot's cell has a path, or never had
 
     def may_null(self, e: int) -> Array:
         """(B,): the cell of slot e keeps a path if slot e becomes null (True where the cell began dead)."""
-        entries, exits, adjacency, _ = self._wiring
-        reached = self._reached & self._same_cell[:, e]
-        undecided = self._leads[:, e + 1 :] & self._same_cell[:, e, e + 1 :]
-        fed = entries[:, e + 1 :] | (adjacency[:, :, e + 1 :] & reached[:, :, None]).any(1)
-        return (reached & exits).any(-1) | (undecided & fed).any(-1) | ~self._was_live[:, e]
+        undecided = self._leads[:, e + 1 :] & self._fed[:, e + 1 :] & self._same_cell[:, e, e + 1 :]
+        return undecided.any(-1) | self._free[:, e]
 
     def decide(self, e: int, active: Array) -> None:
         """Records whether the new operation of slot e is active, (B,)."""
-        entries, _, adjacency, _ = self._wiring
-        self._reached[:, e] = active & (entries[:, e] | (adjacency[:, :, e] & self._reached).any(-1))
+        reached = active & self._fed[:, e]
+        self._fed |= self._wiring.adjacency[:, e] & reached[:, None]
+        self._free |= self._same_cell[:, e] & (reached & self._wiring.exits[:, e])[:, None]
 
 
 def bridges(active: Array, wiring: Wiring) -> Array:

@@ -188,7 +188,7 @@ def to_darts(architecture: Architecture) -> str:
     """DARTS' notation: Genotype of (operation, from) pairs. ValueError unless two slots write each node."""
 
     def pairs(cell: Cell, ops: list[str]) -> list[tuple[str, int]]:
-        if [t for _, t in cell.edges] != [2 + i // 2 for i in range(len(cell.edges))]:
+        if len(cell.edges) % 2 or [t for _, t in cell.edges] != [2 + i // 2 for i in range(len(cell.edges))]:
             raise ValueError(f"cell {cell.name!r}: DARTS' notation needs two slots for each node")
         return [(op, s) for op, (s, _) in zip(ops, cell.edges, strict=True)]
 

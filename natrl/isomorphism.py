@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 from natrl.architecture import Architecture, Cell
@@ -26,20 +27,22 @@ def function_key(architecture: Architecture) -> str:
 
 def _nodes(cell: Cell, operations: Iterable[str]) -> list[str]:
     """Each output node as a sum of terms; "" is a node that nothing live writes."""
-    terms: dict[int, list[str]] = {node: [f"x{node}"] if node < cell.inputs else [] for node in range(cell.nodes)}
+    terms = {node: Counter([f"x{node}"] if node < cell.inputs else []) for node in range(cell.nodes)}
     for slot, op in zip(cell.slots, operations, strict=True):
         source = terms[slot.source]  # complete: slots come by rising target
         if op == "null" or not source:
             continue
         if op == "skip_connect" and slot.stride == 1:
-            terms[slot.target] += source
+            terms[slot.target].update(source)
         else:
-            terms[slot.target].append(f"{op}{'/2' * (slot.stride == 2)}({_sum(source)})")
+            terms[slot.target][f"{op}{'/2' * (slot.stride == 2)}({_sum(source)})"] += 1
     return [_sum(terms[node]) for node in cell.outputs]
 
 
-def _sum(terms: list[str]) -> str:
-    return "+".join(sorted(terms))
+def _sum(terms: Counter[str]) -> str:
+    """The sum as text, shortened to a digest where it is long: nested sums would double at every node."""
+    text = "+".join(f"{n}*{term}" for term, n in sorted(terms.items()))
+    return text if len(text) <= 100 else hashlib.sha256(text.encode()).hexdigest()
 
 
 def held_out(architecture: Architecture, share: float = 0.2) -> bool:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ray import tune
 from rich.progress import Progress
 
+from natrl.data import load_data
 from natrl.genotypes import parse
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
@@ -36,8 +38,10 @@ def train(
     spec = settings.evaluator
     if spec.resources:
         check_resources(**spec.resources)
-    if not spec.actors or spec.reward.startswith("table:"):
-        spec()  # what cannot be built fails here, in this process, with its own message
+    if spec.reward.startswith("table:"):  # cheap to try: what cannot work says so before anything is written
+        spec().evaluate([find_space(spec.space).sample(np.random.default_rng(settings.seed))])
+    else:
+        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
     config = _configuration(settings)
     create_run(run, settings, command or " ".join(sys.argv))
     tuner = tune.Tuner(

@@ -13,9 +13,32 @@ from typing import Any
 
 from natrl.tuning.settings import RunSettings
 
-__all__ = ["create_run", "progress_file", "publish_policy", "read_config", "tune_dir", "versions", "write_json"]
+__all__ = [
+    "create_run",
+    "last_result",
+    "progress_file",
+    "publish_policy",
+    "read_config",
+    "tune_dir",
+    "versions",
+    "write_json",
+]
 
 CONFIG = "config.json"
+METRICS = (
+    "training_iteration",
+    "reward_mean",
+    "accuracy_mean",
+    "accuracy_initial_mean",
+    "score_mean",
+    "score_initial_mean",
+    "entropy",
+    "cost_ratio",
+    "share_null",
+    "share_skip",
+    "evaluations",
+    "time_total_s",
+)
 
 
 def tune_dir(run: Path) -> Path:
@@ -44,6 +67,15 @@ def read_config(run: Path) -> dict[str, Any]:
         return json.loads((run / CONFIG).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f"{run} is not a run directory: {CONFIG} cannot be read ({type(error).__name__})") from None
+
+
+def last_result(run: Path) -> dict[str, float]:
+    """Our metrics of the last iteration (docs/metrics.md says what each is)."""
+    import pandas as pd
+
+    frame = pd.read_csv(progress_file(run))
+    names = [n for n in METRICS if n in frame.columns and pd.notna(frame[n].iloc[-1])]
+    return {name: float(frame[name].iloc[-1]) for name in names}
 
 
 def publish_policy(run: Path, checkpoint: Path) -> Path:

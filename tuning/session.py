@@ -13,11 +13,13 @@ __all__ = ["check_resources", "ray_session"]
 #: Set before Ray is imported: no usage statistics, no chatter of its processes, GPUs left visible to CPU tasks.
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
+
+#: Loggers of Ray that speak of what is meant to be (its new API), or print tracebacks that a RunError sums up.
+_LOUD = ("ray.rllib.algorithms.algorithm_config", "ray.tune")
 
 
 @contextmanager
@@ -30,6 +32,8 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None, verb
     if not verbose:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
+        for name in _LOUD:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     import ray
 
     if ray.is_initialized():

@@ -94,7 +94,7 @@ def test_actions_outside_the_mask_keep_the_operation_and_count():
     worst = np.argmin(info["action_mask"], axis=-1)  # a forbidden primitive wherever there is one
     forbidden = int((~info["action_mask"][np.arange(16), worst]).sum())
     assert forbidden > 0
-    _, reward, *_, info = env.step(worst)
+    *_, info = env.step(worst)
     assert info["invalid_actions"] == forbidden
     strict = make(JOINT, invalid_action="raise")
     strict.reset(options={"architecture": natrl.parse("VGG")})
@@ -138,7 +138,7 @@ def test_each_architecture_is_evaluated_once():
     evaluator = ByName()
     env = make(JOINT, evaluator=evaluator)
     for _ in range(3):
-        _, info = env.reset(options={"architecture": natrl.parse("DARTS")})
+        env.reset(options={"architecture": natrl.parse("DARTS")})
         env.step(np.array([env.core.space.primitives.index(op) for op in natrl.parse("DARTS").operations]))
     assert evaluator.calls == 1
 

@@ -1,0 +1,36 @@
+# The same verbs for people and CI. Each does its own set-up: python3 (3.10 or newer) and make are all that is needed.
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo check test bench
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv and install natrl into it, with what development needs (PYTHON=python3.12 picks another Python)
+
+demo: $(INSTALLED) ## train, transform and retrain on embedded data; writes a report
+	$(BIN)/natrl demo
+
+check: $(INSTALLED) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(INSTALLED) ## all tests (NATRL_DATA=folder for those that need tables and images)
+	$(BIN)/python -m pytest
+
+bench: $(INSTALLED) ## every benchmark, one JSON row a line
+	@set -e; for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python "$$script"; done
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("natrl needs Python 3.10 or newer, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12")'
+	@echo "Installing natrl into $(VENV) (once; torch and Ray are large: some minutes)"
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,44 @@
+"""The command line. Each command lives in natrl/commands and loads torch and Ray only when it needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from natrl import __version__
+from natrl.commands.demo import demo
+from natrl.commands.errors import run_safely
+from natrl.commands.evaluate import evaluate
+from natrl.commands.report import report
+from natrl.commands.show import show
+from natrl.commands.train import train
+from natrl.commands.transform import transform
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(name="natrl", pretty_exceptions_enable=False, no_args_is_help=False)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Takes a neural network architecture and gives back one that is more accurate and never more expensive."""
+    if version:
+        print(__version__)
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+        print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
+
+
+for command in (demo, show, train, transform, evaluate, report):
+    app.command(no_args_is_help=False)(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `natrl` and `python -m natrl`."""
+    sys.exit(run_safely(typer.main.get_command(app), arguments))

@@ -1,0 +1,232 @@
+"""The demo: train, transform, choose, retrain. What it can show is said in docs/demo.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from natrl.architecture import Architecture
+from natrl.data import ImageData, load_data
+from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
+from natrl.genotypes import zoo
+from natrl.networks.schedule import schedule as find_schedule
+from natrl.policies import load_policy, Policy
+from natrl.policies.random_transform import cost_matched_random
+from natrl.report.results import Correlation, Results, Row
+from natrl.rllib.settings import LearnSettings
+from natrl.spaces import network_cost, Skeleton, Space
+from natrl.spaces import space as find_space
+from natrl.tuning.comparison import train_all
+from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.progress import progress_bar
+from natrl.tuning.restore import restored_evaluator
+from natrl.tuning.run import train
+from natrl.tuning.rundir import versions
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["DemoSettings", "demonstrate"]
+
+NAMED = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "ENAS")
+RANDOM = 2  # random architectures beside the named ones
+FINALISTS = 2  # candidates that are trained on validation data, besides the original
+CHOICE_SEEDS = (1000, 1001)  # other seeds than those of the final training
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What `natrl demo` does."""
+
+    data: str = "digits"
+    image_size: int | None = None
+    seeds: int = 3  # final trainings of each architecture
+    actors: int = 2
+    gpus_per_actor: float = 0.0
+    share: float = 1.0  # of the supernet's and the policy's training, in (0, 1]
+    seed: int = 0
+
+    @property
+    def run(self) -> RunSettings:
+        """The policy's training: supernet-notes' settings for a small supernet."""
+        warmup, iterations = max(1, round(3000 * self.share)), max(1, round(50 * self.share))
+        return RunSettings(
+            evaluator=EvaluatorSpec(
+                reward="supernet",
+                space="darts",
+                data=self.data,
+                image_size=self.image_size,
+                metric="cross_entropy",
+                skeleton=Skeleton(channels=8, cells=3),
+                total_steps=warmup,
+                seed=self.seed,
+                actors=self.actors,
+                num_gpus=self.gpus_per_actor,
+            ),
+            learn=LearnSettings(
+                iterations=iterations,
+                batch_size=16,
+                minibatch_size=16,
+                entropy=0.01,
+                final_entropy=0.01,
+                reward_scale=1.0,
+                warmup_steps=warmup,
+            ),
+            initial="pool:80",
+            reward_clip=1.0,
+            seed=self.seed,
+        )
+
+
+def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
+    """Runs the demo in a new run directory and returns what came of it; Ray must run."""
+    clock: dict[str, float] = {}
+    data = load_data(settings.data, seed=settings.seed, image_size=settings.image_size)
+    skeleton = fit_skeleton(Skeleton(channels=8, cells=3), data)
+    with progress_bar() as bar:
+        with timed(clock, "policy"):
+            train(settings.run, out, command=command, progress=bar)
+        policy = load_policy(out)
+        originals = initial_architectures(policy.space, settings.seed)
+        with timed(clock, "choice"):
+            finalists = choose_finalists(policy, originals, out, settings.seed)
+            trained = train_finalists(finalists, skeleton, data, bar, settings.gpus_per_actor)
+            chosen = {name: choose(candidates, skeleton) for name, candidates in trained.items()}
+        with timed(clock, "retraining"):
+            rows = retrain(originals, chosen, policy, skeleton, data, settings, bar)
+    pairs = [
+        (f.proxy, float(np.mean(f.validation)), float(network_cost(f.architecture, skeleton).madds))
+        for candidates in trained.values()
+        for f in candidates
+        if f.proxy is not None
+    ]
+    return Results(
+        data=data.name,
+        skeleton=skeleton,
+        seeds=tuple(range(settings.seeds)),
+        rows=tuple(rows),
+        schedule=asdict(find_schedule("quick")),
+        correlation=Correlation.of(pairs),
+        command=command,
+        versions=versions(),
+        seconds=clock,
+    )
+
+
+def initial_architectures(space: Space, seed: int) -> dict[str, Architecture]:
+    """The named architectures, and random ones that no policy was trained on."""
+    rng = np.random.default_rng([seed, 1])
+    known = {name: zoo()[name] for name in NAMED}
+    return known | {f"random {i + 1}": space.sample(rng) for i in range(RANDOM)}
+
+
+def choose_finalists(
+    policy: Policy, originals: dict[str, Architecture], run: Path, seed: int
+) -> dict[str, list[tuple[Architecture, float | None]]]:
+    """For each architecture itself and the policy's best candidates, with the supernet's scores where it has any.
+
+    ENAS blocks have five nodes and are not in the supernet's space: the policy is applied to them all the same, and its
+    own probabilities rank the candidates.
+    """
+    supernet = restored_evaluator(run)
+    finalists = {}
+    for name, original in originals.items():
+        own = len(original.operations) == policy.space.n_slots
+        space = policy.space if own else find_space("enas")
+        candidates = policy.transform(original, n=10, evaluator=supernet if own else None, seed=seed, space=space)
+        best = [a for a in candidates.ranked() if a != original][:FINALISTS]
+        asked = [original, *best]
+        scores = supernet.evaluate(asked).tolist() if own else [None] * len(asked)
+        finalists[name] = list(zip(asked, scores, strict=True))
+    return finalists
+
+
+def train_finalists(
+    finalists: dict[str, list[tuple[Architecture, float | None]]],
+    skeleton: Skeleton,
+    data: ImageData,
+    bar: Progress,
+    num_gpus: float,
+) -> dict[str, list[Finalist]]:
+    """Short trainings; only validation data is read."""
+    flat = [(name, a, proxy) for name, candidates in finalists.items() for a, proxy in candidates]
+    architectures = [a for _, a, _ in flat]
+    accuracies = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, bar, num_gpus, read_test=False)
+    result: dict[str, list[Finalist]] = {name: [] for name in finalists}
+    for (name, a, proxy), (validation, _) in zip(flat, accuracies, strict=True):
+        result[name].append(Finalist(a, proxy, validation))
+    return result
+
+
+def retrain(
+    originals: dict[str, Architecture],
+    chosen: dict[str, Finalist],
+    policy: Policy,
+    skeleton: Skeleton,
+    data: ImageData,
+    settings: DemoSettings,
+    bar: Progress,
+) -> list[Row]:
+    """Originals, what was made of them, and random transformations of the same cost; here test data is read, once."""
+    rng = np.random.default_rng([settings.seed, 2])
+    named: list[tuple[str, str, Architecture]] = []
+    for name, original in originals.items():
+        after = chosen[name].architecture
+        own = len(original.operations) == policy.space.n_slots
+        space = policy.space if own else find_space("enas")
+        matched = cost_matched_random(space, original, space.cost(after).madds, rng)
+        named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
+    architectures = [a for _, _, a in named]
+    seeds = tuple(range(settings.seeds))
+    accuracies = _train(
+        "retraining", architectures, skeleton, data, seeds, bar, settings.gpus_per_actor, read_test=True
+    )
+    return [
+        Row.measured(name, variant, a, skeleton, validation=validation, test=test)  # type: ignore[arg-type]
+        for (name, variant, a), (validation, test) in zip(named, accuracies, strict=True)
+    ]
+
+
+def _train(
+    label: str,
+    architectures: list[Architecture],
+    skeleton: Skeleton,
+    data: ImageData,
+    seeds: tuple[int, ...],
+    bar: Progress,
+    num_gpus: float,
+    *,
+    read_test: bool,
+) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Validation and test accuracies of each architecture, a value a seed."""
+    total = len({a.key for a in architectures}) * len(seeds)
+    task = bar.add_task(label, total=total, note="")
+    trained = train_all(
+        architectures,
+        skeleton,
+        data,
+        find_schedule("quick"),
+        seeds=seeds,
+        read_test=read_test,
+        num_gpus=num_gpus,
+        on_result=lambda: bar.advance(task),
+    )
+    return [
+        (
+            tuple(r.validation_accuracy for r in results),
+            tuple(r.test_accuracy for r in results if r.test_accuracy is not None),
+        )
+        for results in trained
+    ]
+
+
+@contextmanager
+def timed(clock: dict[str, float], name: str) -> Iterator[None]:
+    """Stores the seconds that the body took."""
+    start = time.perf_counter()
+    yield
+    clock[name] = time.perf_counter() - start

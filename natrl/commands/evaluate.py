@@ -1,0 +1,96 @@
+"""natrl evaluate"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from natrl.commands.options import Address, Cells, Channels, Data, Json, Verbose
+from natrl.commands.show import default_skeleton
+from natrl.genotypes import parse
+from natrl.tuning.session import ray_session
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    architectures: Annotated[
+        list[str], typer.Argument(help="Zoo names, files, or text in any notation.", metavar="ARCH...")
+    ],
+    data: Data = "digits",
+    schedule: Annotated[str, typer.Option(help="Training schedule: quick or paper.", metavar="NAME")] = "quick",
+    seeds: Annotated[int, typer.Option(help="Trainings of each architecture.", metavar="N")] = 3,
+    channels: Channels = 8,
+    cells: Cells = 3,
+    gpus: Annotated[float, typer.Option(help="GPUs of each training.", metavar="X")] = 0.0,
+    test: Annotated[bool, typer.Option("--test", help="Read the test split too (do it once, for a report).")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results.json here.", metavar="FILE")] = None,
+    address: Address = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Train architectures from scratch on Ray: accuracy, mean ± standard deviation over seeds.
+
+    Example: natrl evaluate VGG NATv2_VGG --seeds 5
+    """
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {seeds}")
+    archs = {name: parse(name) for name in architectures}
+    with ray_session(address, verbose=verbose):
+        from natrl.data import load_data
+        from natrl.evaluation.factory import fit_skeleton
+        from natrl.networks.schedule import schedule as find_schedule
+        from natrl.report.results import Results, Row, write_results
+        from natrl.report.tables import comparison_table
+        from natrl.tuning.comparison import train_all
+        from natrl.tuning.progress import progress_bar
+        from natrl.tuning.rundir import versions
+
+        images, plan = load_data(data), find_schedule(schedule)
+        usual = default_skeleton(next(iter(archs.values())).cells[0].inputs)
+        skeleton = fit_skeleton(replace(usual, channels=channels or usual.channels, cells=cells or usual.cells), images)
+        with progress_bar() as bar:
+            task = bar.add_task("training", total=len(archs) * seeds, note="")
+            trained = train_all(
+                list(archs.values()),
+                skeleton,
+                images,
+                plan,
+                seeds=range(seeds),
+                read_test=test,
+                num_gpus=gpus,
+                on_result=lambda: bar.advance(task),
+            )
+    rows = tuple(
+        Row.measured(
+            name if len(name) < 40 else f"architecture {i + 1}",
+            "original",
+            arch,
+            skeleton,
+            validation=tuple(r.validation_accuracy for r in results),
+            test=tuple(r.test_accuracy for r in results if r.test_accuracy is not None),
+        )
+        for i, ((name, arch), results) in enumerate(zip(archs.items(), trained, strict=True))
+    )
+    results = Results(
+        data=images.name,
+        skeleton=skeleton,
+        seeds=tuple(range(seeds)),
+        rows=rows,
+        schedule=asdict(plan),
+        command=" ".join(["natrl", *sys.argv[1:]]),
+        versions=versions(),
+    )
+    if out is not None:
+        write_results(results, out)
+    if as_json:
+        import json
+
+        print(json.dumps(results.to_dict()))
+        return
+    Console().print(comparison_table(results))

@@ -1,0 +1,26 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Actors", "Address", "Cells", "Channels", "Data", "Gpus", "Json", "Out", "Picture", "Seed", "Verbose"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Data = Annotated[
+    str, typer.Option(help="Data set: digits, a torchvision name, folder:PATH or module:callable.", metavar="NAME")
+]
+Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.", metavar="C")]
+Cells = Annotated[int | None, typer.Option(help="Number of stacked cells.", metavar="N")]
+Actors = Annotated[int, typer.Option(help="Ray actors that evaluate architectures.", metavar="N")]
+Gpus = Annotated[float, typer.Option(help="GPUs of each actor; fractions share one.", metavar="X")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster: auto or host:port. Without it, a Ray of this command's own.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write; must not exist yet.", metavar="DIR")]
+Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]

@@ -1,0 +1,69 @@
+"""natrl show"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from natrl.commands.options import Cells, Channels, Json, Picture
+from natrl.genotypes import parse
+from natrl.spaces import live_cost, network_cost, Skeleton
+from natrl.spaces.nasbench201 import NasBench201Space
+
+__all__ = ["default_skeleton", "show"]
+
+ArchitectureArgument = Annotated[
+    str, typer.Argument(help="Zoo name (DARTS, VGG …), file, or text in any notation.", metavar="ARCH")
+]
+
+
+def show(
+    architecture: ArchitectureArgument,
+    channels: Channels = None,
+    cells: Cells = None,
+    image_size: Annotated[int, typer.Option(help="Height and width of the images in pixels.", metavar="PX")] = 32,
+    classes: Annotated[int, typer.Option(help="Number of classes.", metavar="N")] = 10,
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Operations, cost and picture of an architecture.
+
+    Example: natrl show DARTS --picture darts.png
+    """
+    arch = parse(architecture)
+    usual = default_skeleton(arch.cells[0].inputs)
+    skeleton = Skeleton(channels or usual.channels, cells or usual.cells, image_size, 3, classes)
+    cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)
+    if picture is not None:
+        from natrl.report.drawing import draw
+
+        draw(arch, picture, skeleton=skeleton, title=architecture if len(architecture) < 40 else None)
+    if as_json:
+        document = {
+            "architecture": arch.to_dict(),
+            "key": arch.key,
+            "live": arch.is_live,
+            "params": cost.params,
+            "madds": cost.madds,
+            "live_params": live.params,
+            "live_madds": live.madds,
+        }
+        print(json.dumps(document))
+        return
+    from natrl.report.tables import slot_table
+
+    console = Console()
+    console.print(slot_table(arch, skeleton, title=architecture if len(architecture) < 40 else None))
+    console.print(f"{cost.params:,} parameters, {cost.madds:,} MAdds (live parts {live.params:,} and {live.madds:,})")
+    if not arch.is_live:
+        console.print("[bold]This architecture is dead:[/bold] a cell has no path from input to output.")
+    if picture is not None:
+        console.print(f"picture: {picture}")
+
+
+def default_skeleton(inputs: int) -> Skeleton:
+    """The usual network for cells with so many inputs: NAS-Bench-201's for one, the papers' CIFAR network for two."""
+    return NasBench201Space.skeleton if inputs == 1 else Skeleton()

@@ -1,0 +1,110 @@
+"""natrl transform"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from natrl.commands.options import Json, Picture, Seed
+from natrl.commands.show import ArchitectureArgument
+from natrl.genotypes import parse
+
+if TYPE_CHECKING:
+    from natrl.architecture import Architecture
+    from natrl.policies import Candidates, Policy
+
+__all__ = ["transform"]
+
+
+def transform(
+    architecture: ArchitectureArgument,
+    policy: Annotated[Path, typer.Option(help="A run directory, or a policy folder.", metavar="RUN")],
+    n: Annotated[int, typer.Option("-n", help="Sampled candidates, besides the most probable one.", metavar="N")] = 10,
+    max_madds: Annotated[
+        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
+    ] = None,
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            help="Who chooses among the candidates by validation score: none (the policy alone), run (the run's "
+            "evaluator with its trained weights), table:NAME or table:FILE.",
+            metavar="KIND",
+        ),
+    ] = "none",
+    seed: Seed = 0,
+    picture: Picture = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the chosen architecture as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a policy: the chosen architecture, each change and its saving.
+
+    Example: natrl transform DARTS --policy runs/first --max-madds 80%
+    """
+    from natrl.policies import load_policy
+
+    arch = parse(architecture)
+    learned = load_policy(policy)
+    scorer = _evaluator(evaluator, policy)
+    candidates = learned.transform(arch, n=n, evaluator=scorer, max_madds=max_madds, max_params=max_params, seed=seed)
+    if out is not None:
+        out.write_text(candidates.best.to_json() + "\n", encoding="utf-8")
+    if picture is not None:
+        from natrl.report.drawing import draw
+
+        draw(candidates.best, picture, before=arch, skeleton=learned.space.skeleton)
+    if as_json:
+        print(json.dumps(_document(arch, candidates, learned)))
+        return
+    _print(arch, candidates, learned)
+
+
+def _evaluator(kind: str, run: Path) -> Any:
+    if kind == "none":
+        return None
+    if kind.startswith("table:"):
+        from natrl.evaluation import load_table
+
+        return load_table(kind.removeprefix("table:"))
+    if kind != "run":
+        raise ValueError(f"unknown evaluator {kind!r}; known: none, run, table:NAME, table:FILE")
+    from natrl.tuning.restore import restored_evaluator
+
+    return restored_evaluator(run)
+
+
+def _document(before: Architecture, candidates: Candidates, policy: Policy) -> dict[str, Any]:
+    space, after = policy.space, candidates.best
+    old, new = space.cost(before), space.cost(after)
+    return {
+        "before": before.to_dict(),
+        "after": after.to_dict(),
+        "key": after.key,
+        "params": [old.params, new.params],
+        "madds": [old.madds, new.madds],
+        "changes": [
+            {"slot": i, "before": before.operations[i], "after": after.operations[i]} for i in before.changes(after)
+        ],
+        "candidates": len(candidates.architectures),
+    }
+
+
+def _print(before: Architecture, candidates: Candidates, policy: Policy) -> None:
+    from natrl.report.tables import change_table
+
+    console = Console()
+    old, new = policy.space.cost(before), policy.space.cost(candidates.best)
+    console.print(change_table(before, candidates.best, policy.space.skeleton))
+    console.print(
+        f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
+        f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "
+        f"best of {len(candidates.architectures)} candidates",
+        highlight=False,
+    )
+    console.print(candidates.best.key, highlight=False, soft_wrap=True)

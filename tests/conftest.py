@@ -1,0 +1,40 @@
+"""What all tests share. The environment is set before anything imports numpy, torch or Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# One thread: sums come out alike on every machine, and tests do not fight with Ray's workers for two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("natrl", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("natrl")
+
+
+@pytest.fixture(scope="session")
+def natrl_data() -> Path:
+    """The folder of tables and images that are not part of the project (environment variable NATRL_DATA)."""
+    folder = os.environ.get("NATRL_DATA")
+    if not folder:
+        pytest.skip("NATRL_DATA is not set: it names the folder with nasbench201.csv.gz and CIFAR-10")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One local Ray with 4 logical CPUs for the whole session; starting it takes about 3 s."""
+    import ray
+
+    ray.init(
+        address="local", num_cpus=4, num_gpus=0, include_dashboard=False, logging_level="ERROR", log_to_driver=False
+    )
+    yield
+    ray.shutdown()

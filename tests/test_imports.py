@@ -1,0 +1,96 @@
+"""What importing natrl costs and gives, and which floor may import which."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import natrl
+
+ROOT = Path(natrl.__file__).parent
+
+
+@pytest.mark.parametrize("module", ["natrl", "natrl.spaces", "natrl.envs"])
+def test_floors_0_and_1_and_the_environments_import_neither_torch_nor_ray(module: str) -> None:
+    """In a process of its own, since other tests have imported both: 0.2–1 s."""
+    code = f"import sys, {module}; print(*sorted({{'torch', 'ray'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_public_names() -> None:
+    assert natrl.__all__ == [
+        "Architecture",
+        "Cost",
+        "Operation",
+        "Skeleton",
+        "Space",
+        "build_network",
+        "load_policy",
+        "network_cost",
+        "operation",
+        "operation_cost",
+        "parse",
+        "register_space",
+        "space",
+        "successors",
+        "zoo",
+    ]
+    assert natrl.__version__
+
+
+@pytest.mark.parametrize("name", natrl.__all__)
+def test_every_public_name_exists(name: str) -> None:
+    """load_policy and build_network import torch on first use."""
+    assert callable(getattr(natrl, name))
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'natrl' has no attribute 'polices'"):
+        natrl.polices  # noqa: B018
+
+
+# Floors, as in CONTRIBUTING.md: a module imports from its own floor and from those below it.
+FLOORS = {
+    **dict.fromkeys(
+        ("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism", "zoo"), 0
+    ),
+    "spaces": 1,
+    **dict.fromkeys(("data", "networks"), 2),
+    **dict.fromkeys(("evaluation", "policies"), 3),
+    "envs": 4,
+    "rllib": 5,
+    **dict.fromkeys(("report", "tuning"), 6),
+    **dict.fromkeys(("commands", "cli"), 7),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of natrl that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            names |= {f"natrl.{alias.name}" for alias in node.names} if node.module == "natrl" else {node.module or ""}
+    return {name.split(".")[1] for name in names if name.startswith("natrl.")}
+
+
+def parts() -> list[str]:
+    """Every module and package of natrl but its face, which offers names from every floor."""
+    names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    return sorted(names - {"__init__", "__main__"})
+
+
+@pytest.mark.parametrize("part", parts())
+def test_no_part_imports_from_a_floor_above(part: str) -> None:
+    assert part in FLOORS, f"natrl.{part} is on no floor: add it here and in CONTRIBUTING.md"
+    files = (ROOT / part).rglob("*.py") if (ROOT / part).is_dir() else [ROOT / f"{part}.py"]
+    for path in files:
+        above = {name for name in imported(path) & set(FLOORS) if FLOORS[name] > FLOORS[part]}
+        assert not above, f"{path} (floor {FLOORS[part]}) imports from {', '.join(sorted(above))}"

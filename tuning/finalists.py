@@ -1,0 +1,38 @@
+"""The last choice: short training on validation data decides among a few candidates and the original."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.spaces import network_cost, Skeleton
+
+__all__ = ["Finalist", "choose"]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate, its score by the proxy (None without one), and its validation accuracies after training."""
+
+    architecture: Architecture
+    proxy: float | None
+    validation: tuple[float, ...]  # one a seed, in [0, 1]
+
+
+def choose(finalists: Sequence[Finalist], skeleton: Skeleton) -> Finalist:
+    """The cheapest finalist (by MAdds) whose mean validation accuracy is within one standard error of the best.
+
+    The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3): differences
+    that another seed could undo do not pay for operations. The error is of the difference of two means, from the
+    deviation over seeds pooled over all finalists; with one seed the best mean wins. ValueError if there are none.
+    """
+    if not finalists:
+        raise ValueError("there is no finalist to choose from")
+    values = np.array([f.validation for f in finalists])  # (N, S)
+    means, seeds = values.mean(1), values.shape[1]
+    error = float(np.sqrt(2 * values.var(1, ddof=1).mean() / seeds)) if seeds > 1 else 0.0
+    close = [f for f, mean in zip(finalists, means, strict=True) if mean >= means.max() - error]
+    return min(close, key=lambda f: (network_cost(f.architecture, skeleton).madds, -np.mean(f.validation)))

@@ -1,0 +1,33 @@
+"""The evaluator of a run with the weights of its last checkpoint, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from natrl.evaluation import CachedEvaluator
+from natrl.tuning.rundir import read_config, tune_dir
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["last_checkpoint", "restored_evaluator"]
+
+
+def last_checkpoint(run: Path) -> Path:
+    """The newest checkpoint of a run. ValueError if there is none."""
+    found = sorted((tune_dir(run) / "trial").glob("checkpoint_*"))
+    if not found:
+        raise ValueError(f"{run} holds no checkpoint")
+    return found[-1]
+
+
+def restored_evaluator(run: Path) -> CachedEvaluator:
+    """The evaluator that the run's rewards came from. ValueError if the directory is not a run."""
+    import torch
+
+    from natrl.rllib.algorithm import STATE_FILE
+
+    settings = RunSettings.from_dict(read_config(run)["settings"])
+    state = torch.load(last_checkpoint(run) / STATE_FILE, weights_only=True)
+    evaluator = CachedEvaluator(replace(settings.evaluator, actors=0)())
+    evaluator.load_state_dict(state["evaluator"])
+    return evaluator
