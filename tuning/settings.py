@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.policies.network import Head
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import Skeleton
 from natrl.transitions import check_choice, CostMode, Rule
@@ -20,7 +21,7 @@ class RunSettings:
 
     evaluator: EvaluatorSpec = field(default_factory=EvaluatorSpec)  # the reward; it names the space too
     learn: LearnSettings = field(default_factory=LearnSettings)  # the algorithm
-    head: str = "autoregressive"  # of the policy: joint, autoregressive or lstm
+    head: Head = "autoregressive"  # of the policy: joint, autoregressive or lstm
     rule: Rule = "nat++"  # which transitions exist
     cost: CostMode = "strict"  # which of them the mask leaves
     initial: str | tuple[str, ...] = "uniform"  # initial architectures: "uniform", "pool:N", or any notation of each
@@ -30,6 +31,7 @@ class RunSettings:
     checkpoint_every: int = 10  # iterations
 
     def __post_init__(self) -> None:
+        check_choice("head", self.head, Head)
         check_choice("rule", self.rule, Rule)
         check_choice("cost mode", self.cost, CostMode)
         for name in ("horizon", "checkpoint_every"):

@@ -138,7 +138,9 @@ def choose_finalists(
         own = len(original.operations) == policy.space.n_slots
         space = policy.space if own else find_space("enas")
         candidates = policy.transform(original, n=10, evaluator=supernet if own else None, seed=seed, space=space)
-        best = [a for a in candidates.ranked() if a != original][:FINALISTS]
+        ranks = candidates.log_probabilities if candidates.scores is None else candidates.scores
+        ranked = [candidates.architectures[i] for i in np.argsort(-ranks, kind="stable")]
+        best = [a for a in ranked if a != original][:FINALISTS]
         asked = [original, *best]
         scores = supernet.evaluate(asked).tolist() if own else [None] * len(asked)
         finalists[name] = list(zip(asked, scores, strict=True))

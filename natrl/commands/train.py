@@ -124,7 +124,7 @@ def train(
         settings = RunSettings(
             evaluator=replace(spec, total_steps=max(1, steps)),
             learn=learn,
-            head=head,
+            head=head,  # type: ignore[arg-type]
             rule=rule,  # type: ignore[arg-type]
             cost=cost,  # type: ignore[arg-type]
             seed=seed,

@@ -15,7 +15,7 @@ from natrl.genotypes import parse
 
 if TYPE_CHECKING:
     from natrl.architecture import Architecture
-    from natrl.policies import Candidates, Policy
+    from natrl.policies import Candidates
 
 __all__ = ["transform"]
 
@@ -60,9 +60,9 @@ def transform(
 
         draw(candidates.best, picture, before=arch, skeleton=learned.space.skeleton)
     if as_json:
-        print(json.dumps(_document(arch, candidates, learned)))
+        print(json.dumps(_document(arch, candidates)))
         return
-    _print(arch, candidates, learned)
+    _print(arch, candidates)
 
 
 def _evaluator(kind: str, run: Path) -> Any:
@@ -79,9 +79,9 @@ def _evaluator(kind: str, run: Path) -> Any:
     return restored_evaluator(run)
 
 
-def _document(before: Architecture, candidates: Candidates, policy: Policy) -> dict[str, Any]:
-    space, after = policy.space, candidates.best
-    old, new = space.cost(before), space.cost(after)
+def _document(before: Architecture, candidates: Candidates) -> dict[str, Any]:
+    after = candidates.best
+    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
     return {
         "before": before.to_dict(),
         "after": after.to_dict(),
@@ -89,22 +89,29 @@ def _document(before: Architecture, candidates: Candidates, policy: Policy) -> d
         "params": [old.params, new.params],
         "madds": [old.madds, new.madds],
         "changes": [
-            {"slot": i, "before": before.operations[i], "after": after.operations[i]} for i in before.changes(after)
+            {
+                "slot": change.index,
+                "before": change.before,
+                "after": change.after,
+                "saved_params": change.saving.params,
+                "saved_madds": change.saving.madds,
+            }
+            for change in candidates.changes()
         ],
-        "candidates": len(candidates.architectures),
+        "candidates": len(candidates),
     }
 
 
-def _print(before: Architecture, candidates: Candidates, policy: Policy) -> None:
+def _print(before: Architecture, candidates: Candidates) -> None:
     from natrl.report.tables import change_table
 
     console = Console()
-    old, new = policy.space.cost(before), policy.space.cost(candidates.best)
-    console.print(change_table(before, candidates.best, policy.space.skeleton))
+    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
+    console.print(change_table(before, candidates.best, candidates.skeleton))
     console.print(
         f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
         f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "
-        f"best of {len(candidates.architectures)} candidates",
+        f"best of {len(candidates)} candidates",
         highlight=False,
     )
     console.print(candidates.best.key, highlight=False, soft_wrap=True)

@@ -42,8 +42,8 @@ def capture(
 ) -> float:
     """Σ [acc(α) − acc(β)] / Σ [best reachable from β − acc(β)]: 1 for an oracle, 0 for leaving everything alone.
 
-    `accuracies` are those to report (test), and `best` comes from `best_reachable` on the same. NaN where nothing can be
-    gained. ValueError unless every β has one α.
+    `accuracies` are those to report (test), and `best` comes from `best_reachable` on the same. NaN where nothing can
+    be gained. ValueError unless every β has one α.
     """
     if len(before) != len(after) or not before:
         raise ValueError(f"capture needs one result for each initial architecture, got {len(after)} for {len(before)}")
