@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
 __all__ = ["RunError", "resume", "train"]
+
+#: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
+STATE_PERIOD_S = "1"
 
 
 class RunError(RuntimeError):
@@ -95,6 +99,7 @@ def _configuration(settings: RunSettings) -> Any:
 
 
 def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
     with follow(progress, settings.learn.iterations):
         result = tuner.fit()[0]
     if result.error is not None or result.checkpoint is None:

@@ -16,9 +16,10 @@ from natrl.tuning.settings import RunSettings
 __all__ = [
     "create_run",
     "last_result",
-    "progress_file",
     "publish_policy",
     "read_config",
+    "read_progress",
+    "results_file",
     "tune_dir",
     "versions",
     "write_json",
@@ -33,10 +34,18 @@ METRICS = (
     "score_mean",
     "score_initial_mean",
     "entropy",
+    "policy_loss",
+    "value_loss",
     "cost_ratio",
     "share_null",
     "share_skip",
+    "changes",
+    "repaired",
+    "invalid_actions",
     "evaluations",
+    "cache_hits",
+    "weights_version",
+    "weights_loss",
     "time_total_s",
 )
 
@@ -46,9 +55,12 @@ def tune_dir(run: Path) -> Path:
     return run / "tune"
 
 
-def progress_file(run: Path) -> Path:
-    """Tune's table of results, one row an iteration."""
-    return tune_dir(run) / "trial" / "progress.csv"
+def results_file(run: Path) -> Path:
+    """Tune's results, one JSON object a line and iteration.
+
+    (Tune's progress.csv beside it breaks on resume: the columns of the rows after it differ from its header.)
+    """
+    return tune_dir(run) / "trial" / "result.json"
 
 
 def create_run(run: Path, settings: RunSettings, command: str) -> Path:
@@ -69,13 +81,32 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ValueError(f"{run} is not a run directory: {CONFIG} cannot be read ({type(error).__name__})") from None
 
 
-def last_result(run: Path) -> dict[str, float]:
-    """Our metrics of the last iteration (docs/metrics.md says what each is)."""
-    import pandas as pd
+def read_progress(run: Path) -> list[dict[str, float]]:
+    """Our metrics of each iteration, by rising iteration (docs/algorithms.md says what each is).
 
-    frame = pd.read_csv(progress_file(run))
-    names = [n for n in METRICS if n in frame.columns and pd.notna(frame[n].iloc[-1])]
-    return {name: float(frame[name].iloc[-1]) for name in names}
+    Of an iteration that was repeated after a kill the last result counts; a line torn by a kill is passed over.
+    """
+    try:
+        lines = results_file(run).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    rows: dict[float, dict[str, float]] = {}
+    for line in lines:
+        try:
+            result = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        row = {name: float(result[name]) for name in METRICS if isinstance(result.get(name), int | float)}
+        rows[row["training_iteration"]] = row
+    return [rows[iteration] for iteration in sorted(rows)]
+
+
+def last_result(run: Path) -> dict[str, float]:
+    """Our metrics of the last iteration. ValueError if there was none."""
+    rows = read_progress(run)
+    if not rows:
+        raise ValueError(f"{run} holds no results")
+    return rows[-1]
 
 
 def publish_policy(run: Path, checkpoint: Path) -> Path:

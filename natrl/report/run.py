@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from natrl.report.results import read_results, Results
+from natrl.tuning.rundir import read_progress
 
 __all__ = ["Run", "read_run"]
 
 CONFIG, RESULTS = "config.json", "results.json"
-PROGRESS = ("progress.csv", "tune/trial/progress.csv")  # the first that exists counts; the second is where Tune writes
+PROGRESS = ("progress.csv", "tune/trial/result.json")  # the first that exists counts; the second is Tune's
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Run:
 
 
 def read_run(run_dir: str | Path) -> Run:
-    """Reads config.json, progress.csv (beside it or where Tune writes it) and results.json, as far as they exist.
+    """Reads config.json, progress.csv (or else Tune's result.json) and results.json, as far as they exist.
 
     ValueError in one line if the directory does not exist, holds none of them, or one of them is malformed.
     """
@@ -60,11 +61,11 @@ def read_run(run_dir: str | Path) -> Run:
     files = {name: path / name for name in (CONFIG, *PROGRESS, RESULTS) if (path / name).is_file()}
     if not files:
         raise ValueError(f"{path} is not a run: it holds none of {', '.join((CONFIG, *PROGRESS, RESULTS))}")
-    progress = next((files[name] for name in PROGRESS if name in files), None)
+    table, tune = (files.get(name) for name in PROGRESS)
     return Run(
         path,
         config=_read_config(files[CONFIG]) if CONFIG in files else {},
-        progress=_read_progress(progress) if progress else None,
+        progress=_read_table(table) if table else _read_tune(path) if tune else None,
         results=read_results(files[RESULTS]) if RESULTS in files else None,
     )
 
@@ -79,7 +80,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _read_progress(path: Path) -> pd.DataFrame | None:
+def _read_tune(run: Path) -> pd.DataFrame | None:
+    rows = read_progress(run)
+    return pd.DataFrame(rows) if rows else None
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
     """The numeric columns; None where the run has no iteration yet. Of a repeated iteration the last row counts."""
     try:
         frame = pd.read_csv(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, Literal
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -10,9 +10,9 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.core.columns import Columns
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
-__all__ = ["Advantages", "Baseline", "returns_to_go"]
+from natrl.rllib.settings import Baseline
 
-Baseline = Literal["none", "ema", "architecture", "critic"]
+__all__ = ["Advantages", "returns_to_go"]
 
 
 def returns_to_go(rewards: np.ndarray, lengths: list[int], gamma: float) -> np.ndarray:

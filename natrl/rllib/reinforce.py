@@ -18,10 +18,10 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
-from natrl.rllib.advantages import Baseline
 from natrl.rllib.algorithm import TransitionAlgorithm
 from natrl.rllib.learners import REINFORCELearner
 from natrl.rllib.module import TransitionModule
+from natrl.rllib.settings import Baseline
 
 __all__ = ["REINFORCE", "REINFORCEConfig"]
 

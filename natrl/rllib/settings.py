@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args, Literal
 
-from natrl.rllib.advantages import Baseline
-
-__all__ = ["AlgorithmName", "LearnSettings"]
+__all__ = ["AlgorithmName", "Baseline", "LearnSettings"]
 
 AlgorithmName = Literal["ppo", "reinforce"]
+Baseline = Literal["none", "ema", "architecture", "critic"]  # natrl.rllib.advantages says what each is
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,10 @@ def test_a_run_without_iterations_or_known_columns(run):
 
 def test_progress_is_found_where_tune_writes_it(run):
     (run / "tune" / "trial").mkdir(parents=True)
-    (run / "progress.csv").rename(run / "tune" / "trial" / "progress.csv")
+    rows = progress().to_dict("records")
+    lines = [json.dumps({key: value for key, value in row.items() if value == value}) for row in rows]
+    (run / "tune" / "trial" / "result.json").write_text("\n".join([*lines, '{"torn']))
+    (run / "progress.csv").unlink()
     (run / "results.json").unlink()
     page = page_of(run)
     assert page.sections == ["learning", "repeat"]

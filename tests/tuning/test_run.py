@@ -1,0 +1,142 @@
+"""Runs through Tune: a run directory, a kill, a resume. Each run starts worker processes, which takes seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import natrl
+from natrl.policies import load_policy
+from natrl.rllib.settings import LearnSettings
+from natrl.tuning.run import resume, RunError, train
+from natrl.tuning.rundir import last_result, read_config, read_progress, results_file
+from natrl.tuning.settings import EvaluatorSpec, RunSettings
+
+SETTINGS = RunSettings(
+    evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"),
+    learn=LearnSettings(iterations=4, batch_size=16, minibatch_size=16),
+    initial="pool:8",
+    checkpoint_every=1,
+)
+
+
+def test_run_directory(ray_session, tmp_path):
+    run = train(SETTINGS, tmp_path / "run", command="natrl train …")
+    config = read_config(run)
+    assert RunSettings.from_dict(config["settings"]) == SETTINGS
+    assert config["command"] == "natrl train …"
+    assert set(config["versions"]) == {"python", "natrl", "ray", "torch", "gymnasium", "git"}
+    frame = pd.DataFrame(read_progress(run))
+    assert list(frame.training_iteration) == [1, 2, 3, 4]
+    for column in ("reward_mean", "accuracy_mean", "accuracy_initial_mean", "entropy", "cost_ratio", "share_null"):
+        assert frame[column].notna().all(), column
+    assert (frame.cost_ratio <= 1).all()
+    assert frame.evaluations.is_monotonic_increasing
+    assert last_result(run)["training_iteration"] == 4
+    policy = load_policy(run)
+    architecture = policy.space.sample(np.random.default_rng(0))
+    assert policy.transform(architecture).best.is_live
+    assert resume(run) == run  # a finished run is left as it is
+    assert len(results_file(run).read_text().splitlines()) == 4
+
+
+def test_existing_directory_is_left_alone(ray_session, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists and is not empty; choose another --out, or continue it with --resume"):
+        train(SETTINGS, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reward": "table:nowhere.csv"}, "no such file"),
+        ({"reward": "table:nasbench201", "space": "darts"}, "has no architecture"),
+        ({"reward": "supernet", "data": "imaginary"}, "unknown data 'imaginary'"),
+        ({"reward": "supernet", "actors": 99}, "need 99 CPUs; this Ray has 4"),
+        ({"reward": "supernet", "actors": 1, "num_gpus": 1}, "need 1 GPUs; this Ray has 0"),
+    ],
+)
+def test_what_cannot_work_fails_before_anything_is_written(ray_session, tmp_path, changes, message):
+    settings = RunSettings(evaluator=EvaluatorSpec(**changes))
+    with pytest.raises(ValueError, match=message):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_not_a_run(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a run directory: config\.json cannot be read"):
+        resume(tmp_path)
+
+
+def test_failed_training_says_why(ray_session, tmp_path):
+    start = natrl.parse("DARTS").key  # not an architecture of the space
+    with pytest.raises(RunError, match=r"training failed: .*space 'nasbench201' has one cell"):
+        train(RunSettings(evaluator=SETTINGS.evaluator, learn=SETTINGS.learn, initial=(start,)), tmp_path / "run")
+
+
+def numbers(run: Path) -> pd.DataFrame:
+    columns = ["training_iteration", "reward_mean", "accuracy_mean", "entropy", "evaluations"]
+    return pd.DataFrame(read_progress(run))[columns]
+
+
+_first_checkpoint: dict[Path, float] = {}
+
+
+def _knows_a_checkpoint(run: Path) -> bool:
+    """Tune has written its state after the first checkpoint was complete."""
+    written = [state.stat().st_mtime for state in run.glob("tune/experiment_state-*.json")]
+    first = results_file(run).parent / "checkpoint_000000" / "natrl_state.pt"
+    if first.exists():
+        _first_checkpoint.setdefault(run, first.stat().st_mtime)
+    return run in _first_checkpoint and max(written, default=0) > _first_checkpoint[run] + 0.2
+
+
+def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
+    """SIGKILL hits the driver and all of its Ray; the run goes on from its last checkpoint. Takes half a minute."""
+    settings = RunSettings(
+        evaluator=SETTINGS.evaluator,
+        learn=LearnSettings(iterations=40, batch_size=64, minibatch_size=16, epochs=6),
+        initial="pool:20",
+        checkpoint_every=2,
+    )
+    undisturbed = train(settings, tmp_path / "whole")
+    script = tmp_path / "driver.py"
+    script.write_text(
+        "import json, sys\n"
+        "from natrl.tuning.run import train\n"
+        "from natrl.tuning.session import ray_session\n"
+        "from natrl.tuning.settings import RunSettings\n"
+        "with ray_session(num_cpus=2):\n"
+        "    train(RunSettings.from_dict(json.loads(sys.argv[1])), sys.argv[2])\n"
+    )
+    run = tmp_path / "killed"
+    driver = subprocess.Popen(
+        [sys.executable, str(script), json.dumps(settings.to_dict()), str(run)],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not _knows_a_checkpoint(run) or len(read_progress(run)) < 15:
+            assert time.monotonic() < deadline
+            assert driver.poll() is None, "the driver ended before it was killed"
+            time.sleep(0.05)
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
+        driver.wait()
+    assert len(numbers(run)) < 40
+    resume(run)
+    after = numbers(run)
+    assert results_file(run).read_text().count('"training_iteration": 1,') == 1, "it started anew"
+    pd.testing.assert_frame_equal(after, numbers(undisturbed))
+    assert (run / "policy" / "policy.safetensors").is_file()
