@@ -12,6 +12,7 @@ from ray import tune
 from rich.progress import Progress
 
 from natrl.data import load_data
+from natrl.envs.initial import Initial, make_sampler
 from natrl.genotypes import parse
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
@@ -42,8 +43,9 @@ def train(
     spec = settings.evaluator
     if spec.resources:
         check_resources(**spec.resources)
-    if spec.reward.startswith("table:"):  # cheap to try: what cannot work says so before anything is written
-        spec().evaluate([find_space(spec.space).sample(np.random.default_rng(settings.seed))])
+    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
+    if spec.reward.startswith("table:"):  # what cannot work says so here, before anything is written
+        spec().evaluate([sample(np.random.default_rng(settings.seed))])
     else:
         load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
     config = _configuration(settings)
@@ -82,6 +84,11 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     return _fit(tuner, run, settings, progress)
 
 
+def initial_architectures(settings: RunSettings) -> Initial:
+    """The run's initial architectures as the environment takes them. ValueError on malformed text."""
+    return settings.initial if isinstance(settings.initial, str) else [parse(text) for text in settings.initial]
+
+
 def _configuration(settings: RunSettings) -> Any:
     spec = settings.evaluator
     environment = {
@@ -90,7 +97,7 @@ def _configuration(settings: RunSettings) -> Any:
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,
-        "initial": settings.initial if isinstance(settings.initial, str) else [parse(a) for a in settings.initial],
+        "initial": initial_architectures(settings),
         "horizon": settings.horizon,
         "reward_clip": settings.reward_clip,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
 from natrl.genotypes import zoo
+from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
 from natrl.policies import load_policy, Policy
-from natrl.policies.random_transform import cost_matched_random
 from natrl.report.results import Correlation, Results, Row
 from natrl.rllib.settings import LearnSettings
+from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import network_cost, Skeleton, Space
 from natrl.spaces import space as find_space
 from natrl.tuning.comparison import train_all
@@ -47,8 +48,14 @@ class DemoSettings:
     seeds: int = 3  # final trainings of each architecture
     actors: int = 2
     gpus_per_actor: float = 0.0
-    share: float = 1.0  # of the supernet's and the policy's training, in (0, 1]
+    share: float = 1.0  # of all training steps and epochs, in (0, 1]
     seed: int = 0
+
+    @property
+    def schedule(self) -> Schedule:
+        """The training from scratch."""
+        full = find_schedule("quick")
+        return replace(full, epochs=max(1, round(full.epochs * self.share)))
 
     @property
     def run(self) -> RunSettings:
@@ -94,7 +101,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
         originals = initial_architectures(policy.space, settings.seed)
         with timed(clock, "choice"):
             finalists = choose_finalists(policy, originals, out, settings.seed)
-            trained = train_finalists(finalists, skeleton, data, bar, settings.gpus_per_actor)
+            trained = train_finalists(finalists, skeleton, data, settings, bar)
             chosen = {name: choose(candidates, skeleton) for name, candidates in trained.items()}
         with timed(clock, "retraining"):
             rows = retrain(originals, chosen, policy, skeleton, data, settings, bar)
@@ -109,7 +116,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
         skeleton=skeleton,
         seeds=tuple(range(settings.seeds)),
         rows=tuple(rows),
-        schedule=asdict(find_schedule("quick")),
+        schedule=asdict(settings.schedule),
         correlation=Correlation.of(pairs),
         command=command,
         versions=versions(),
@@ -151,13 +158,13 @@ def train_finalists(
     finalists: dict[str, list[tuple[Architecture, float | None]]],
     skeleton: Skeleton,
     data: ImageData,
+    settings: DemoSettings,
     bar: Progress,
-    num_gpus: float,
 ) -> dict[str, list[Finalist]]:
     """Short trainings; only validation data is read."""
     flat = [(name, a, proxy) for name, candidates in finalists.items() for a, proxy in candidates]
     architectures = [a for _, a, _ in flat]
-    accuracies = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, bar, num_gpus, read_test=False)
+    accuracies = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, settings, bar, read_test=False)
     result: dict[str, list[Finalist]] = {name: [] for name in finalists}
     for (name, a, proxy), (validation, _) in zip(flat, accuracies, strict=True):
         result[name].append(Finalist(a, proxy, validation))
@@ -184,9 +191,7 @@ def retrain(
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]
     seeds = tuple(range(settings.seeds))
-    accuracies = _train(
-        "retraining", architectures, skeleton, data, seeds, bar, settings.gpus_per_actor, read_test=True
-    )
+    accuracies = _train("retraining", architectures, skeleton, data, seeds, settings, bar, read_test=True)
     return [
         Row.measured(name, variant, a, skeleton, validation=validation, test=test)  # type: ignore[arg-type]
         for (name, variant, a), (validation, test) in zip(named, accuracies, strict=True)
@@ -199,8 +204,8 @@ def _train(
     skeleton: Skeleton,
     data: ImageData,
     seeds: tuple[int, ...],
+    settings: DemoSettings,
     bar: Progress,
-    num_gpus: float,
     *,
     read_test: bool,
 ) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
@@ -211,10 +216,10 @@ def _train(
         architectures,
         skeleton,
         data,
-        find_schedule("quick"),
+        settings.schedule,
         seeds=seeds,
         read_test=read_test,
-        num_gpus=num_gpus,
+        num_gpus=settings.gpus_per_actor,
         on_result=lambda: bar.advance(task),
     )
     return [

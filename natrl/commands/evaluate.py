@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, Cells, Channels, Data, Json, Verbose
-from natrl.commands.show import default_skeleton
+from natrl.commands.show import default_skeleton, resized
 from natrl.genotypes import parse
 from natrl.tuning.session import ray_session
 
@@ -53,7 +53,7 @@ def evaluate(
 
         images, plan = load_data(data), find_schedule(schedule)
         usual = default_skeleton(next(iter(archs.values())).cells[0].inputs)
-        skeleton = fit_skeleton(replace(usual, channels=channels or usual.channels, cells=cells or usual.cells), images)
+        skeleton = fit_skeleton(resized(usual, channels, cells), images)
         with progress_bar() as bar:
             task = bar.add_task("training", total=len(archs) * seeds, note="")
             trained = train_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from natrl.genotypes import parse
 from natrl.spaces import live_cost, network_cost, Skeleton
 from natrl.spaces.nasbench201 import NasBench201Space
 
-__all__ = ["default_skeleton", "show"]
+__all__ = ["default_skeleton", "resized", "show"]
 
 ArchitectureArgument = Annotated[
     str, typer.Argument(help="Zoo name (DARTS, VGG …), file, or text in any notation.", metavar="ARCH")
@@ -34,8 +35,8 @@ def show(
     Example: natrl show DARTS --picture darts.png
     """
     arch = parse(architecture)
-    usual = default_skeleton(arch.cells[0].inputs)
-    skeleton = Skeleton(channels or usual.channels, cells or usual.cells, image_size, 3, classes)
+    usual = replace(default_skeleton(arch.cells[0].inputs), image_size=image_size, num_classes=classes)
+    skeleton = resized(usual, channels, cells)
     cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)
     if picture is not None:
         from natrl.report.drawing import draw
@@ -67,3 +68,12 @@ def show(
 def default_skeleton(inputs: int) -> Skeleton:
     """The usual network for cells with so many inputs: NAS-Bench-201's for one, the papers' CIFAR network for two."""
     return NasBench201Space.skeleton if inputs == 1 else Skeleton()
+
+
+def resized(skeleton: Skeleton, channels: int | None, cells: int | None) -> Skeleton:
+    """The skeleton with the channels and cells that a user gave, if any."""
+    return replace(
+        skeleton,
+        channels=skeleton.channels if channels is None else channels,
+        cells=skeleton.cells if cells is None else cells,
+    )

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Actors, Address, Cells, Channels, Data, Gpus, Json, Seed, Verbose
+from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.spaces import space as find_space
 from natrl.tuning.session import ray_session
@@ -98,9 +99,7 @@ def train(
         num_gpus=gpus_per_actor,
         **_chosen(spec_defaults, metric=metric),
     )
-    if channels or cells:
-        usual = find_space(space).skeleton
-        spec = replace(spec, skeleton=replace(usual, channels=channels or usual.channels, cells=cells or usual.cells))
+    spec = replace(spec, skeleton=resized(find_space(space).skeleton, channels, cells))
     with ray_session(address, verbose=verbose):
         from natrl.rllib.settings import LearnSettings
         from natrl.tuning.run import train as train_run

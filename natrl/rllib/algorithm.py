@@ -33,13 +33,12 @@ class TransitionAlgorithm(Algorithm):
 
     @classmethod
     def default_resource_request(cls, config: Any) -> PlacementGroupFactory:
-        """RLlib's own bundles, and one for each evaluator actor."""
-        request = super().default_resource_request(config)
-        resources = dict(config)["env_config"].get("evaluator_resources") or {}
-        actors = (
-            [{"CPU": resources["num_cpus"], "GPU": resources["num_gpus"]}] * resources["actors"] if resources else []
-        )
-        return PlacementGroupFactory([*request.bundles, *actors], strategy=request.strategy)
+        """RLlib's own bundles; with evaluator actors a bundle for each, and none for the process that awaits them."""
+        resources = config["env_config"].get("evaluator_resources")
+        if not resources:
+            return super().default_resource_request(config)
+        actor = {"CPU": resources["num_cpus"], "GPU": resources["num_gpus"]}
+        return PlacementGroupFactory([{"GPU": config["num_gpus_per_learner"]}, *[actor] * resources["actors"]])
 
     @property
     def environment(self) -> TransitionVectorEnv:

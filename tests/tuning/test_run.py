@@ -78,10 +78,21 @@ def test_not_a_run(tmp_path):
         resume(tmp_path)
 
 
+def test_initial_architectures_of_another_space_are_refused(ray_session, tmp_path):
+    settings = RunSettings(evaluator=SETTINGS.evaluator, learn=SETTINGS.learn, initial=("DARTS",))
+    with pytest.raises(ValueError, match="space 'nasbench201' has one cell"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_failed_training_says_why(ray_session, tmp_path):
-    start = natrl.parse("DARTS").key  # not an architecture of the space
-    with pytest.raises(RunError, match=r"training failed: .*space 'nasbench201' has one cell"):
-        train(RunSettings(evaluator=SETTINGS.evaluator, learn=SETTINGS.learn, initial=(start,)), tmp_path / "run")
+    """The table lacks what the policy reaches from its initial architecture."""
+    arch = natrl.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+    text = natrl.genotypes.to_nasbench201(arch)
+    (tmp_path / "table.csv").write_text(f"arch,accuracy\n{text},0.9\n")
+    spec = EvaluatorSpec(reward=f"table:{tmp_path / 'table.csv'}", space="nasbench201")
+    with pytest.raises(RunError, match="training failed: .*has no architecture"):
+        train(RunSettings(evaluator=spec, learn=SETTINGS.learn, initial=(text,)), tmp_path / "run")
 
 
 def numbers(run: Path) -> pd.DataFrame:

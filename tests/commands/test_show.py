@@ -1,0 +1,78 @@
+"""natrl, natrl show, and mistakes in what is typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import natrl
+from tests.commands.cli import error, output
+
+
+def test_natrl_alone_says_what_to_do_next(capsys):
+    text = output(capsys)
+    assert "natrl demo" in text
+    for command in ("show", "train", "transform", "evaluate", "report"):
+        assert command in text
+    assert output(capsys, "--version").strip() == natrl.__version__
+
+
+@pytest.mark.parametrize("command", ["demo", "show", "train", "transform", "evaluate", "report"])
+def test_every_command_has_help_with_an_example(capsys, command):
+    assert f"Example: natrl {command}" in output(capsys, command, "--help")
+
+
+def test_show_as_json(capsys):
+    document = json.loads(output(capsys, "show", "DARTS", "--json"))
+    assert natrl.Architecture.from_dict(document["architecture"]) == natrl.parse("DARTS")
+    assert document["params"] == 3_349_342
+    assert document["madds"] == 528_353_280 + 5_760  # facts.md's convolutions, and the classifier
+    assert document["live"] is True
+
+
+def test_show_for_people(capsys, tmp_path):
+    text = output(capsys, "show", "VGG", "--picture", tmp_path / "vgg.png")
+    assert "3,797,974 parameters" in text
+    assert "conv_3x3" in text
+    assert (tmp_path / "vgg.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_reads_files_and_other_spaces(capsys, tmp_path):
+    (tmp_path / "a.json").write_text(natrl.parse("VGG").to_json())
+    assert json.loads(output(capsys, "show", tmp_path / "a.json", "--json"))["params"] == 3_797_974
+    text = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    assert json.loads(output(capsys, "show", text, "--json"))["params"] == 129_306
+
+
+def test_dead_architectures_are_called_so(capsys):
+    assert "dead" in output(capsys, "show", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shw"], "No such command 'shw'"),
+        (["show"], "Missing argument"),
+        (["show", "DRATS"], "'DRATS' is no known architecture, file or notation; known: DARTS"),
+        (["show", "normal: conv_3x3:0>1 | concat 2"], "slot 0 (conv_3x3:0>1): node 1 is an input of the cell"),
+        (["show", "normal: conf_3x3:0>2 | concat 2"], "unknown operation 'conf_3x3'"),
+        (["show", "DARTS", "--channels", "0"], "channels must be a whole number of at least 1"),
+        (["show", "DARTS", "--picture", "a.bmp"], ".png, .svg"),
+        (["show", "DARTS", "--chanels", "3"], "No such option"),
+        (["train"], "give either --out RUN (a new run) or --resume RUN"),
+        (["train", "--out", "r", "--space", "drts"], "unknown space 'drts'; known: darts, enas"),
+        (["train", "--out", "r", "--reward", "oracle"], "unknown reward 'oracle'; known: supernet, scratch"),
+        (["train", "--out", "r", "--metric", "f1"], "unknown metric 'f1'"),
+        (["train", "--out", "r", "--iterations", "ten"], "--iterations"),
+        (["transform", "DARTS", "--policy", "."], "is neither a policy nor a run"),
+        (["evaluate", "DARTS", "--seeds", "0"], "--seeds must be at least 1"),
+        (["demo", "--seeds", "1"], "--seeds must be at least 2"),
+        (["demo", "--actors", "0"], "--actors must be at least 1"),
+        (["report", "."], "is not a run"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing_behind(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in error(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []

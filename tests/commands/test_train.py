@@ -1,0 +1,99 @@
+"""natrl train, transform, report on a table, and evaluate; together half a minute, mostly Ray's worker processes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import natrl
+from natrl.report.results import read_results
+from tests.commands.cli import error, output, run
+
+ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+TRAIN = ("train", "--space", "nasbench201", "--reward", "table:nasbench201", "--iterations", 3, "--batch-size", 128)
+
+
+@pytest.fixture(scope="module")
+def policy(ray_session, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "first"
+    assert run(*TRAIN, "--out", path) == 0
+    return path
+
+
+def test_train_reports_its_last_iteration(policy, capsys):
+    document = json.loads(output(capsys, "train", "--resume", policy, "--json"))
+    assert document["run"] == str(policy)
+    assert document["training_iteration"] == 3
+    assert document["cost_ratio"] < 1
+    assert 0 < document["accuracy_mean"] < 1
+
+
+def test_train_refuses_an_existing_run_and_a_mistaken_setting(policy, capsys, tmp_path):
+    assert "exists and is not empty" in error(capsys, *TRAIN, "--out", policy)
+    assert "unknown algorithm 'dqn'" in error(capsys, *TRAIN, "--out", tmp_path / "r", "--algorithm", "dqn")
+    assert "unknown head 'gru'" in error(capsys, *TRAIN, "--out", tmp_path / "r", "--head", "gru")
+    assert "unknown initial 'pool:x'" in error(capsys, *TRAIN, "--out", tmp_path / "r", "--initial", "pool:x")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("evaluator", ["none", "run", "table:nasbench201"])
+def test_transform(policy, capsys, evaluator):
+    document = json.loads(output(capsys, "transform", ARCH, "--policy", policy, "--evaluator", evaluator, "--json"))
+    before, after = (natrl.Architecture.from_dict(document[name]) for name in ("before", "after"))
+    assert before == natrl.parse(ARCH)
+    assert after.is_live
+    assert document["params"][1] <= document["params"][0] == natrl.space("nasbench201").cost(before).params
+    assert [c["slot"] for c in document["changes"]] == list(before.changes(after))
+    assert document["madds"][0] - document["madds"][1] == sum(c["saved_madds"] for c in document["changes"])
+
+
+def test_transform_within_a_budget_and_to_files(policy, capsys, tmp_path):
+    arguments = (
+        "--policy",
+        policy,
+        "--max-madds",
+        "60%",
+        "--out",
+        tmp_path / "a.json",
+        "--picture",
+        tmp_path / "a.svg",
+    )
+    text = output(capsys, "transform", ARCH, *arguments)
+    assert "→" in text
+    space = natrl.space("nasbench201")
+    chosen = natrl.parse(tmp_path / "a.json")
+    assert space.cost(chosen).madds <= 0.6 * space.cost(natrl.parse(ARCH)).madds
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["VGG"], "one cell of 6 slots"),
+        ([ARCH, "-n", "0"], "n must be at least 1, got 0"),
+        ([ARCH, "--max-madds", "1"], "smallest"),
+        ([ARCH, "--max-madds", "most"], "most"),
+        ([ARCH, "--evaluator", "oracle"], "unknown evaluator 'oracle'; known: none, run, table:NAME"),
+    ],
+)
+def test_transform_mistakes(policy, capsys, arguments, message, tmp_path):
+    assert message in error(capsys, "transform", *arguments, "--policy", policy, "--out", tmp_path / "a.json")
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_report_of_a_run(policy, capsys):
+    assert output(capsys, "report", policy).strip() == str(policy / "report.html")
+    assert "natrl" in (policy / "report.html").read_text()
+
+
+def test_evaluate(ray_session, capsys, tmp_path):
+    path = tmp_path / "results.json"
+    text = output(capsys, "evaluate", "VGG", "NATv2_VGG", "--seeds", 2, "--channels", 4, "--out", path)
+    assert "NATv2_VGG" in text
+    results = read_results(path)
+    assert [row.name for row in results.rows] == ["VGG", "NATv2_VGG"]
+    for row in results.rows:
+        assert len(row.validation) == 2
+        assert min(row.validation) > 0.8  # ten classes: chance is 0.1
+        assert row.test == ()  # not asked for
