@@ -1,0 +1,59 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from natrl.data.embedded import cifar10_jpeg, digits
+from natrl.data.images import ImageData, RawData
+from natrl.data.own import read_callable
+from natrl.data.published import PUBLISHED
+
+__all__ = ["data_names", "load_data"]
+
+_EMBEDDED: dict[str, Callable[[], RawData]] = {"digits": digits, "cifar10-jpeg": cifar10_jpeg}
+
+
+def data_names() -> tuple[str, ...]:
+    """The names that `load_data` knows, besides folder:PATH and module:callable."""
+    return (*_EMBEDDED, *PUBLISHED)
+
+
+def load_data(name: str, *, seed: int = 0, image_size: int | None = None) -> ImageData:
+    """The data set of that name, split by the seed and normalised by the statistics of its training split.
+
+    `name` is "digits" (embedded, 8×8 pixels), another name of `data_names()` in any case and with or without hyphens
+    (torchvision's data sets, from NATRL_DATA_ROOT or ~/.cache/natrl, downloaded where they are missing),
+    "folder:PATH" (images in folders; see `natrl.data.files.read_folder`) or "module:callable" (one's own; see
+    `natrl.data.own.read_callable`).
+    A part that is shipped is used as it is; a missing validation or test part is a fifth of the training part,
+    stratified. Images are resized to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
+    ValueError, in one line, says why data cannot be had.
+    """
+    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
+        raise ValueError(f"image_size must be a whole number of pixels, at least 1, got {image_size!r}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"the seed of the splits must lie in 0 … 2³²−1, got {seed}")
+    found = _read(name)
+    return found if isinstance(found, ImageData) else found.build(seed=seed, image_size=image_size)
+
+
+def _read(name: str) -> ImageData | RawData:
+    if name.startswith("folder:"):
+        from natrl.data.files import read_folder  # imports torchvision, which takes a second or two
+
+        return read_folder(name.removeprefix("folder:"))
+    if ":" in name:
+        return read_callable(name)
+    known = {_plain(n): n for n in data_names()}
+    key = known.get(_plain(name), "")
+    if key in _EMBEDDED:
+        return _EMBEDDED[key]()
+    if key in PUBLISHED:
+        return PUBLISHED[key].read(key)
+    raise ValueError(f"unknown data {name!r}; known: {', '.join(data_names())}, folder:PATH, module:callable")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,79 @@
+"""The evaluator that trains every architecture from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from natrl.architecture import Architecture
+from natrl.data import ImageData, load_data
+from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.networks.schedule import Schedule
+from natrl.networks.schedule import schedule as find_schedule
+from natrl.networks.training import train_network, TrainingResult
+from natrl.spaces.skeleton import Skeleton
+
+__all__ = ["ScratchEvaluator"]
+
+
+class ScratchEvaluator(Evaluator):
+    """The mean validation score of an architecture over trainings from scratch, one for each seed.
+
+    Honest and slow. The seeds repeat the result to the bit on one machine, so a retried call gives the same scores. The
+    test split is never read. Pickling a `data` name sends the name, and the receiver reads the data.
+    """
+
+    def __init__(
+        self,
+        data: str | ImageData,
+        skeleton: Skeleton,
+        schedule: str | Schedule = "quick",
+        *,
+        seeds: Sequence[int] = (0,),
+        metric: Metric = "accuracy",
+        device: torch.device | str | None = None,
+        data_seed: int = 0,
+    ) -> None:
+        """`data_seed` fixes the splits where `data` is a name. ValueError on an unknown setting."""
+        if metric not in get_args(Metric):
+            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(get_args(Metric))}")
+        if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise ValueError(f"seeds must be one or more different whole numbers, at least 0, got {list(seeds)}")
+        self.data_name = data if isinstance(data, str) else None
+        self._data = None if isinstance(data, str) else data
+        self.skeleton = skeleton
+        self.schedule = find_schedule(schedule)
+        self.seeds = tuple(seeds)
+        self.metric = metric
+        self.device = device
+        self.data_seed = data_seed
+
+    @property
+    def data(self) -> ImageData:
+        """The images, read on first use."""
+        if self._data is None:
+            assert self.data_name is not None
+            self._data = load_data(self.data_name, seed=self.data_seed, image_size=self.skeleton.image_size)
+        return self._data
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,). ValueError, naming the architecture, where a training diverges."""
+        scores = np.array([np.mean([self._score(a, seed) for seed in self.seeds]) for a in architectures], dtype=float)
+        return check_scores(scores, architectures, self.metric)
+
+    def close(self) -> None:
+        """Gives back the images, if they can be read again."""
+        if self.data_name is not None:
+            self._data = None
+
+    def _score(self, architecture: Architecture, seed: int) -> float:
+        result: TrainingResult = train_network(
+            architecture, self.skeleton, self.data, self.schedule, seed=seed, device=self.device
+        )
+        return result.validation_accuracy if self.metric == "accuracy" else -result.validation_cross_entropy
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | ({"_data": None} if self.data_name is not None else {})

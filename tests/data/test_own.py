@@ -1,0 +1,156 @@
+"""One's own data through "module:callable"."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, TensorDataset
+
+from natrl.data import load_data
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(40) % 4
+
+
+@pytest.fixture
+def returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], str]]:
+    """Puts a module into the current folder, whose function returns the value; gives "module:callable"."""
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    values: list[Any] = []
+    monkeypatch.setattr(sys, "natrl_test_values", values, raising=False)
+
+    def make(value: Any) -> str:
+        values.append(value)
+        (tmp_path / "own_images.py").write_text(
+            "import sys\ndef load():\n    return sys.natrl_test_values[-1]\nplain = 3\n"
+        )
+        return "own_images:load"
+
+    yield make
+    sys.modules.pop("own_images", None)
+    assert sys.path == path, "the current folder is on the path only meanwhile"
+
+
+@pytest.mark.parametrize("shape", [(40, 6, 6), (40, 1, 6, 6), (40, 6, 6, 1), (40, 3, 6, 6), (40, 6, 6, 3)])
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
+def test_arrays_are_split(returns: Callable[[Any], str], shape: tuple[int, ...], convert: Callable[..., Any]) -> None:
+    images = RNG.integers(0, 256, shape, dtype=np.uint8)
+    data = load_data(returns((convert(images), convert(LABELS))))
+    channels = 3 if 3 in shape else 1
+    assert (data.name, data.image_channels, data.image_size) == ("own_images:load", channels, 6)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [24, 8, 8]
+    assert data.train[0][0].shape == (channels, 6, 6)
+    assert not data.augmentation.flip, "nobody said that mirror images are right"
+    assert np.bincount(data.test.tensors[1]).tolist() == [2, 2, 2, 2]
+
+
+def test_channels_last_is_the_same_as_channels_first(returns: Callable[[Any], str]) -> None:
+    images = RNG.random((40, 5, 5, 3))
+    last = load_data(returns((images, LABELS)))
+    first = load_data(returns((images.transpose(0, 3, 1, 2), LABELS)))
+    assert torch.equal(last.test.tensors[0], first.test.tensors[0])
+
+
+def test_labels_may_be_names_or_any_numbers(returns: Callable[[Any], str]) -> None:
+    images = np.broadcast_to(LABELS[:, None, None], (40, 4, 4))
+    data = load_data(returns((images, np.array(["pear", "fig", "apple", "plum"])[LABELS])))
+    assert data.class_names == ("apple", "fig", "pear", "plum")
+    brightness = {data.class_names[int(y)]: round(float(x.mean()), 3) for x, y in (data.train[i] for i in range(24))}
+    assert sorted(brightness, key=brightness.__getitem__) == ["pear", "fig", "apple", "plum"]
+    assert load_data(returns((images, 10 * LABELS))).class_names == ("0", "10", "20", "30")
+
+
+def test_image_data_is_returned_as_it_is(returns: Callable[[Any], str]) -> None:
+    digits = load_data("digits")
+    assert load_data(returns(digits)) is digits
+
+
+def test_two_tensor_data_sets(returns: Callable[[Any], str]) -> None:
+    images, labels = torch.rand(40, 1, 4, 4), torch.from_numpy(LABELS)
+    data = load_data(returns((TensorDataset(images, labels), TensorDataset(images[:12], labels[:12]))), image_size=2)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [32, 8, 12]
+    assert data.class_names == ("0", "1", "2", "3")
+    assert isinstance(data.train, TensorDataset)
+    assert data.test[0][0].shape == (1, 2, 2)
+
+
+class Pictures(Dataset[Any]):
+    def __init__(self, n: int, make: Callable[[int], Any]) -> None:
+        self.n, self.make = n, make
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> tuple[Any, int]:
+        return self.make(i), i % 2
+
+
+@pytest.mark.parametrize(
+    ("make", "channels"),
+    [
+        (lambda i: Image.new("L", (6, 6), 7 * i), 1),
+        (lambda i: Image.new("RGB", (6, 6), (i, 3 * i, 7)), 3),
+        (lambda i: np.full((6, 6, 3), i, np.uint8), 3),
+        (lambda i: torch.full((1, 6, 6), i / 20), 1),
+        (lambda i: torch.full((2, 6, 6), i / 20), 2),
+    ],
+)
+def test_two_data_sets_of_any_images(returns: Callable[[Any], str], make: Callable[[int], Any], channels: int) -> None:
+    data = load_data(returns((Pictures(20, make), Pictures(6, make))))
+    assert (data.num_classes, data.image_channels, data.image_size) == (2, channels, 6)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [16, 4, 6]
+    images = torch.stack([data.train[i][0] for i in range(16)])
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images[:, 0].mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(images[:, 0].std(correction=0), torch.tensor(1.0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, r"expected ImageData, \(images, labels\) or \(train, test\) data sets, got int"),
+        ((1, 2, 3), "got tuple"),
+        ((np.zeros((4, 2, 3)), [0, 1, 0, 1]), r"images must be square.* got shape \(4, 2, 3\)"),
+        ((np.zeros((4, 9, 9, 9)), [0, 1, 0, 1]), "at most 4 channels"),
+        ((np.zeros((0, 4, 4)), []), "images must be square"),
+        ((np.full((4, 2, 2), np.nan), [0, 1, 0, 1]), "not finite"),
+        ((np.zeros((4, 2, 2)), [0, 1, 0]), r"4 images need labels of shape \(4,\), got \(3,\)"),
+        ((np.zeros((4, 2, 2)), [0.0, 1.0, 0.0, 1.0]), "labels must be whole numbers or names"),
+        ((np.zeros((9, 2, 2)), [0, 1, 1, 0, 1, 1, 1, 1, 1]), r"class 0 has 2 image\(s\); 3 parts need at least 3"),
+        ((np.zeros((9, 2, 2)), [0] * 9), "at least 2 classes, got 1"),
+        (
+            (
+                TensorDataset(torch.rand(9, 1, 2, 2), torch.arange(9) % 2),
+                TensorDataset(torch.rand(2, 1, 2, 2), torch.tensor([0, 2])),
+            ),
+            "labels must lie in 0 … 1",
+        ),
+        (("ab", "cd"), "own_images:load"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(returns: Callable[[Any], str], value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        load_data(returns(value))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_modules_and_functions_are_named(returns: Callable[[Any], str]) -> None:
+    returns(None)
+    with pytest.raises(ValueError, match="data 'nowhere:load': No module named 'nowhere'"):
+        load_data("nowhere:load")
+    with pytest.raises(ValueError, match="expected a function 'lead' in module 'own_images', got nothing"):
+        load_data("own_images:lead")
+    with pytest.raises(ValueError, match="expected a function 'plain' in module 'own_images', got int"):
+        load_data("own_images:plain")
+    with pytest.raises(ValueError, match="data ':load'"):
+        load_data(":load")
+    with pytest.raises(ValueError, match="data 'own_images:'"):
+        load_data("own_images:")
