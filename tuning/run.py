@@ -101,7 +101,7 @@ def _configuration(settings: RunSettings) -> Any:
         "horizon": settings.horizon,
         "reward_clip": settings.reward_clip,
     }
-    policy = PolicyConfig(primitives=find_space(spec.space).primitives, head=settings.head)
+    policy = PolicyConfig(primitives=find_space(spec.space).primitives, head=settings.head, keep=settings.keep)
     return algorithm_config(settings.learn, policy, environment, seed=settings.seed)
 
 

@@ -22,6 +22,7 @@ class RunSettings:
     evaluator: EvaluatorSpec = field(default_factory=EvaluatorSpec)  # the reward; it names the space too
     learn: LearnSettings = field(default_factory=LearnSettings)  # the algorithm
     head: Head = "autoregressive"  # of the policy: joint, autoregressive or lstm
+    keep: float = 0.0  # extra logit, at the start, of the operation a slot holds: above 0 the policy starts near β
     rule: Rule = "nat++"  # which transitions exist
     cost: CostMode = "strict"  # which of them the mask leaves
     initial: str | tuple[str, ...] = "uniform"  # initial architectures: "uniform", "pool:N", or any notation of each

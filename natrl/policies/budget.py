@@ -1,0 +1,109 @@
+"""Budgets: how much a transformed architecture may cost, and the cheapest one that can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.operations import Cost, VOCABULARY_INDEX
+from natrl.spaces import network_cost, Skeleton
+from natrl.spaces.counting import cost_table
+
+__all__ = ["Budget", "cheapest", "cheapest_within"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Upper limits of what a network may cost, in MAdds and parameters; None: no limit."""
+
+    madds: float | None = None
+    params: float | None = None
+
+    @classmethod
+    def of(cls, original: Cost, max_madds: float | str | None, max_params: float | str | None) -> Budget:
+        """From absolute numbers, or shares of what the original costs, such as "80%". ValueError on anything else."""
+        return cls(_limit("max_madds", max_madds, original.madds), _limit("max_params", max_params, original.params))
+
+    def __bool__(self) -> bool:
+        return self.madds is not None or self.params is not None
+
+    def allows(self, cost: Cost) -> bool:
+        return (self.madds is None or cost.madds <= self.madds) and (self.params is None or cost.params <= self.params)
+
+    def shares(self, architecture: Architecture, primitives: tuple[str, ...], skeleton: Skeleton) -> np.ndarray:
+        """float64 (E, K): what each primitive costs in each slot, as a share of the limits (their sum); 0 if none."""
+        weights = [0 if limit is None else 1 / max(limit, 1) for limit in (self.params, self.madds)]
+        return _slot_costs(architecture, primitives, skeleton) @ np.array(weights)
+
+    def __str__(self) -> str:
+        limits = ((self.madds, "MAdds"), (self.params, "parameters"))
+        return " and ".join(f"at most {limit:,.0f} {unit}" for limit, unit in limits if limit is not None)
+
+
+def _limit(label: str, value: float | str | None, reference: int) -> float | None:
+    if value is None:
+        return None
+    try:
+        share = isinstance(value, str) and value.strip().endswith("%")
+        number = float(value.strip().rstrip("%")) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(f'{label} must be a number or a share of the original such as "80%", got {value!r}')
+    return number / 100 * reference if share else number
+
+
+def cheapest_within(
+    budget: Budget, architecture: Architecture, mask: np.ndarray, primitives: tuple[str, ...], skeleton: Skeleton
+) -> Architecture:
+    """A cheapest transformation that the budget allows; `mask` bool (E, K). ValueError if there is none."""
+    prices = _slot_costs(architecture, primitives, skeleton)
+    found = []
+    for weights in ((1.0, 0.0), (0.0, 1.0), (1 / max(budget.params or 1, 1), 1 / max(budget.madds or 1, 1))):
+        found.append(cheapest(architecture, np.where(mask, prices @ np.array(weights), np.inf), primitives))
+        if budget.allows(network_cost(found[-1], skeleton)):
+            return found[-1]
+    params, madds = network_cost(found[0], skeleton).params, network_cost(found[1], skeleton).madds
+    least = f"{madds:,} MAdds" if budget.params is None else f"{params:,} parameters"
+    least = least if budget.madds is None or budget.params is None else f"{madds:,} MAdds, or {params:,} parameters"
+    raise ValueError(f"no transformation has {budget}; the smallest reachable cost is {least}")
+
+
+def cheapest(architecture: Architecture, prices: np.ndarray, primitives: tuple[str, ...]) -> Architecture:
+    """The transformation with the lowest sum of prices (E, K) (infinite = forbidden) that stays live, exactly.
+
+    Each slot takes its cheapest primitive. In each cell that is live one path from an input to an output must stay: the
+    shortest, where the length of a slot is what its cheapest active primitive costs more.
+    """
+    active = np.array([name != "null" for name in primitives])
+    best, best_active = prices.argmin(1), np.where(active, prices, np.inf).argmin(1)
+    slots = np.arange(len(prices))
+    length = np.where(active[best_active], prices[slots, best_active] - prices[slots, best], np.inf)
+    for path in _shortest_paths(architecture, length):
+        best[path] = best_active[path]
+    return architecture.with_operations([primitives[k] for k in best])
+
+
+def _slot_costs(architecture: Architecture, primitives: tuple[str, ...], skeleton: Skeleton) -> np.ndarray:
+    """int64 (E, K, 2): parameters and MAdds that each primitive adds in each slot."""
+    columns = [VOCABULARY_INDEX[name] for name in primitives]
+    return cost_table(architecture.cells, skeleton).slots[:, columns]
+
+
+def _shortest_paths(architecture: Architecture, length: np.ndarray) -> Iterator[list[int]]:
+    """The slots of the shortest path from an input to an output, cell by cell, where the cell is live."""
+    live, start = architecture.live_slots, 0
+    for cell in architecture.cells:
+        edges = [(start + i, source, target) for i, (source, target) in enumerate(cell.edges)]
+        start += len(edges)
+        if not any(live[e] for e, _, _ in edges):
+            continue
+        paths: dict[int, tuple[float, list[int]]] = {node: (0.0, []) for node in range(cell.inputs)}
+        for e, source, target in edges:
+            before, path = paths.get(source, (np.inf, []))
+            if before + length[e] < paths.get(target, (np.inf, []))[0]:
+                paths[target] = (before + length[e], [*path, e])
+        yield min((paths[node] for node in cell.outputs if node in paths), key=lambda found: found[0])[1]

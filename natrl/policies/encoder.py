@@ -1,0 +1,108 @@
+"""Encoders: from the slots of an architecture to one vector per slot and one for the whole.
+
+B batch, E slots, F features, V vocabulary, W width. No parameter depends on E or on the primitives of a space.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+
+from natrl.operations import KERNELS, TYPES, VOCABULARY
+from natrl.spaces import FEATURES
+
+__all__ = ["GraphEncoder", "LSTMEncoder", "OperationEmbedding"]
+
+
+class OperationEmbedding(nn.Module):
+    """One vector per operation of the vocabulary, from an embedding of its type and one of its kernel."""
+
+    types: Tensor
+    kernels: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.of_type = nn.Embedding(len(TYPES), width)
+        self.of_kernel = nn.Embedding(len(KERNELS), width)
+        self.mix = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
+        operations = VOCABULARY.values()
+        self.register_buffer("types", torch.tensor([TYPES.index(op.type) for op in operations]), persistent=False)
+        self.register_buffer("kernels", torch.tensor([KERNELS.index(op.kernel) for op in operations]), persistent=False)
+
+    def forward(self) -> Tensor:
+        """(V, W): the vectors of all operations."""
+        both: Tensor = self.of_type(self.types) + self.of_kernel(self.kernels)
+        return both + self.mix(both)
+
+
+class SlotEmbedding(nn.Module):
+    """What a slot is by itself: its operation, its place, its stride."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.operations = OperationEmbedding(width)
+        self.features = nn.Linear(len(FEATURES), width)
+
+    def forward(self, ops: Tensor, features: Tensor) -> Tensor:
+        """(B, E, W) from vocabulary indices (B, E) and features (B, E, F)."""
+        return nn.functional.embedding(ops, self.operations()) + self.features(features)
+
+
+class GraphLayer(nn.Module):
+    """A graph convolution: each slot sees itself, the slots before it, those after it, and the mean of all.
+
+    x ← x + ReLU(W [h, P h, S h, mean h]), h = LayerNorm(x): own weights for each of the four, P and S normalised by
+    degree. The papers' layer (arXiv 2102.10301, eq. 6) sees the slots in one direction only, not even itself.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.local = nn.Linear(3 * width, width)
+        self.pooled = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+        """(B, E, W) from x (B, E, W) and the two normalised directions (B, 2E, E)."""
+        h = self.norm(x)
+        before, after = torch.bmm(neighbours, h).chunk(2, dim=1)
+        message = self.local(torch.cat([h, before, after], dim=-1)) + self.pooled(h.mean(1, keepdim=True))
+        return x + torch.relu(message)
+
+
+class GraphEncoder(nn.Module):
+    """Slot embeddings and `layers` graph convolutions over the slots."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = SlotEmbedding(width)
+        self.layers = nn.ModuleList(GraphLayer(width) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Slot vectors (B, E, W) and the pooled vector (B, W). adjacency (B, E, E): [b, i, j] = 1, i leads to j."""
+        neighbours = both_directions(adjacency)
+        x = self.embedding(ops, features)
+        for layer in self.layers:
+            x = layer(x, neighbours)
+        x = self.norm(x)
+        return x, x.mean(1)
+
+
+class LSTMEncoder(nn.Module):
+    """Slot embeddings read one after the other by an LSTM: the papers' ablation, blind to the graph."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = SlotEmbedding(width)
+        self.lstm = nn.LSTM(width, width, num_layers=layers, batch_first=True)
+
+    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Slot vectors (B, E, W) and the pooled vector (B, W)."""
+        x, _ = self.lstm(self.embedding(ops, features))
+        return x, x.mean(1)
+
+
+def both_directions(adjacency: Tensor) -> Tensor:
+    """(B, 2E, E): rows e average over the slots before slot e, rows E + e over those after it (0 where none is)."""
+    both = torch.cat([adjacency.transpose(1, 2), adjacency], dim=1)
+    return both / both.sum(-1, keepdim=True).clamp_min(1)

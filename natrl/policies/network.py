@@ -1,0 +1,159 @@
+"""The policy network: an encoder, a head, and a critic for training.
+
+B batch, E slots, K primitives, F features. Observations are dicts of tensors of any dtype on the network's device:
+ops (B, E) vocabulary indices, adjacency (B, E, E), features (B, E, F), action_mask (B, E, K).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import nn, Tensor
+
+from natrl.operations import operation, VOCABULARY_INDEX
+from natrl.policies.bmsoftmax import BMSoftmax
+from natrl.policies.encoder import GraphEncoder, LSTMEncoder
+from natrl.policies.heads import AutoregressiveHead, JointHead, Scene
+from natrl.spaces import FEATURES, wiring_of
+from natrl.transitions import check_choice
+
+__all__ = ["Head", "PolicyConfig", "PolicyNetwork"]
+
+Head = Literal["joint", "autoregressive", "lstm"]
+Observation = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What a policy network is built from. ValueError on an unknown head or primitive, or a size below 1."""
+
+    primitives: tuple[str, ...]  # K operation names: the actions of a slot
+    head: Head = "autoregressive"  # "lstm": the joint head over an LSTM instead of graph convolutions
+    width: int = 64  # of every hidden vector
+    layers: int = 2  # graph convolutions (LSTM layers for "lstm")
+    keep: float = 0.0  # extra logit, at the start of training, of the operation that a slot holds
+
+    def __post_init__(self) -> None:
+        check_choice("head", self.head, Head)
+        for name in ("width", "layers"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"policy: {name} must be a whole number of at least 1, got {value!r}")
+        object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
+        if not self.primitives or len(set(self.primitives)) < len(self.primitives):
+            raise ValueError("policy: primitives must be different operations, at least one")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready document; `from_dict` reads it back to an equal value."""
+        return asdict(self) | {"primitives": list(self.primitives)}
+
+    @classmethod
+    def from_dict(cls, document: Any) -> PolicyConfig:
+        """Reads what `to_dict` wrote. ValueError says what is missing, unknown or malformed."""
+        names = {field.name for field in fields(cls)}
+        if not isinstance(document, dict) or set(document) != names:
+            raise ValueError(f"a policy configuration has exactly the entries {', '.join(sorted(names))}")
+        if not isinstance(document["primitives"], list):
+            raise ValueError("policy: primitives must be a list of operation names")
+        return cls(**document)
+
+
+class PolicyNetwork(nn.Module):
+    """π(α | β) over transformations α of an architecture β, and a critic that predicts the reward of β.
+
+    No parameter depends on E or K. Everything is float32.
+    """
+
+    primitives: Tensor
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        self.config = config
+        encoder = LSTMEncoder if config.head == "lstm" else GraphEncoder
+        self.encoder = encoder(config.width, config.layers)
+        self.head = (AutoregressiveHead if config.head == "autoregressive" else JointHead)(config.width)
+        self.critic = Critic(config.width, config.layers)
+        self.keep = nn.Parameter(torch.tensor(float(config.keep)))
+        indices = [VOCABULARY_INDEX[name] for name in config.primitives]
+        self.register_buffer("primitives", torch.tensor(indices), persistent=False)
+
+    def with_primitives(self, primitives: tuple[str, ...]) -> PolicyNetwork:
+        """A copy that acts on a space with other primitives."""
+        other = PolicyNetwork(replace(self.config, primitives=primitives)).to(self.primitives.device)
+        other.load_state_dict(self.state_dict())
+        return other
+
+    def sample(
+        self,
+        obs: Observation,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+        temperature: Tensor | float = 1.0,
+        penalty: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions int64 (B, E), their masked logits (B, E, K), and their log-probability (B,).
+
+        The autoregressive head's logits of a slot are those given the actions of the slots before it. `deterministic`
+        takes the most probable action of each slot instead of a sample. A `temperature` above 1, a number or (B, 1, 1),
+        flattens what is sampled from; `penalty` (B, E, K) is subtracted from the logits. Actions of the other heads may
+        cut the last path: natrl.spaces.apply_actions repairs them.
+        """
+        choose = (
+            BMSoftmax.mode if deterministic else partial(BMSoftmax.sample, generator=generator, temperature=temperature)
+        )
+        actions, distribution = self.head.sample(self._scene(obs, penalty), choose)
+        return actions, distribution.logits, distribution.log_prob(actions)
+
+    def evaluate(self, obs: Observation, actions: Tensor) -> Tensor:
+        """Masked logits (B, E, K) of the distribution that gives actions (B, E) their probability.
+
+        Equal to those of `sample` for the actions that it returned (teacher forcing).
+        """
+        return self.head.evaluate(self._scene(obs), actions.long()).logits
+
+    def value(self, obs: Observation) -> Tensor:
+        """(B,): the reward that the critic expects of the policy's transformation."""
+        return self.critic(*_graph(obs))
+
+    def _scene(self, obs: Observation, penalty: Tensor | None = None) -> Scene:
+        ops, adjacency, features = _graph(obs)
+        mask = obs["action_mask"].bool()
+        expected = (*ops.shape, len(self.config.primitives))
+        if mask.shape != expected:
+            raise ValueError(f"action_mask must be (B, E, K) = {expected}, got {(*mask.shape,)}")
+        slots, pooled = self.encoder(ops, adjacency, features)
+        null = self.config.primitives.index("null") if "null" in self.config.primitives else None
+        active = ops != VOCABULARY_INDEX["null"]
+        wiring = wiring_of(adjacency, features)
+        bonus = self.keep * (ops.unsqueeze(-1) == self.primitives)
+        penalty = -bonus if penalty is None else penalty - bonus
+        return Scene(slots, pooled, adjacency, wiring, active, mask, self.primitives, null, penalty)
+
+
+class Critic(nn.Module):
+    """Predicts the reward from an encoder of its own."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.encoder = GraphEncoder(width, layers)
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
+        """(B,) from vocabulary indices (B, E), adjacency (B, E, E) and features (B, E, F)."""
+        _, pooled = self.encoder(ops, adjacency, features)
+        value: Tensor = self.out(torch.relu(self.hidden(pooled)))
+        return value.squeeze(-1)
+
+
+def _graph(obs: Observation) -> tuple[Tensor, Tensor, Tensor]:
+    """ops int64, adjacency and features float32. ValueError on other shapes than (B, E), (B, E, E), (B, E, F)."""
+    ops, adjacency, features = obs["ops"].long(), obs["adjacency"].float(), obs["features"].float()
+    if ops.dim() != 2 or adjacency.shape != (*ops.shape, ops.shape[1]) or features.shape != (*ops.shape, len(FEATURES)):
+        shapes = ", ".join(str((*t.shape,)) for t in (ops, adjacency, features))
+        raise ValueError(f"ops, adjacency, features must be (B, E), (B, E, E), (B, E, {len(FEATURES)}), got {shapes}")
+    return ops, adjacency, features

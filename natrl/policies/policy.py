@@ -1,0 +1,218 @@
+"""The policy: a network together with the space and the rule it acts under, and what is done with it.
+
+B batch, E slots, K primitives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from natrl.architecture import Architecture
+from natrl.evaluation import check_scores, Evaluator
+from natrl.policies.bmsoftmax import BMSoftmax
+from natrl.policies.budget import Budget, cheapest_within
+from natrl.policies.candidates import Candidates, choose
+from natrl.policies.network import PolicyNetwork
+from natrl.policies.storage import read_policy, StoredPolicy, write_policy
+from natrl.spaces import apply_actions, encode, network_cost, Skeleton, Space
+from natrl.spaces import space as space_of
+from natrl.spaces.base import mask_tables
+from natrl.transitions import check_choice, CostMode, Rule
+
+__all__ = ["Policy", "load_policy"]
+
+BATCH = 1024  # architectures decoded at once
+DRAWS = 8  # samples drawn at each temperature for each different one that is wanted
+#: A policy that is sure of itself repeats its samples; the flatter ones fill up what is missing of the wanted number.
+TEMPERATURES = (1.0, 2.0, 3.0)
+#: What the whole budget may cost in logits when a budget binds: the smallest price that makes the first choice fit.
+PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
+
+
+class Policy:
+    """Transforms architectures of a space under a transition rule and a cost mode (see natrl.transitions)."""
+
+    def __init__(
+        self, network: PolicyNetwork, space: Space | str, rule: Rule = "nat++", cost: CostMode = "strict"
+    ) -> None:
+        """ValueError on an unknown space, rule or cost mode, or a network with other primitives than the space's."""
+        check_choice("rule", rule, Rule)
+        check_choice("cost mode", cost, CostMode)
+        self.space = space_of(space)
+        self.rule, self.cost = rule, cost
+        self.network = network
+        if network.config.primitives != self.space.primitives:
+            raise ValueError(f"the network acts on other primitives than those of space {self.space.name!r}")
+
+    def on(self, space: Space | str) -> Policy:
+        """The same policy on another space: its weights do not depend on the number of slots and primitives."""
+        space, network = space_of(space), self.network
+        if space.primitives != self.space.primitives:
+            network = network.with_primitives(space.primitives)
+        return Policy(network, space, self.rule, self.cost)
+
+    def save(self, directory: Path | str) -> None:
+        """Writes policy.json and policy.safetensors into the directory, which is made if need be."""
+        write_policy(Path(directory), self.network, StoredPolicy(self.space.name, self.rule, self.cost))
+
+    def observe(self, architectures: Sequence[Architecture], skeleton: Skeleton | None = None) -> dict[str, Tensor]:
+        """The network's observations: ops, adjacency, features, action_mask, on its device.
+
+        Masks are those of the space; with a skeleton they also keep the promise at its widths. ValueError if an
+        architecture is not one of the space.
+        """
+        if any(len(a.operations) != self.space.n_slots for a in architectures):
+            self._complain(architectures)
+        arrays = encode(architectures)
+        mask = self.space.batch_masks(architectures, self.rule, self.cost)
+        if not mask.any(-1).all():
+            self._complain(architectures)
+        if skeleton is not None and self.cost != "rule":
+            tables = mask_tables(self.space.primitives, self.rule, "strict", skeleton.widths)
+            strides = np.array([[slot.stride for slot in a.slots] for a in architectures])
+            mask &= tables[strides - 1, arrays["ops"]]
+        device = self.network.primitives.device
+        return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
+
+    def _complain(self, architectures: Sequence[Architecture]) -> None:
+        for architecture in architectures:
+            self.space.check(architecture)
+
+    def transform_batch(
+        self, architectures: Sequence[Architecture], *, deterministic: bool = True, seed: int = 0
+    ) -> list[Architecture]:
+        """One transformation of each architecture: the most probable one, or a sample that the seed determines."""
+        generator = torch.Generator(self.network.primitives.device).manual_seed(seed)
+        transformed: list[Architecture] = []
+        for start in range(0, len(architectures), BATCH):
+            batch = architectures[start : start + BATCH]
+            transformed += self._decode(batch, self.observe(batch), deterministic, generator)
+        return transformed
+
+    @torch.inference_mode()
+    def _decode(
+        self,
+        architectures: Sequence[Architecture],
+        obs: dict[str, Tensor],
+        deterministic: bool,
+        generator: torch.Generator | None = None,
+        temperature: Tensor | float = 1.0,
+        penalty: Tensor | None = None,
+    ) -> list[Architecture]:
+        """One transformation of each, live where the architecture is."""
+        actions, _, _ = self.network.sample(obs, deterministic, generator, temperature, penalty)
+        masks = obs["action_mask"].cpu().numpy()
+        return apply_actions(self.space, architectures, actions.cpu().numpy(), masks).architectures
+
+    @torch.inference_mode()
+    def log_probabilities(self, obs: dict[str, Tensor], transformed: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,): log-probability of N transformations of the one architecture that `obs` shows.
+
+        Of the policy's actions: for the joint heads, a repaired transformation has others of its own besides.
+        """
+        column = {name: k for k, name in enumerate(self.space.primitives)}
+        actions = torch.tensor([[column[op] for op in a.operations] for a in transformed])
+        logits = self.network.evaluate(_repeat(obs, len(actions)), actions.to(self.network.primitives.device))
+        masked = BMSoftmax.from_masked(logits.flatten(1), actions.shape[1])
+        return masked.log_prob(actions.to(logits.device)).double().cpu().numpy()
+
+    def transform(
+        self,
+        architecture: Architecture,
+        *,
+        n: int = 10,
+        evaluator: Evaluator | None = None,
+        max_madds: float | str | None = None,
+        max_params: float | str | None = None,
+        seed: int = 0,
+        space: Space | str | None = None,
+        skeleton: Skeleton | None = None,
+    ) -> Candidates:
+        """The architecture, its most probable transformation, and up to `n` different samples.
+
+        All are live if the architecture is, and none costs more (but cost="rule" is the published rule, which does not
+        promise it). `.best` has the highest score within the budget; without evaluator it is the most probable
+        transformation. Budgets are absolute, or shares of the original such as "80%", and hold for `skeleton` (the
+        space's own by default). Where the first choice exceeds them, operations are priced by what they cost, just so
+        much that it fits. ValueError if n < 1, the architecture is not one of the space, or the budget is out of reach.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        if space is not None:
+            return self.on(space).transform(
+                architecture,
+                n=n,
+                evaluator=evaluator,
+                max_madds=max_madds,
+                max_params=max_params,
+                seed=seed,
+                skeleton=skeleton,
+            )
+        skeleton = skeleton or self.space.skeleton
+        original = network_cost(self.space.check(architecture), skeleton)
+        budget = Budget.of(original, max_madds, max_params)
+        obs = self.observe([architecture], skeleton)
+        found, mode = self._propose(architecture, obs, n, seed, skeleton, budget)
+        costs = tuple(network_cost(a, skeleton) for a in found)
+        assert self.cost == "rule" or all(cost <= original for cost in costs), "a candidate costs more"
+        scores = None if evaluator is None else check_scores(evaluator.evaluate(found), found, evaluator.metric)
+        log_probabilities = self.log_probabilities(obs, found)
+        best = choose(log_probabilities, costs, scores, mode, budget)
+        return Candidates(tuple(found), log_probabilities, costs, scores, best, skeleton)
+
+    def _propose(
+        self, architecture: Architecture, obs: dict[str, Tensor], n: int, seed: int, skeleton: Skeleton, budget: Budget
+    ) -> tuple[list[Architecture], int]:
+        """Different candidates, the original first, and the index of the most probable transformation.
+
+        With a budget the samples are within it, and so is one more: the most probable one at the lowest prices.
+        """
+        prices, modes = self._price(architecture, obs, skeleton, budget)
+        found = {a.key: a for a in (architecture, *modes)}
+        count, limit = len(TEMPERATURES) * DRAWS * n, len(found) + n
+        temperature = prices.new_tensor(TEMPERATURES).repeat_interleave(DRAWS * n)[:, None, None]
+        generator = torch.Generator(prices.device).manual_seed(seed)
+        prices = prices.expand(count, *prices.shape)
+        samples = self._decode([architecture] * count, _repeat(obs, count), False, generator, temperature, prices)
+        for sample in samples:
+            if len(found) < limit and budget.allows(network_cost(sample, skeleton)):
+                found.setdefault(sample.key, sample)
+        return list(found.values()), list(found).index(modes[0].key)
+
+    def _price(
+        self, architecture: Architecture, obs: dict[str, Tensor], skeleton: Skeleton, budget: Budget
+    ) -> tuple[Tensor, list[Architecture]]:
+        """Prices of operations in logits (E, K), proportional to what they cost, as low as the budget lets them be.
+
+        And the most probable transformations, without prices and at these: the second one is within the budget.
+        """
+        mask = obs["action_mask"][0].cpu().numpy()
+        cheap = cheapest_within(budget, architecture, mask, self.space.primitives, skeleton)
+        share = torch.as_tensor(budget.shares(architecture, self.space.primitives, skeleton)).to(obs["features"])
+        prices = share.new_tensor(PRICES if budget else PRICES[:1])[:, None, None] * share
+        count = len(prices)
+        modes = self._decode([architecture] * count, _repeat(obs, count), True, penalty=prices)
+        for price, mode in zip(prices, modes, strict=True):
+            if budget.allows(network_cost(mode, skeleton)):
+                return price, [modes[0], mode]
+        return prices[-1], [modes[0], cheap]
+
+
+def load_policy(run_or_dir: Path | str) -> Policy:
+    """The policy in a directory that `Policy.save` wrote, or in the `policy` folder of a run.
+
+    ValueError in one line if there is none, it is damaged, or it was made with another vocabulary.
+    """
+    network, stored = read_policy(Path(run_or_dir))
+    return Policy(network, stored.space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
+
+
+def _repeat(obs: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+    """One observation, `count` times."""
+    return {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in obs.items()}

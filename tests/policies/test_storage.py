@@ -1,0 +1,150 @@
+"""Policies on disk: what comes back, and what is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import natrl
+from natrl.operations import VOCABULARY
+from natrl.policies import load_policy, Policy
+from natrl.policies.network import Head
+from tests.policies.observations import HEADS, policy, samples
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    policy("darts", "autoregressive", rule="nat", cost="live").save(tmp_path / "p")
+    return tmp_path / "p"
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_loaded_policy_transforms_equally(tmp_path: Path, head: Head) -> None:
+    original, architectures = policy("darts", head, seed=4), samples("darts", 20)
+    original.save(tmp_path / "some" / "folder")
+    loaded = load_policy(tmp_path / "some" / "folder")
+    assert loaded.network.config == original.network.config
+    assert loaded.transform_batch(architectures) == original.transform_batch(architectures)
+    ours, theirs = (p.transform(natrl.parse("DARTS"), seed=3) for p in (original, loaded))
+    assert ours.architectures == theirs.architectures
+    assert ours.log_probabilities.tolist() == theirs.log_probabilities.tolist()
+
+
+def test_space_rule_and_cost_mode_come_back(saved: Path) -> None:
+    loaded = natrl.load_policy(str(saved))
+    assert (loaded.space.name, loaded.rule, loaded.cost) == ("darts", "nat", "live")
+
+
+def test_the_document_says_what_the_policy_is(saved: Path) -> None:
+    document = json.loads((saved / "policy.json").read_text())
+    assert (document["format"], document["version"], document["natrl"]) == ("natrl.policy", 1, natrl.__version__)
+    assert document["vocabulary"] == list(VOCABULARY)
+    assert document["config"]["head"] == "autoregressive"
+    assert {path.name for path in saved.iterdir()} == {"policy.json", "policy.safetensors"}
+
+
+def test_a_run_directory_holds_its_policy_in_a_folder(tmp_path: Path) -> None:
+    policy("nasbench201", "joint").save(tmp_path / "run" / "policy")
+    assert load_policy(tmp_path / "run").space.name == "nasbench201"
+
+
+def test_saving_again_replaces(saved: Path) -> None:
+    policy("nasbench201", "lstm").save(saved)
+    assert load_policy(saved).network.config.head == "lstm"
+
+
+def change(path: Path, **entries: Any) -> None:
+    document = json.loads(path.read_text()) | entries
+    path.write_text(json.dumps({name: value for name, value in document.items() if value is not None}))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no document": (lambda p: (p / "policy.json").unlink(), "neither a policy nor a run: neither policy.json nor"),
+    "not JSON": (lambda p: (p / "policy.json").write_text("{"), "policy.json is damaged: Expecting property name"),
+    "not text": (lambda p: (p / "policy.json").write_bytes(b"\xff\xfe"), "policy.json is damaged: 'utf-8' codec"),
+    "no object": (lambda p: (p / "policy.json").write_text("[]"), '"format" must be "natrl.policy"'),
+    "another format": (lambda p: change(p / "policy.json", format="x"), '"format" must be "natrl.policy"'),
+    "another version": (lambda p: change(p / "policy.json", version=2), "policy version 2 is unknown"),
+    "no space": (lambda p: change(p / "policy.json", space=None), "policy.json: the entry 'space' is missing"),
+    "unknown space": (lambda p: change(p / "policy.json", space="mine"), "unknown space 'mine'; known: darts"),
+    "unknown rule": (lambda p: change(p / "policy.json", rule="nat3"), "unknown rule 'nat3'"),
+    "no configuration": (lambda p: change(p / "policy.json", config=[1]), "policy.json: a policy configuration has"),
+    "malformed configuration": (
+        lambda p: change(p / "policy.json", config={"primitives": ["null"], "head": "x", "width": 1, "layers": 1}),
+        "policy.json: unknown head 'x'",
+    ),
+    "another vocabulary": (
+        lambda p: change(p / "policy.json", vocabulary=[*VOCABULARY, "conv_9x9"]),
+        r"made with another vocabulary \(23 entries, this natrl has 22; differing: conv_9x9\); train it again",
+    ),
+    "another order": (
+        lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
+        r"made with another vocabulary \(22 entries, this natrl has 22; in another order\)",
+    ),
+    "no vocabulary": (
+        lambda p: change(p / "policy.json", vocabulary=None),
+        r"made with another vocabulary \(no entries, this natrl has 22",
+    ),
+    "other features": (
+        lambda p: change(p / "policy.json", features=["entry"]),
+        r"made with other features \(1 entries, this natrl has 26",
+    ),
+    "no weights": (lambda p: (p / "policy.safetensors").unlink(), "policy.safetensors is damaged or missing"),
+    "half the weights": (lambda p: cut(p / "policy.safetensors"), "policy.safetensors is damaged or missing"),
+    "another width": (
+        lambda p: change(
+            p / "policy.json", config=json.loads((p / "policy.json").read_text())["config"] | {"width": 8}
+        ),
+        "policy.safetensors does not fit its policy.json: .*size mismatch",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_named_in_one_line(saved: Path, damage: str) -> None:
+    spoil, message = DAMAGE[damage]
+    spoil(saved)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_policy(saved)
+    assert "\n" not in str(caught.value)
+
+
+def test_there_is_no_such_directory(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'.*gone' is neither a policy nor a run: there is no such directory"):
+        load_policy(tmp_path / "gone")
+
+
+def test_nothing_is_unpickled(saved: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (pytest.fail, ("unpickled",))
+
+    for write in (lambda path: path.write_bytes(pickle.dumps(Trap())), lambda path: torch.save(Trap(), path)):
+        write(saved / "policy.safetensors")
+        with pytest.raises(ValueError, match="damaged or missing"):
+            load_policy(saved)
+
+
+def test_a_policy_that_cannot_be_written_leaves_the_old_one(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in the middle of writing: the files are replaced whole or not at all."""
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def crash(tensors: object, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("natrl.policies.storage.save_file", crash)
+    with pytest.raises(OSError, match="disk full"):
+        policy("nasbench201", "joint").save(saved)
+    assert before.items() <= {path.name: path.read_bytes() for path in saved.iterdir()}.items()
+    assert isinstance(load_policy(saved), Policy)
