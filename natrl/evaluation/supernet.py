@@ -1,0 +1,125 @@
+"""The supernet evaluator: weights shared by all architectures of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from natrl.architecture import Architecture
+from natrl.data import batches, ImageData, load_data
+from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.networks.supernet import Supernet
+from natrl.networks.weights_training import FAIR, SupernetTrainer, WeightSettings
+from natrl.spaces import Skeleton, Space
+from natrl.spaces import space as find_space
+from natrl.transitions import check_choice
+
+__all__ = ["SupernetEvaluator"]
+
+
+class SupernetEvaluator(Evaluator):
+    """Scores architectures by a supernet on one batch of validation images, the same for all.
+
+    The batch, of up to `validation_batch_size` images, is drawn from the validation split by the seed; batch-norms use
+    its statistics. Until `train_weights` has run, scores are those of random weights.
+    """
+
+    def __init__(
+        self,
+        space: str | Space,
+        skeleton: Skeleton,
+        data: str | ImageData,
+        *,
+        metric: Metric = "accuracy",
+        settings: WeightSettings = FAIR,
+        total_steps: int = 3000,
+        validation_batch_size: int = 512,
+        bf16: bool = False,
+        seed: int = 0,
+        data_seed: int = 0,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """`total_steps`: steps of `train_weights` in all, the length of the learning-rate schedule. `bf16`: autocast in
+        evaluation. `seed`: of the weights and all draws; `data_seed`: of the splits where `data` is a name. `device`:
+        the GPU where there is one. ValueError on unknown names or a skeleton that does not fit the data.
+        """
+        check_choice("metric", metric, Metric)
+        if validation_batch_size < 1:
+            raise ValueError(f"validation_batch_size must be at least 1, got {validation_batch_size}")
+        if isinstance(data, str):
+            data = load_data(data, seed=data_seed, image_size=skeleton.image_size)
+        _check_skeleton(skeleton, data)
+        self.metric = metric
+        self.version = 0
+        self.data = data
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._settings = (settings, total_steps, seed)
+        self._bf16 = bf16
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.supernet = Supernet(find_space(space), skeleton).to(self.device)
+        self._trainer: SupernetTrainer | None = None  # made when it is needed: most actors only evaluate
+        self._images, self._labels = next(
+            batches(data.validation, validation_batch_size, shuffle_seed=seed, device=self.device)
+        )
+
+    @torch.inference_mode()
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,): validation accuracy, or minus the cross-entropy. ValueError on one that is not of the space."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            embedded = self.supernet.embed(self._images)
+            scores = [self._score(self.supernet.classify(embedded, a).float()) for a in architectures]
+        return check_scores(np.array(scores, dtype=np.float64), architectures, self.metric)
+
+    def _score(self, logits: Tensor) -> float:
+        if self.metric == "accuracy":
+            return (logits.argmax(1) == self._labels).double().mean().item()
+        return -F.cross_entropy(logits, self._labels).item()
+
+    def train_weights(self, steps: int) -> dict[str, float]:
+        """Trains the weights for so many steps and raises `version`; `SupernetTrainer.train` says what it returns."""
+        metrics = self.trainer.train(steps)
+        self.version += 1
+        return metrics
+
+    @property
+    def trainer(self) -> SupernetTrainer:
+        if self._trainer is None:
+            settings, total_steps, seed = self._settings
+            self._trainer = SupernetTrainer(self.supernet, self.data, settings, total_steps=total_steps, seed=seed)
+        return self._trainer
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """A copy of the weights, to be handed to another evaluator of the same settings."""
+        return {name: weight.to("cpu", copy=True).numpy() for name, weight in self.supernet.state_dict().items()}
+
+    def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
+        """Takes over the weights of another evaluator, and their version."""
+        self.supernet.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
+        self.version = version
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, version, and where training stands."""
+        trainer = self._trainer.state_dict() if self._trainer else None
+        weights = {name: weight.to("cpu", copy=True) for name, weight in self.supernet.state_dict().items()}
+        return {"version": self.version, "weights": weights, "trainer": trainer}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on as the evaluator that gave the state would have."""
+        self.supernet.load_state_dict(state["weights"])
+        self.version = state["version"]
+        self._trainer = None
+        if state["trainer"] is not None:
+            self.trainer.load_state_dict(state["trainer"])
+
+
+def _check_skeleton(skeleton: Skeleton, data: ImageData) -> None:
+    for name in ("image_size", "image_channels", "num_classes"):
+        if getattr(skeleton, name) != getattr(data, name):
+            have, wanted = getattr(skeleton, name), getattr(data, name)
+            raise ValueError(f"the skeleton's {name} is {have}, but data {data.name!r} needs {wanted}")

@@ -1,0 +1,97 @@
+"""Operations as torch modules, built from the stages that `natrl.operations` counts.
+
+Images are (B, C, H, W); every module gives (B, C, ceil(H / stride), ceil(W / stride)).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn, Tensor
+
+from natrl.networks.dilated import DilatedDepthwise
+from natrl.networks.pooling import pool
+from natrl.operations import Convolution, operation, stages
+
+__all__ = ["FactorizedReduction", "Null", "Pooling", "build_operation", "convolution_stage", "shifted"]
+
+
+def build_operation(name: str, channels: int, stride: int = 1) -> nn.Module:
+    """The module of the operation of that name, `channels` in and out. ValueError on an unknown name."""
+    op = operation(name)
+    if op.is_pooling:
+        return Pooling(op.type, op.kernel, stride)
+    if op.type == "null":
+        return Null(stride)
+    if op.type == "skip_connect":
+        return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels)
+    parts = [convolution_stage(stage) for stage in stages(op.name, channels, stride)]
+    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
+
+
+def convolution_stage(convolutions: tuple[Convolution, ...]) -> nn.Sequential:
+    """ReLU, the convolutions one after the other, and an affine batch-norm."""
+    norm = nn.BatchNorm2d(convolutions[-1].out_channels)
+    return nn.Sequential(nn.ReLU(), *(_convolution(conv) for conv in convolutions), norm)
+
+
+def _convolution(conv: Convolution) -> nn.Conv2d:
+    if conv.dilation == 2:
+        return DilatedDepthwise(conv.in_channels, conv.kernel[0], conv.stride[0])
+    padding = (conv.kernel[0] // 2, conv.kernel[1] // 2)
+    return nn.Conv2d(
+        conv.in_channels, conv.out_channels, conv.kernel, conv.stride, padding, groups=conv.groups, bias=False
+    )
+
+
+class FactorizedReduction(nn.Module):
+    """Halves height and width: ReLU, two 1×1 convolutions with stride 2 side by side, batch-norm (DARTS).
+
+    The second convolution reads the pixels one to the right and below of those that the first one reads.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        first = out_channels // 2
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(in_channels, c, 1, stride=2, bias=False) for c in (first, out_channels - first)
+        )
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        first, second = self.convolutions
+        return self.norm(torch.cat([first(x), second(shifted(x))], dim=1))
+
+
+def shifted(x: Tensor) -> Tensor:
+    """The image one pixel up and to the left, zeros coming in from below and the right."""
+    return F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+
+
+class Pooling(nn.Module):
+    """Pooling that neither counts nor takes the maximum of what lies outside the image; no parameters."""
+
+    def __init__(self, kind: str, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.kind, self.kernel, self.stride = kind, kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pool(x, self.kind, self.kernel, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"{self.kind}, kernel={self.kernel}, stride={self.stride}"
+
+
+class Null(nn.Module):
+    """Zeros."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}"
