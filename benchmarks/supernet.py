@@ -4,7 +4,8 @@ Plain: every operation and preprocessing of the architecture as torch's own modu
 contiguous layout, gradients recorded. Both paths hold the same weights; their logits must agree to 1e-4, and in double
 precision to 1e-9 (through eight cells of random weights rounding grows a hundredfold, and torch's batch statistics
 round more where channels are last). The supernet is timed as its evaluator runs it: the stem is computed once for all
-architectures, and that time is shared out. Times are medians in milliseconds; the two paths take turns, so that a loaded machine slows both.
+architectures, and that time is shared out. Times are medians in milliseconds; the two paths take turns, so that a
+loaded machine slows both.
 """
 
 from __future__ import annotations

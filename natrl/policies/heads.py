@@ -35,15 +35,21 @@ class Scene(NamedTuple):
     mask: Tensor  # bool (B, E, K): False = forbidden
     primitives: Tensor  # int64 (K,): vocabulary index of each primitive
     null: int | None  # the primitive that cuts paths
-    penalty: Tensor | None  # float (B, E, K): subtracted from the logits
+    offset: Tensor  # float (B, E, K): added to the logits
 
 
 class Scorer(nn.Module):
-    """Scores a hidden vector h against each operation: (Q h + b) · embedding(operation) / √W."""
+    """Scores a hidden vector h against each operation: (Q h + b) · embedding(operation) / √W.
+
+    Q and b start 100 times smaller than usual, so that a fresh policy explores all that is allowed about equally.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.query = nn.Linear(width, width)
+        with torch.no_grad():
+            self.query.weight.mul_(0.01)
+            self.query.bias.mul_(0.01)
         self.operations = OperationEmbedding(width)
 
     def forward(self, primitives: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,8 +70,8 @@ class JointHead(nn.Module):
     def evaluate(self, scene: Scene, actions: Tensor | None = None) -> BMSoftmax:
         """The distribution, which does not depend on actions."""
         matrix, bias = self.scorer(scene.primitives)
-        logits = torch.relu(self.own(scene.slots) + self.pooled(scene.pooled).unsqueeze(1)) @ matrix + bias
-        return BMSoftmax(logits if scene.penalty is None else logits - scene.penalty, scene.mask)
+        hidden = torch.relu(self.own(scene.slots) + self.pooled(scene.pooled).unsqueeze(1))
+        return BMSoftmax(hidden @ matrix + bias + scene.offset, scene.mask)
 
     def sample(self, scene: Scene, choose: Choose) -> tuple[Tensor, BMSoftmax]:
         """Actions int64 (B, E) and the distribution that they are from."""
@@ -98,8 +104,7 @@ class AutoregressiveHead(nn.Module):
         matrix, bias = self.scorer(scene.primitives)
         chosen = torch.relu(self.place(scene.slots) + self.choices()[scene.primitives][actions])
         hidden = torch.relu(self._own(scene) + self.context(chosen.cumsum(1) - chosen))
-        logits = hidden @ matrix + bias
-        return BMSoftmax(logits if scene.penalty is None else logits - scene.penalty, live_mask(scene, actions))
+        return BMSoftmax(hidden @ matrix + bias + scene.offset, live_mask(scene, actions))
 
     def sample(self, scene: Scene, choose: Choose) -> tuple[Tensor, BMSoftmax]:
         """Actions int64 (B, E) and the distribution that each is from, given those before it."""
@@ -109,8 +114,7 @@ class AutoregressiveHead(nn.Module):
         masks = LiveMasks(scene)
         actions, distributions = [], []
         for e in range(own.shape[1]):
-            logits = torch.relu(own[:, e] + self.context(running)) @ matrix + bias
-            logits = logits if scene.penalty is None else logits - scene.penalty[:, e]
+            logits = torch.relu(own[:, e] + self.context(running)) @ matrix + bias + scene.offset[:, e]
             distribution = BMSoftmax(logits.unsqueeze(1), masks.allowed(e).unsqueeze(1))
             action = choose(distribution).squeeze(1)
             masks.decide(e, action)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from math import isfinite
 from typing import Any, Literal
 
 import torch
@@ -43,6 +44,8 @@ class PolicyConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"policy: {name} must be a whole number of at least 1, got {value!r}")
+        if not isinstance(self.keep, int | float) or not isfinite(self.keep):
+            raise ValueError(f"policy: keep must be a finite number, got {self.keep!r}")
         object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
         if not self.primitives or len(set(self.primitives)) < len(self.primitives):
             raise ValueError("policy: primitives must be different operations, at least one")
@@ -129,9 +132,9 @@ class PolicyNetwork(nn.Module):
         null = self.config.primitives.index("null") if "null" in self.config.primitives else None
         active = ops != VOCABULARY_INDEX["null"]
         wiring = wiring_of(adjacency, features)
-        bonus = self.keep * (ops.unsqueeze(-1) == self.primitives)
-        penalty = -bonus if penalty is None else penalty - bonus
-        return Scene(slots, pooled, adjacency, wiring, active, mask, self.primitives, null, penalty)
+        offset = self.keep * (ops.unsqueeze(-1) == self.primitives)
+        offset = offset if penalty is None else offset - penalty
+        return Scene(slots, pooled, adjacency, wiring, active, mask, self.primitives, null, offset)
 
 
 class Critic(nn.Module):

@@ -40,25 +40,28 @@ def _topology(cells: tuple[Cell, ...]) -> tuple[np.ndarray, np.ndarray]:
     if len(cells) > MAX_CELLS:
         raise ValueError(f"at most {MAX_CELLS} kinds of cell can be encoded, got {len(cells)}")
     wires = wiring(cells)
-    features = np.zeros((len(wires.entries[0]), len(FEATURES)), dtype=np.float32)
-    column = {name: i for i, name in enumerate(FEATURES)}
-    features[:, column["entry"]] = wires.entries[0]
-    features[:, column["exit"]] = wires.exits[0]
-    e = 0
-    for c, cell in enumerate(cells):
-        for slot in cell.slots:
-            features[e, column[f"cell_{c}"]] = 1
-            features[e, column["stride_2"]] = slot.stride == 2
-            features[e, column["reduction"]] = cell.reduction
-            features[e, column[f"source_{min(slot.source, POSITIONS - 1)}"]] = 1
-            features[e, column[f"target_{min(slot.target, POSITIONS - 1)}"]] = 1
-            features[e, column["source_depth"]] = slot.source / max(1, cell.nodes - 1)
-            features[e, column["target_depth"]] = slot.target / max(1, cell.nodes - 1)
-            e += 1
+    features = np.concatenate([_cell_features(cell) for cell in cells])
+    features[:, 0], features[:, 1], features[:, 2 : 2 + len(cells)] = wires.entries[0], wires.exits[0], wires.cells[0]
     adjacency = wires.adjacency[0].astype(np.int8)
     adjacency.setflags(write=False)
     features.setflags(write=False)
     return adjacency, features
+
+
+@lru_cache(maxsize=4096)
+def _cell_features(cell: Cell) -> np.ndarray:
+    """float32 (e, F), read-only: the features of a cell's e slots, but for those of its wiring, which are left at 0."""
+    features = np.zeros((len(cell.edges), len(FEATURES)), dtype=np.float32)
+    column = {name: i for i, name in enumerate(FEATURES)}
+    for e, slot in enumerate(cell.slots):
+        features[e, column["stride_2"]] = slot.stride == 2
+        features[e, column["reduction"]] = cell.reduction
+        features[e, column[f"source_{min(slot.source, POSITIONS - 1)}"]] = 1
+        features[e, column[f"target_{min(slot.target, POSITIONS - 1)}"]] = 1
+        features[e, column["source_depth"]] = slot.source / max(1, cell.nodes - 1)
+        features[e, column["target_depth"]] = slot.target / max(1, cell.nodes - 1)
+    features.setflags(write=False)
+    return features
 
 
 def operation_indices(architectures: Sequence[Architecture]) -> np.ndarray:

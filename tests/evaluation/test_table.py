@@ -52,7 +52,7 @@ def test_architectures_of_several_topologies_and_any_slot_order():
     [
         ({"a": [1, 2], "b": [3, 4]}, None, "has several columns, name one: a, b"),
         ({"a": [1, 2]}, "b", "has no column 'b': a"),
-        ({"a": [1, "x"]}, None, "row 1: could not convert string to float: 'x'"),
+        ({"a": [1, "x"]}, None, "row 1: a is 'x', not a number"),
         ({"a": [1, 101]}, None, "row 1: a is 101.*, outside 0 to 100"),
         ({"a": [1, None]}, None, "row 1: a is nan, outside 0 to 100"),
         ({"arch": [ARCHS[0], ARCHS[0]], "a": [1, 2]}, None, "row 1: architecture .* is listed twice"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +113,6 @@ def test_training_lowers_the_cross_entropy():
 
     before = entropy()
     metrics = trainer.train(60)
-    print(entropy())
     assert entropy() < 1.9 < 2.2 < before
     assert metrics["loss"] < 2.2
     assert metrics["steps"] == 60

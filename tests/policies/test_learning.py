@@ -14,7 +14,7 @@ COSTS = {"conv_3x3": 0.9, "conv_1x1": 0.5, "avg_pool_3x3": 0.3, "skip_connect": 
 
 
 def gains() -> torch.Tensor:
-    """(E, K): minus the cost of each primitive, and a bonus for strong operations in slots 0, 2 and 5."""
+    """(E, K): minus the cost of each primitive, and bonuses in slots 0, 2 and 5."""
     names = space("nasbench201").primitives
     table = -torch.tensor([COSTS[name] for name in names]).repeat(6, 1)
     for slot, name, bonus in (
@@ -24,24 +24,23 @@ def gains() -> torch.Tensor:
         (5, "conv_1x1", 1.5),
     ):
         table[slot, names.index(name)] += bonus
-    for slot in (0, 5):
-        table[slot, names.index("skip_connect")] += 0.5  # so that the best result is live by itself
+    for slot in (0, 2, 5):
+        table[slot, names.index("skip_connect")] += 0.5  # 0>1, 1>2, 2>3: the best result is live by itself
     return table
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_reinforce_reaches_the_best_reachable_reward(head: Head) -> None:
-    """To 97 % of what can be gained over the start, on architectures never trained on. 1–3 s a head."""
+    """To 97 % of what can be gained over the start, on architectures never trained on. 2 s a head."""
+    obs, table = policy("nasbench201", head).observe(samples("nasbench201", 640)), gains()
     torch.manual_seed(0)
-    p = policy("nasbench201", head)
-    p.network = net = PolicyNetwork(PolicyConfig(p.space.primitives, head, width=32, layers=2))
-    obs, table = p.observe(samples("nasbench201", 640)), gains()
+    net = PolicyNetwork(PolicyConfig(space("nasbench201").primitives, head, width=32, layers=2))
 
     def reward(actions: torch.Tensor) -> torch.Tensor:
         return table.gather(1, actions.T).sum(0)
 
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
-    for step in range(120):
+    for step in range(200):
         start = 128 * (step % 4)
         batch = {name: tensor[start : start + 128] for name, tensor in obs.items()}
         with torch.no_grad():
@@ -50,7 +49,7 @@ def test_reinforce_reaches_the_best_reachable_reward(head: Head) -> None:
         d = BMSoftmax.from_masked(net.evaluate(batch, actions).flatten(1), 6)
         advantages = (rewards - values).detach()
         loss = (
-            -(advantages * d.log_prob(actions)).mean() - 0.01 * d.entropy().mean() + (values - rewards).square().mean()
+            -(advantages * d.log_prob(actions)).mean() - 0.2 * d.entropy().mean() + (values - rewards).square().mean()
         )
         optimizer.zero_grad()
         loss.backward()
@@ -63,4 +62,4 @@ def test_reinforce_reaches_the_best_reachable_reward(head: Head) -> None:
         learned = reward(net.sample(held_out, deterministic=True)[0])
         values = net.value(held_out)
     assert (learned - reward(own)).sum() > 0.97 * (best - reward(own)).sum()
-    assert (values - learned).square().mean() < 0.2 * learned.var()
+    assert torch.corrcoef(torch.stack([values, learned]))[0, 1] > 0.9

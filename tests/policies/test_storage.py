@@ -13,7 +13,7 @@ import torch
 
 import natrl
 from natrl.operations import VOCABULARY
-from natrl.policies import load_policy, Policy
+from natrl.policies import load_policy, Policy, PolicyConfig
 from natrl.policies.network import Head
 from tests.policies.observations import HEADS, policy, samples
 
@@ -80,7 +80,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown rule": (lambda p: change(p / "policy.json", rule="nat3"), "unknown rule 'nat3'"),
     "no configuration": (lambda p: change(p / "policy.json", config=[1]), "policy.json: a policy configuration has"),
     "malformed configuration": (
-        lambda p: change(p / "policy.json", config={"primitives": ["null"], "head": "x", "width": 1, "layers": 1}),
+        lambda p: change(p / "policy.json", config=PolicyConfig(("null",)).to_dict() | {"head": "x"}),
         "policy.json: unknown head 'x'",
     ),
     "another vocabulary": (

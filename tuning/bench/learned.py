@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +16,15 @@ from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import AlgorithmName, LearnSettings
 from natrl.tuning.bench.methods import BenchMethod, Outcome, register_method, Snapshot, Task
 
-__all__ = ["CANDIDATES", "candidates", "learn", "learn_settings", "starts"]
+__all__ = ["CANDIDATES", "Starts", "candidates", "learn", "settings_for", "starts"]
 
 CANDIDATES = 10  # the papers' n: the most probable transformation and different samples
 DRAWS = 40  # samples drawn of which the different ones are taken
 SNAPSHOTS = 12  # points of a curve
 ROOMY = 10_000  # queries from which on every training architecture is a start
-SHARE = 16  # below: queries for each start of a fixed pool
+SHARE = 12  # below: queries for each start of a fixed pool
+SMALL_BATCH = 64  # … and episodes an iteration
+SMALL_ITERATIONS = 500
 
 SETTINGS: dict[AlgorithmName, LearnSettings] = {
     "ppo": LearnSettings(),
@@ -27,26 +32,35 @@ SETTINGS: dict[AlgorithmName, LearnSettings] = {
 }
 
 
+class Starts(tuple[Architecture, ...]):
+    """Initial architectures, which RLlib does not copy one by one with its configuration in every iteration."""
+
+    def __deepcopy__(self, memo: Any) -> Starts:
+        return self
+
+
 def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
     """Trains a policy until its schedule ends or the budget might not cover the next batch; Ray must run."""
 
     def run(task: Task) -> Outcome:
-        settings = learn_settings(algorithm, task.evaluator.limit)
+        settings, initial = settings_for(algorithm, task.evaluator.limit), starts(task)
         environment = {
             "space": task.space,
             "build_evaluator": lambda: task.evaluator,
             "rule": task.rule,
             "cost": task.cost,
-            "initial": starts(task),
+            "initial": initial,
         }
         config = algorithm_config(
             settings, PolicyConfig(primitives=task.space.primitives, head=head), environment, seed=task.seed
         )
-        trainer = config.build_algo()
+        with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
+            warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
+            trainer = config.build_algo()
         history = []
         try:
             for iteration in range(settings.iterations):
-                if task.evaluator.remaining < 2 * settings.batch_size:  # an episode evaluates β and α
+                if not affordable(task, initial, settings):
                     break
                 trainer.train()
                 if iteration % (settings.iterations // SNAPSHOTS + 1) == 0:
@@ -60,24 +74,27 @@ def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
     return run
 
 
-def learn_settings(algorithm: AlgorithmName, queries: int) -> LearnSettings:
-    """The settings for a budget. ValueError if it does not cover one batch."""
+def settings_for(algorithm: AlgorithmName, queries: int) -> LearnSettings:
+    """The settings for a budget: small ones go further in small batches."""
     settings = SETTINGS[algorithm]
-    if queries < 2 * settings.batch_size:
-        raise ValueError(
-            f"--queries {queries} is less than one batch of a learned method: {settings.batch_size} episodes evaluate "
-            f"up to {2 * settings.batch_size} architectures"
-        )
-    return settings
+    if queries >= ROOMY:
+        return settings
+    return replace(settings, batch_size=SMALL_BATCH, minibatch_size=SMALL_BATCH // 2, iterations=SMALL_ITERATIONS)
 
 
-def starts(task: Task) -> list[Architecture]:
+def starts(task: Task) -> Starts:
     """The initial architectures to learn from: all, or a fixed random pool where the budget is small."""
     if task.evaluator.limit >= ROOMY:
-        return list(task.training)
+        return Starts(task.training)
     rng = np.random.default_rng(task.seed)
     chosen = rng.permutation(len(task.training))[: max(1, task.evaluator.limit // SHARE)]
-    return [task.training[i] for i in sorted(chosen)]
+    return Starts(task.training[i] for i in sorted(chosen))
+
+
+def affordable(task: Task, initial: Starts, settings: LearnSettings) -> bool:
+    """Whether the budget covers another batch, even if every architecture in it is new."""
+    fresh = min(settings.batch_size // settings.group_size, task.evaluator.unseen(initial))
+    return task.evaluator.remaining >= fresh + settings.batch_size
 
 
 def candidates(
@@ -103,4 +120,11 @@ _HEADS: dict[AlgorithmName, tuple[Head, ...]] = {
 }
 for _algorithm, _heads in _HEADS.items():
     for _head in _heads:
-        register_method(BenchMethod(f"{_algorithm}-{_head}", learn(_algorithm, _head), learned=True))
+        register_method(
+            BenchMethod(
+                f"{_algorithm}-{_head}",
+                learn(_algorithm, _head),
+                learned=True,
+                least_queries=2 * SMALL_BATCH,
+            )
+        )

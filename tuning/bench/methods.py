@@ -78,6 +78,7 @@ class BenchMethod:
     learned: bool = False
     matches: bool = False  # needs `Task.reference`
     reads_all: bool = False  # a reference that no budget binds
+    least_queries: int = 1  # the smallest budget that it can do anything with
 
 
 _METHODS: dict[str, BenchMethod] = {}
@@ -125,7 +126,8 @@ def searching(name: str) -> Callable[[Task], Outcome]:
         history = []
         for queries in [q for q in CURVE if q < each] + [each]:
             asked = {a.key for result in results for a in result.evaluated[:queries]}
-            history.append(Snapshot(len(asked), tuple(result.best_after(queries) for result in results)))
+            if asked:
+                history.append(Snapshot(len(asked), tuple(result.best_after(queries) for result in results)))
         return Outcome(tuple(result.best for result in results), history=tuple(history))
 
     return run

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from natrl.architecture import Architecture
-from natrl.evaluation import Evaluator
+from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.budget import BudgetedEvaluator
 from natrl.evaluation.trained import Reporter, TrainedTable
 from natrl.transitions import check_choice, Rule
@@ -27,7 +28,8 @@ class Plan:
     queries: int  # different architectures that a method may have evaluated
     rules: tuple[Rule, ...] = ("nat++",)
     seeds: int = 5  # 0 … seeds−1
-    transfer: bool = False  # measure what was learned from one data set on all of them
+    transfer: bool = False  # measure what was learned from one signal on every table, not only on those that share it
+    signals: tuple[str, ...] = ()  # to learn from; none given: those of all tables
 
     def __post_init__(self) -> None:
         for name in ("tables", "methods", "rules"):
@@ -40,7 +42,17 @@ class Plan:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for rule in self.rules:
             check_choice("rule", rule, Rule)
+        known = [table.signal_name for table in self.tables]
+        for signal in self.signals:
+            if signal not in known:
+                raise ValueError(f"unknown signal {signal!r}; known: {', '.join(dict.fromkeys(known))}")
         methods = [bench_method(name) for name in self.methods]
+        for method in methods:
+            if self.queries < method.least_queries:
+                raise ValueError(
+                    f"{self.queries} queries are less than one batch of {method.name}, which evaluates up to "
+                    f"{method.least_queries} architectures; raise --queries or leave the method out"
+                )
         if any(m.matches for m in methods) and not any(m.learned for m in methods):
             raise ValueError(
                 "random-matched matches the cost of a learned policy: add one, such as ppo-autoregressive, to --methods"
@@ -48,7 +60,7 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """Every run of a method, learned policies before what must match them."""
-        signals = list(dict.fromkeys(table.signal_name for table in self.tables))
+        signals = self.signals or tuple(dict.fromkeys(table.signal_name for table in self.tables))
         ordered = sorted(self.methods, key=lambda name: bench_method(name).matches)
         return [
             Job(method, rule, signal, seed)
@@ -83,13 +95,13 @@ class Bench:
     def run(self, job: Job) -> tuple[list[Row], list[Point]]:
         """The figures of one job, a row a data set it is measured on."""
         method, table = bench_method(job.method), self._table(job.signal)
-        initial = split(table.space, job.seed)
+        initial, signal = split(table.space, job.seed), table.evaluator()
         task = Task(
             space=table.space,
             rule=job.rule,
             training=initial.training,
             held_out=initial.held_out,
-            evaluator=BudgetedEvaluator(table.evaluator(), 2**62 if method.reads_all else self.plan.queries),
+            evaluator=BudgetedEvaluator(signal, len(signal) if method.reads_all else self.plan.queries),
             seed=job.seed,
             reference=self._references.get((job.rule, job.signal, job.seed), ()),
         )
@@ -101,7 +113,7 @@ class Bench:
         seconds = time.perf_counter() - start
         if method.learned:
             self._references[job.rule, job.signal, job.seed] = outcome.answer
-        return self._measure(job, task, outcome, table.evaluator(), seconds)
+        return self._measure(job, task, outcome, signal, seconds)
 
     def _table(self, signal: str) -> TrainedTable:
         return next(table for table in self.plan.tables if table.signal_name == signal)
@@ -109,7 +121,7 @@ class Bench:
     def _measure(
         self, job: Job, task: Task, outcome: Outcome, signal: Evaluator, seconds: float
     ) -> tuple[list[Row], list[Point]]:
-        chooser = BudgetedEvaluator(signal, limit=2**62)
+        chooser = CachedEvaluator(signal)
         chooser.load_state_dict(task.evaluator.state_dict())
         best = choose(outcome, chooser)
         madds, params = cost_ratios(task.space, task.held_out, outcome.answer)
@@ -118,7 +130,7 @@ class Bench:
             if table.signal_name != job.signal and not self.plan.transfer:
                 continue
             report = self._reporters.setdefault(table.data_set, table.reporter())
-            label = {
+            label: dict[str, Any] = {
                 "method": job.method,
                 "rule": job.rule,
                 "reward": job.signal,

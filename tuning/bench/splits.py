@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,8 +25,8 @@ class Split(NamedTuple):
 def fold_of(architecture: Architecture) -> int:
     """The fold, in [0, FOLDS), the same for all that compute the same function; fold 0 is `isomorphism.held_out`'s.
 
-    Dead architectures compute nothing, all alike, but what can be made of them differs. They are told apart by the
-    function that they would compute with skips in place of nulls, which renumbering nodes does not change either.
+    Dead architectures compute nothing, all alike, but what can be made of them differs: they are told apart by the
+    function that they would compute with skips in place of nulls, the most of them that can be brought to life.
     """
     if not architecture.is_live:
         architecture = architecture.with_operations(
@@ -52,10 +51,5 @@ def split(space: Space, seed: int) -> Split:
     be reached in one of them varies more than what methods make of it: one fixed fifth would say little. ValueError if
     the space is too large to list.
     """
-    held = seed % FOLDS
-    folds: Iterable[tuple[Architecture, ...]] = _folds(space)
-    training: list[Architecture] = []
-    for k, fold in enumerate(folds):
-        if k != held:
-            training += fold
-    return Split(tuple(training), _folds(space)[held])
+    folds, held = _folds(space), seed % FOLDS
+    return Split(tuple(a for fold in (*folds[:held], *folds[held + 1 :]) for a in fold), folds[held])
