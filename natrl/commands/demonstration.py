@@ -129,7 +129,7 @@ def initial_architectures(space: Space, seed: int) -> dict[str, Architecture]:
     """The named architectures, and random ones that no policy was trained on."""
     rng = np.random.default_rng([seed, 1])
     known = {name: zoo()[name] for name in NAMED}
-    return known | {f"random {i + 1}": space.sample(rng) for i in range(RANDOM)}
+    return known | {f"sampled {i + 1}": space.sample(rng) for i in range(RANDOM)}
 
 
 def choose_finalists(
