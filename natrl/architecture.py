@@ -89,6 +89,9 @@ class Architecture:
     def __str__(self) -> str:
         return self.key
 
+    def __deepcopy__(self, memo: Any) -> Architecture:
+        return self  # a value; RLlib copies its configuration, initial architectures and all, at every iteration
+
     def with_operations(self, operations: Sequence[str]) -> Architecture:
         """The same topology with other operations (E names). ValueError on another number of names."""
         if len(operations) != len(self.operations):
@@ -207,27 +210,21 @@ def _slots(cells: tuple[Cell, ...]) -> tuple[Slot, ...]:
 @lru_cache(maxsize=16384)
 def wiring(cells: tuple[Cell, ...]) -> Wiring:
     """The connectivity of a topology as read-only arrays with batch size 1."""
-    parts = [_cell_wiring(cell) for cell in cells]
-    starts = np.cumsum([0] + [len(cell.edges) for cell in cells])
-    adjacency = np.zeros((1, starts[-1], starts[-1]), dtype=bool)
-    owners = np.zeros((1, starts[-1], len(cells)), dtype=bool)
-    for c, (_, _, leads) in enumerate(parts):
-        own = slice(starts[c], starts[c + 1])
-        adjacency[0, own, own] = leads
-        owners[0, own, c] = True
-    entries, exits = (np.concatenate([part[i] for part in parts])[None] for i in (0, 1))
-    for a in (entries, exits, adjacency, owners):
+    owner = np.repeat(np.arange(len(cells)), [len(cell.edges) for cell in cells])
+    sources = np.array([s for cell in cells for s, _ in cell.edges], dtype=int)
+    targets = np.array([t for cell in cells for _, t in cell.edges], dtype=int)
+    inputs = np.array([cell.inputs for cell in cells])[owner]
+    outputs = np.array([t in cell.outputs for cell in cells for _, t in cell.edges], dtype=bool)
+    arrays = (
+        sources < inputs,
+        outputs,
+        (targets[:, None] == sources[None, :]) & (owner[:, None] == owner[None, :]),
+        owner[:, None] == np.arange(len(cells))[None, :],
+    )
+    batched = [a[None] for a in arrays]
+    for a in batched:
         a.setflags(write=False)
-    return Wiring(entries, exits, adjacency, owners)
-
-
-@lru_cache(maxsize=16384)
-def _cell_wiring(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the e slots of a cell: entries bool (e,), exits bool (e,), adjacency bool (e, e)."""
-    sources = np.array([s for s, _ in cell.edges], dtype=int)
-    targets = np.array([t for _, t in cell.edges], dtype=int)
-    exits = np.array([t in cell.outputs for t in targets.tolist()], dtype=bool)
-    return sources < cell.inputs, exits, targets[:, None] == sources[None, :]
+    return Wiring(*batched)
 
 
 def _cell_text(cell: Cell, slots: Iterable[tuple[tuple[int, int], str]]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from natrl import __version__
+from natrl.commands.bench import bench
 from natrl.commands.demo import demo
 from natrl.commands.errors import run_safely
 from natrl.commands.evaluate import evaluate
@@ -35,7 +36,7 @@ def start(
         print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
 
 
-for command in (demo, show, train, transform, evaluate, report):
+for command in (demo, show, train, transform, evaluate, bench, report):
     app.command(no_args_is_help=False)(command)
 
 

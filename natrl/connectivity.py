@@ -68,7 +68,8 @@ class LivePath:
         cells = wiring.cells
         self._same_cell = cells[:, :, None, 0] & cells[:, None, :, 0]  # (B, E, E)
         for c in range(1, cells.shape[-1]):
-            self._same_cell |= cells[:, :, None, c] & cells[:, None, :, c]
+            if cells[:, :, c].any():
+                self._same_cell |= cells[:, :, None, c] & cells[:, None, :, c]
         starts = wiring.entries & _backward(active, wiring)
         self._free = ~(self._same_cell & starts[:, None, :]).any(-1)  # (B, E): the slot's cell has a path, or never had
 

@@ -154,8 +154,11 @@ class SharedCell(nn.Module):
         """Runs the live slots. Inputs nearest last, None where no live slot reads it; needs a live output."""
         nodes = {i: self._prepared(i, x) for i, x in enumerate(inputs) if x is not None and live.inputs[i]}
         for slot in live.slots:
-            out = self.slots[slot.position](slot, nodes[slot.source])
-            nodes[slot.target] = Node(nodes[slot.target].value + out if slot.target in nodes else out)
+            source, out = nodes[slot.source], self.slots[slot.position](slot, nodes[slot.source])
+            if slot.target in nodes:
+                value = nodes[slot.target].value
+                out = value + out if out is source.value else out.add_(value)  # in place saves memory traffic
+            nodes[slot.target] = Node(out)
         only = len(inputs) == 1  # cells with one input have one output node, whichever it is
         return StackedNodes([nodes[len(inputs) + k].value for k in live.outputs], (0,) if only else live.outputs)
 

@@ -5,6 +5,8 @@ B batch, E slots, K primitives; "..." stands for any batch dimensions. Everythin
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,10 @@ class BMSoftmax:
         self.mask = mask.bool()
         #: (..., E, K): the logits with MASKED in place of the forbidden ones. They alone restore the distribution.
         self.logits = torch.where(self.mask, logits, MASKED)
-        self._log_probs = torch.log_softmax(self.logits, dim=-1)
+
+    @cached_property
+    def _log_probs(self) -> Tensor:
+        return torch.log_softmax(self.logits, dim=-1)
 
     @classmethod
     def from_masked(cls, logits: Tensor, slots: int) -> BMSoftmax:
@@ -78,8 +83,9 @@ class BMSoftmax:
 
         A `temperature` above 1 (broadcast against the logits) flattens the distribution.
         """
-        noise = torch.empty_like(self.logits).exponential_(generator=generator)
-        return (self.logits / temperature - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()).argmax(-1)
+        uniform = torch.rand(self.logits.shape, dtype=self.logits.dtype, device=self.logits.device, generator=generator)
+        exponential = -uniform.clamp_min(torch.finfo(uniform.dtype).tiny).log()
+        return (self.logits / temperature - exponential.log()).argmax(-1)
 
     def mode(self) -> Tensor:
         """int64 (..., E): the most probable action of each slot."""

@@ -41,32 +41,33 @@ class SlotEmbedding(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.operations = OperationEmbedding(width)
-        self.features = nn.Linear(len(FEATURES), width)
+        self.features = nn.Linear(len(FEATURES), width, bias=False)
 
     def forward(self, ops: Tensor, features: Tensor) -> Tensor:
         """(B, E, W) from vocabulary indices (B, E) and features (B, E, F)."""
-        return nn.functional.embedding(ops, self.operations()) + self.features(features)
+        operations = nn.functional.embedding(ops.flatten(), self.operations())
+        both = torch.addmm(operations, features.flatten(0, 1), self.features.weight.T)
+        return both.unflatten(0, ops.shape)
 
 
 class GraphLayer(nn.Module):
     """A graph convolution: each slot sees itself, the slots before it, those after it, and the mean of all.
 
-    x ← x + ReLU(W [h, P h, S h, mean h]), h = LayerNorm(x): own weights for each of the four, P and S normalised by
-    degree. The papers' layer (arXiv 2102.10301, eq. 6) sees the slots in one direction only, not even itself.
+    x ← x + ReLU(W h + P V h + S U h + M mean(h)), h = LayerNorm(x): P averages over the slots before, S over those
+    after. The papers' layer (arXiv 2102.10301, eq. 6) sees the slots in one direction only, and not even itself.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.local = nn.Linear(3 * width, width)
-        self.pooled = nn.Linear(width, width, bias=False)
+        self.local = nn.Linear(width, 3 * width)  # W, V, U
+        self.pooled = nn.Linear(width, width, bias=False)  # M
 
-    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
-        """(B, E, W) from x (B, E, W) and the two normalised directions (B, 2E, E)."""
+    def forward(self, x: Tensor, views: Tensor) -> Tensor:
+        """(B, E, W) from x (B, E, W) and the three views of each slot (B, E, 3E)."""
         h = self.norm(x)
-        before, after = torch.bmm(neighbours, h).chunk(2, dim=1)
-        message = self.local(torch.cat([h, before, after], dim=-1)) + self.pooled(h.mean(1, keepdim=True))
-        return x + torch.relu(message)
+        seen = self.local(h).reshape(x.shape[0], -1, x.shape[2])  # (B, 3E, W)
+        return x + torch.relu(torch.baddbmm(self.pooled(h.mean(1, keepdim=True)), views, seen))
 
 
 class GraphEncoder(nn.Module):
@@ -80,10 +81,10 @@ class GraphEncoder(nn.Module):
 
     def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W). adjacency (B, E, E): [b, i, j] = 1, i leads to j."""
-        neighbours = both_directions(adjacency)
+        views = three_views(adjacency)
         x = self.embedding(ops, features)
         for layer in self.layers:
-            x = layer(x, neighbours)
+            x = layer(x, views)
         x = self.norm(x)
         return x, x.mean(1)
 
@@ -102,7 +103,11 @@ class LSTMEncoder(nn.Module):
         return x, x.mean(1)
 
 
-def both_directions(adjacency: Tensor) -> Tensor:
-    """(B, 2E, E): rows e average over the slots before slot e, rows E + e over those after it (0 where none is)."""
-    both = torch.cat([adjacency.transpose(1, 2), adjacency], dim=1)
-    return both / both.sum(-1, keepdim=True).clamp_min(1)
+def three_views(adjacency: Tensor) -> Tensor:
+    """(B, E, 3E): row e weighs, for each slot in turn, its own view, that from the slots before and from those after.
+
+    Its own is the slot itself; of the slots before it, and of those after it, it sees the average (0 where none is).
+    """
+    own = torch.eye(adjacency.shape[1], dtype=adjacency.dtype, device=adjacency.device).expand_as(adjacency)
+    views = torch.stack([own, adjacency.transpose(1, 2), adjacency], dim=-1)  # (B, E, E, 3)
+    return (views / views.sum(2, keepdim=True).clamp_min(1)).flatten(2)

@@ -109,12 +109,13 @@ class AutoregressiveHead(nn.Module):
     def sample(self, scene: Scene, choose: Choose) -> tuple[Tensor, BMSoftmax]:
         """Actions int64 (B, E) and the distribution that each is from, given those before it."""
         matrix, bias = self.scorer(scene.primitives)
-        own, place = self._own(scene), self.place(scene.slots)
+        own, place, base = self._own(scene), self.place(scene.slots), scene.offset + bias
         choices, running = self.choices()[scene.primitives], torch.zeros_like(scene.pooled)
         masks = LiveMasks(scene)
         actions, distributions = [], []
         for e in range(own.shape[1]):
-            logits = torch.relu(own[:, e] + self.context(running)) @ matrix + bias + scene.offset[:, e]
+            hidden = torch.relu(torch.addmm(own[:, e], running, self.context.weight.T))
+            logits = torch.addmm(base[:, e], hidden, matrix)
             distribution = BMSoftmax(logits.unsqueeze(1), masks.allowed(e).unsqueeze(1))
             action = choose(distribution).squeeze(1)
             masks.decide(e, action)

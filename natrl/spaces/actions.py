@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from natrl.architecture import Architecture, wiring
-from natrl.connectivity import repair, Wiring
+from natrl.architecture import Architecture
+from natrl.connectivity import repair
 from natrl.spaces.base import Space
+from natrl.spaces.encoding import encode_topologies, wiring_of
 
 __all__ = ["Applied", "apply_actions"]
 
@@ -37,17 +38,9 @@ def apply_actions(
     repaired = np.zeros(len(new), dtype=np.int64)
     if "null" in index:
         null = index["null"]
-        keep = repair(old != null, new != null, stacked_wiring(architectures))
+        keep = repair(old != null, new != null, wiring_of(*encode_topologies(architectures)))
         new = np.where(keep, old, new)
         repaired = keep.sum(-1)
     names = np.array(space.primitives, dtype=object)
     after = [Architecture(a.cells, tuple(row)) for a, row in zip(architectures, names[new].tolist(), strict=True)]
     return Applied(after, (~allowed).sum(-1), repaired)
-
-
-def stacked_wiring(architectures: Sequence[Architecture]) -> Wiring:
-    """The connectivity of many architectures, bool, batch first."""
-    first = architectures[0].cells
-    if all(a.cells is first for a in architectures):
-        return Wiring(*(np.broadcast_to(w, (len(architectures), *w.shape[1:])) for w in wiring(first)))
-    return Wiring(*(np.concatenate(parts) for parts in zip(*(wiring(a.cells) for a in architectures), strict=True)))

@@ -15,7 +15,7 @@ from natrl.architecture import Architecture, Cell, wiring
 from natrl.connectivity import Wiring
 from natrl.operations import VOCABULARY_INDEX
 
-__all__ = ["FEATURES", "encode", "operation_indices", "wiring_of"]
+__all__ = ["FEATURES", "encode", "encode_topologies", "operation_indices", "wiring_of"]
 
 MAX_CELLS = 4
 POSITIONS = 8
@@ -32,36 +32,55 @@ FEATURES: tuple[str, ...] = (
     "source_depth",  # node number / highest node number of the cell
     "target_depth",
 )
+COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
 
-@lru_cache(maxsize=4096)
-def _topology(cells: tuple[Cell, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """adjacency int8 (E, E) and features float32 (E, F) of a topology, read-only. ValueError on too many cells."""
-    if len(cells) > MAX_CELLS:
-        raise ValueError(f"at most {MAX_CELLS} kinds of cell can be encoded, got {len(cells)}")
-    wires = wiring(cells)
-    features = np.concatenate([_cell_features(cell) for cell in cells])
-    features[:, 0], features[:, 1], features[:, 2 : 2 + len(cells)] = wires.entries[0], wires.exits[0], wires.cells[0]
+def encode_topologies(architectures: Sequence[Architecture]) -> tuple[np.ndarray, np.ndarray]:
+    """adjacency int8 (B, E, E) and features float32 (B, E, F): what does not depend on operations.
+
+    ValueError on more cells than can be told apart, or different numbers of slots.
+    """
+    layouts: dict[tuple[int, ...], list[int]] = {}
+    for i, architecture in enumerate(architectures):
+        layouts.setdefault(tuple([len(cell.edges) for cell in architecture.cells]), []).append(i)
+    if len({sum(layout) for layout in layouts}) > 1:
+        raise ValueError("architectures that are encoded together need equally many slots")
+    slots = sum(next(iter(layouts), ()))
+    adjacency = np.zeros((len(architectures), slots, slots), dtype=np.int8)
+    features = np.zeros((len(architectures), slots, len(FEATURES)), dtype=np.float32)
+    for layout, members in layouts.items():
+        if len(layout) > MAX_CELLS:
+            raise ValueError(f"at most {MAX_CELLS} kinds of cell can be encoded, got {len(layout)}")
+        rows = slice(None) if len(layouts) == 1 else np.array(members)
+        start = 0
+        for c, size in enumerate(layout):
+            own = slice(start, start + size)
+            leads, described = zip(*[_encode_cell(architectures[i].cells[c]) for i in members], strict=True)
+            adjacency[rows, own, own] = leads
+            features[rows, own] = described
+            features[rows, own, COLUMN[f"cell_{c}"]] = 1
+            start += size
+    return adjacency, features
+
+
+@lru_cache(maxsize=16384)
+def _encode_cell(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """adjacency int8 (e, e) and features float32 (e, F) of a cell's e slots, read-only; which cell it is stays 0."""
+    wires = wiring((cell,))
+    features = np.zeros((len(cell.edges), len(FEATURES)), dtype=np.float32)
+    features[:, COLUMN["entry"]] = wires.entries[0]
+    features[:, COLUMN["exit"]] = wires.exits[0]
+    features[:, COLUMN["reduction"]] = cell.reduction
+    for e, slot in enumerate(cell.slots):
+        features[e, COLUMN["stride_2"]] = slot.stride == 2
+        features[e, COLUMN[f"source_{min(slot.source, POSITIONS - 1)}"]] = 1
+        features[e, COLUMN[f"target_{min(slot.target, POSITIONS - 1)}"]] = 1
+        features[e, COLUMN["source_depth"]] = slot.source / max(1, cell.nodes - 1)
+        features[e, COLUMN["target_depth"]] = slot.target / max(1, cell.nodes - 1)
     adjacency = wires.adjacency[0].astype(np.int8)
     adjacency.setflags(write=False)
     features.setflags(write=False)
     return adjacency, features
-
-
-@lru_cache(maxsize=4096)
-def _cell_features(cell: Cell) -> np.ndarray:
-    """float32 (e, F), read-only: the features of a cell's e slots, but for those of its wiring, which are left at 0."""
-    features = np.zeros((len(cell.edges), len(FEATURES)), dtype=np.float32)
-    column = {name: i for i, name in enumerate(FEATURES)}
-    for e, slot in enumerate(cell.slots):
-        features[e, column["stride_2"]] = slot.stride == 2
-        features[e, column["reduction"]] = cell.reduction
-        features[e, column[f"source_{min(slot.source, POSITIONS - 1)}"]] = 1
-        features[e, column[f"target_{min(slot.target, POSITIONS - 1)}"]] = 1
-        features[e, column["source_depth"]] = slot.source / max(1, cell.nodes - 1)
-        features[e, column["target_depth"]] = slot.target / max(1, cell.nodes - 1)
-    features.setflags(write=False)
-    return features
 
 
 def operation_indices(architectures: Sequence[Architecture]) -> np.ndarray:
@@ -76,12 +95,8 @@ def encode(architectures: Sequence[Architecture]) -> dict[str, np.ndarray]:
     ops int64 (B, E), vocabulary indices; adjacency int8 (B, E, E), [b, i, j] = 1 where slot j reads the node that
     slot i writes; features float32 (B, E, F) in [0, 1].
     """
-    topologies = [_topology(a.cells) for a in architectures]
-    return {
-        "ops": operation_indices(architectures),
-        "adjacency": np.stack([adjacency for adjacency, _ in topologies]),
-        "features": np.stack([features for _, features in topologies]),
-    }
+    adjacency, features = encode_topologies(architectures)
+    return {"ops": operation_indices(architectures), "adjacency": adjacency, "features": features}
 
 
 def wiring_of(adjacency: Any, features: Any) -> Wiring:

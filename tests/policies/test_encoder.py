@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from natrl.operations import VOCABULARY, VOCABULARY_INDEX
-from natrl.policies.encoder import both_directions, GraphEncoder, LSTMEncoder, OperationEmbedding
+from natrl.policies.encoder import GraphEncoder, LSTMEncoder, OperationEmbedding, three_views
 from natrl.spaces import encode, FEATURES
 from tests.policies.observations import samples, small
 
@@ -27,14 +27,14 @@ DTYPES = {"ops": torch.int64, "adjacency": torch.float32, "features": torch.floa
 PLAIN = ("skip_connect",) * 5  # edges 0>1 0>2 1>2 1>3 2>3
 
 
-def test_both_directions_average_over_the_slots_before_and_after() -> None:
-    """Slots 0, 2 are in a row; slots 0 and 1 both lead to slot 2; slot 3 is alone."""
+def test_the_three_views_of_a_slot() -> None:
+    """Slots 0 and 1 lead to slot 2; slot 3 is alone."""
     adjacency = torch.zeros(1, 4, 4)
     adjacency[0, 0, 2] = adjacency[0, 1, 2] = 1
-    expected = torch.zeros(1, 8, 4)
-    expected[0, 2, :2] = 0.5  # before slot 2
-    expected[0, 4, 2] = expected[0, 5, 2] = 1  # after slots 0 and 1
-    assert torch.equal(both_directions(adjacency), expected)
+    own, before, after = three_views(adjacency).unflatten(2, (4, 3)).unbind(-1)
+    assert torch.equal(own[0], torch.eye(4))
+    assert before[0].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 0]]
+    assert after[0].tolist() == [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import AlgorithmName, LearnSettings
 from natrl.tuning.bench.methods import BenchMethod, Outcome, register_method, Snapshot, Task
 
-__all__ = ["CANDIDATES", "Starts", "candidates", "learn", "settings_for", "starts"]
+__all__ = ["CANDIDATES", "candidates", "learn", "settings_for", "starts"]
 
 CANDIDATES = 10  # the papers' n: the most probable transformation and different samples
 DRAWS = 40  # samples drawn of which the different ones are taken
@@ -30,13 +29,6 @@ SETTINGS: dict[AlgorithmName, LearnSettings] = {
     "ppo": LearnSettings(),
     "reinforce": LearnSettings(algorithm="reinforce", group_size=4, entropy=0.03),
 }
-
-
-class Starts(tuple[Architecture, ...]):
-    """Initial architectures, which RLlib does not copy one by one with its configuration in every iteration."""
-
-    def __deepcopy__(self, memo: Any) -> Starts:
-        return self
 
 
 def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
@@ -82,16 +74,16 @@ def settings_for(algorithm: AlgorithmName, queries: int) -> LearnSettings:
     return replace(settings, batch_size=SMALL_BATCH, minibatch_size=SMALL_BATCH // 2, iterations=SMALL_ITERATIONS)
 
 
-def starts(task: Task) -> Starts:
+def starts(task: Task) -> tuple[Architecture, ...]:
     """The initial architectures to learn from: all, or a fixed random pool where the budget is small."""
     if task.evaluator.limit >= ROOMY:
-        return Starts(task.training)
+        return tuple(task.training)
     rng = np.random.default_rng(task.seed)
     chosen = rng.permutation(len(task.training))[: max(1, task.evaluator.limit // SHARE)]
-    return Starts(task.training[i] for i in sorted(chosen))
+    return tuple(task.training[i] for i in sorted(chosen))
 
 
-def affordable(task: Task, initial: Starts, settings: LearnSettings) -> bool:
+def affordable(task: Task, initial: tuple[Architecture, ...], settings: LearnSettings) -> bool:
     """Whether the budget covers another batch, even if every architecture in it is new."""
     fresh = min(settings.batch_size // settings.group_size, task.evaluator.unseen(initial))
     return task.evaluator.remaining >= fresh + settings.batch_size

@@ -1,0 +1,102 @@
+"""What a search is: it proposes architectures and takes their scores; the loop lives in `natrl.search.loop`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.search.reachable import Reachable
+
+__all__ = ["Identity", "ScoredSearch", "Search", "register_search", "search_method", "search_names"]
+
+
+class Search(ABC):
+    """A search for a better architecture among those reachable from one.
+
+    `best` is its answer so far. Everything random comes from the generator, so a seed repeats a search.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, reachable: Reachable, rng: np.random.Generator) -> None:
+        self.reachable = reachable
+        self.rng = rng
+        self.best = reachable.architecture
+
+    @abstractmethod
+    def propose(self) -> Architecture | None:
+        """The next architecture to evaluate, never one that was proposed before; None when the search is over."""
+
+    @abstractmethod
+    def feedback(self, architecture: Architecture, score: float) -> None:
+        """Takes the score, higher is better, of the architecture proposed last."""
+
+
+class Identity(Search):
+    """Leaves the architecture alone, and asks nothing."""
+
+    name = "identity"
+
+    def propose(self) -> None:
+        return None
+
+    def feedback(self, architecture: Architecture, score: float) -> None:
+        raise ValueError(f"{self.name} proposes nothing")
+
+
+class ScoredSearch(Search):
+    """A search whose answer is the best it has seen. The original is proposed first, so the answer is never worse."""
+
+    def __init__(self, reachable: Reachable, rng: np.random.Generator) -> None:
+        super().__init__(reachable, rng)
+        self.scores: dict[str, float] = {}  # by key
+        self._proposed: set[str] = set()
+
+    def propose(self) -> Architecture | None:
+        proposal = self._next() if self._proposed else self.reachable.architecture
+        if proposal is not None:
+            self._proposed.add(proposal.key)
+        return proposal
+
+    def feedback(self, architecture: Architecture, score: float) -> None:
+        if score > self.scores.get(self.best.key, -np.inf):
+            self.best = architecture
+        self.scores[architecture.key] = score
+
+    @abstractmethod
+    def _next(self) -> Architecture | None:
+        """A proposal that `is_new`, or None."""
+
+    def is_new(self, architecture: Architecture) -> bool:
+        """Whether it was not proposed yet."""
+        return architecture.key not in self._proposed
+
+
+_METHODS: dict[str, type[Search]] = {}
+
+
+def register_search(method: type[Search]) -> type[Search]:
+    """Makes a method known by its name; can be used as a decorator. ValueError if the name is taken."""
+    if method.name in _METHODS:
+        raise ValueError(f"search method {method.name!r} is registered already")
+    _METHODS[method.name] = method
+    return method
+
+
+def search_method(name: str) -> type[Search]:
+    """The method of that name. ValueError lists the known names."""
+    try:
+        return _METHODS[name]
+    except KeyError:
+        raise ValueError(f"unknown search method {name!r}; known: {', '.join(_METHODS)}") from None
+
+
+def search_names() -> tuple[str, ...]:
+    """The registered names."""
+    return tuple(_METHODS)
+
+
+register_search(Identity)

@@ -1,0 +1,52 @@
+"""What one transform can make of an architecture. E slots, K primitives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.spaces import apply_actions, Space
+from natrl.transitions import CostMode, Rule
+
+__all__ = ["Reachable"]
+
+
+class Reachable:
+    """The architectures that one transform of `architecture` reaches: a box of allowed primitives, one set a slot.
+
+    The rule is transitive, so whatever several transforms reach lies in the box too. Cells that are live in the
+    architecture stay live. ValueError if the architecture is not one of the space.
+    """
+
+    def __init__(
+        self, space: Space, architecture: Architecture, *, rule: Rule = "nat++", cost: CostMode = "strict"
+    ) -> None:
+        self.space = space
+        self.architecture = space.check(architecture)
+        self._masks = space.masks(architecture, rule, cost)  # (E, K)
+
+    def sample(self, n: int, rng: np.random.Generator) -> list[Architecture]:
+        """n of them: in every slot all allowed primitives are equally likely; nulls that cut the last path are undone.
+
+        The original may be among them.
+        """
+        ends = self._masks.cumsum(-1) / self._masks.sum(-1, keepdims=True)
+        return self._apply(self.architecture, (rng.random((n, len(ends), 1)) >= ends).sum(-1))
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Those that differ from `architecture`, itself one of them, in a single slot."""
+        column = {name: k for k, name in enumerate(self.space.primitives)}
+        own = np.array([column[op] for op in architecture.operations])
+        others = self._masks.copy()
+        others[np.arange(len(own)), own] = False
+        slots, primitives = np.nonzero(others)
+        actions = np.tile(own, (len(slots), 1))
+        actions[np.arange(len(slots)), slots] = primitives
+        return [a for a in self._apply(architecture, actions) if a.operations != architecture.operations]
+
+    def _apply(self, architecture: Architecture, actions: np.ndarray) -> list[Architecture]:
+        """What actions (N, E) make of the architecture, live cells kept live."""
+        if not len(actions):
+            return []
+        masks = np.broadcast_to(self._masks, (len(actions), *self._masks.shape))
+        return apply_actions(self.space, [architecture] * len(actions), actions, masks).architectures
