@@ -15,7 +15,8 @@ from natrl.operations import Convolution
 
 __all__ = ["batch_norm", "convolve", "factorized_reduction", "global_average", "pointwise"]
 
-LARGE = 2**14  # pixels of a batch from which on `batch_norm` adds up by itself
+LARGE = 2**14  # pixels of a batch from which on `batch_norm` has its own form
+PART = 2**17  # values whose squares `batch_norm` holds at a time
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
@@ -49,24 +50,29 @@ def global_average(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
 
-def batch_norm(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """Batch-norm by the statistics of this batch, in training and evaluation alike."""
+def batch_norm(x: Tensor, scale: Tensor, bias: Tensor, *, overwrite: bool = False) -> Tensor:
+    """Batch-norm by the statistics of this batch, in training and evaluation alike. `overwrite`: x may be changed."""
     rows = x.shape[0] * x.shape[2] * x.shape[3]
     if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled() or rows < LARGE:
         return F.batch_norm(x, None, None, scale, bias, training=True)
-    mean, variance = _statistics(x)
-    return F.batch_norm(x, mean, variance, scale, bias, training=False)
+    together = 4 if x.shape[1] % 16 and rows % 4 == 0 else 1  # pixels as one row: long enough for the vector unit
+    values = x.permute(0, 2, 3, 1).reshape(rows // together, -1)
+    mean, square = (m.view(together, -1).sum(0) / rows for m in _sums(values))
+    factor = scale * torch.rsqrt((square - mean * mean).clamp_(min=0) + 1e-5)
+    shift = bias - mean * factor
+    out = torch.addcmul(shift.repeat(together), values, factor.repeat(together), out=values if overwrite else None)
+    return out.view(x.shape[0], x.shape[2], x.shape[3], -1).permute(0, 3, 1, 2)
 
 
-def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) over batch and pixels.
+def _sums(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums (columns,) of values (rows, columns) and of their squares, by parts that fit the processor's cache.
 
-    torch's batch-norm adds channels-last values up one by one in single precision: a few digits are lost over so many.
-    Its sums, taken here, are cascaded. Several rows as one make vectors long enough for the processor.
+    torch's batch-norm adds channels-last values up one by one in single precision, which loses digits over so many.
     """
-    c, rows = x.shape[1], x.shape[0] * x.shape[2] * x.shape[3]
-    together = 4 if c % 16 and rows % 4 == 0 else 1
-    values = x.permute(0, 2, 3, 1).reshape(-1, together * c)
-    mean = values.sum(0).view(together, c).sum(0) / rows
-    square = (values * values).sum(0).view(together, c).sum(0) / rows
-    return mean, (square - mean * mean).clamp_(min=0)
+    parts = values.split(max(1, PART // values.shape[1]))
+    sums, squared = values.new_empty(len(parts), 2, values.shape[1]), torch.empty_like(parts[0])
+    for part, (plain, squares) in zip(parts, sums, strict=True):
+        torch.sum(part, 0, out=plain)
+        torch.sum(torch.mul(part, part, out=squared[: len(part)]), 0, out=squares)
+    total = sums.sum(0)
+    return total[0], total[1]

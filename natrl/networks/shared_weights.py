@@ -82,7 +82,8 @@ class SharedPreprocessing(nn.Module):
         if self not in inputs.prepared:
             weights = [of_nodes(weight, inputs.nodes) for weight in self.weights]
             convolution = pointwise if len(weights) == 1 else factorized_reduction
-            inputs.prepared[self] = Node(batch_norm(convolution(inputs.activated, *weights), self.scale, self.bias))
+            x = convolution(inputs.activated, *weights)
+            inputs.prepared[self] = Node(batch_norm(x, self.scale, self.bias, overwrite=True))
         return inputs.prepared[self]
 
 
@@ -138,7 +139,7 @@ class SharedSlot(nn.Module):
             else:
                 for conv, weight in zip(stage, weights, strict=True):
                     x = convolve(x, weight, conv)
-            x = batch_norm(x, *self.norm(op.name, i))
+            x = batch_norm(x, *self.norm(op.name, i), overwrite=True)
         return x
 
 

@@ -56,7 +56,10 @@ class TransitionAlgorithm(Algorithm):
         if steps:
             for name, value in self.evaluator.train_weights(steps).items():
                 self.metrics.log_value(("weights", name), value, window=1)
-        super().training_step()
+        try:
+            super().training_step()
+        except RuntimeError as error:  # RLlib hides what an environment raises behind an empty one
+            raise error if error.__cause__ is None else error.__cause__ from None
 
     def policy(self) -> Policy:
         """The policy as it is now."""
