@@ -141,7 +141,7 @@ def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any]
     if reward.startswith("table:"):
         return {}, learn, {}
     small = {
-        "iterations": 60,
+        "iterations": 50,
         "batch_size": 64,
         "minibatch_size": 32,
         "entropy": 0.01,

@@ -13,6 +13,7 @@ from torch import Tensor
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.networks.shared_weights import StackedNodes
 from natrl.networks.supernet import Supernet
 from natrl.networks.weights_training import FAIR, SupernetTrainer, WeightSettings
 from natrl.spaces import Skeleton, Space
@@ -64,6 +65,7 @@ class SupernetEvaluator(Evaluator):
             torch.default_generator.manual_seed(seed)
             self.supernet = Supernet(find_space(space), skeleton).to(self.device)
         self._trainer: SupernetTrainer | None = None  # made when it is needed: most actors only evaluate
+        self._embedded: tuple[StackedNodes, StackedNodes] | None = None  # the stem's, until weights change
         self._images, self._labels = next(
             batches(data.validation, validation_batch_size, shuffle_seed=seed, device=self.device)
         )
@@ -72,8 +74,8 @@ class SupernetEvaluator(Evaluator):
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,): validation accuracy, or minus the cross-entropy. ValueError on one that is not of the space."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            embedded = self.supernet.embed(self._images)
-            scores = [self._score(self.supernet.classify(embedded, a).float()) for a in architectures]
+            self._embedded = self._embedded or self.supernet.embed(self._images)
+            scores = [self._score(self.supernet.classify(self._embedded, a).float()) for a in architectures]
         return check_scores(np.array(scores, dtype=np.float64), architectures, self.metric)
 
     def _score(self, logits: Tensor) -> float:
@@ -83,6 +85,7 @@ class SupernetEvaluator(Evaluator):
 
     def train_weights(self, steps: int) -> dict[str, float]:
         """Trains the weights for so many steps and raises `version`; `SupernetTrainer.train` says what it returns."""
+        self._embedded = None
         metrics = self.trainer.train(steps)
         self.version += 1
         return metrics
@@ -101,6 +104,7 @@ class SupernetEvaluator(Evaluator):
     def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
         """Takes over the weights of another evaluator, and their version."""
         self.supernet.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
+        self._embedded = None
         self.version = version
 
     def state_dict(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class SupernetEvaluator(Evaluator):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on as the evaluator that gave the state would have."""
         self.supernet.load_state_dict(state["weights"])
+        self._embedded = None
         self.version = state["version"]
         self._trainer = None
         if state["trainer"] is not None:

@@ -96,13 +96,14 @@ class SupernetTrainer:
 
     def _make_step(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = F.cross_entropy(self.supernet(images, self._sampler.draw()), labels)
-        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         used = [weight for weight in self._weights if weight.grad is not None]
         nn.utils.clip_grad_norm_(used, self.settings.clip)
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(self.step)
         self._optimizer.step()
+        for weight in used:
+            weight.grad = None
         self.step += 1
         return loss.detach()
 

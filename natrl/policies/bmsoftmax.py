@@ -78,10 +78,10 @@ class BMSoftmax:
         """(...,): KL(self ‖ other) in nats, summed over slots."""
         return self.slot_kl_divergence(other).sum(-1)
 
-    def sample(self, generator: torch.Generator | None = None, temperature: Tensor | float = 1.0) -> Tensor:
+    def sample(self, generator: torch.Generator | None = None, temperature: float = 1.0) -> Tensor:
         """int64 (..., E): actions drawn by the Gumbel-max trick, so that a forbidden one is never drawn.
 
-        A `temperature` above 1 (broadcast against the logits) flattens the distribution.
+        A `temperature` above 1 flattens the distribution.
         """
         uniform = torch.rand(self.logits.shape, dtype=self.logits.dtype, device=self.logits.device, generator=generator)
         exponential = -uniform.clamp_min(torch.finfo(uniform.dtype).tiny).log()

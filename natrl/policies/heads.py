@@ -29,7 +29,6 @@ class Scene(NamedTuple):
 
     slots: Tensor  # float (B, E, W): encoded slots
     pooled: Tensor  # float (B, W): the encoded architecture
-    adjacency: Tensor  # float (B, E, E)
     wiring: Wiring  # bool, as natrl.spaces.wiring_of gives it
     active: Tensor  # bool (B, E): the slot holds an operation other than null
     mask: Tensor  # bool (B, E, K): False = forbidden

@@ -95,15 +95,15 @@ class PolicyNetwork(nn.Module):
         obs: Observation,
         deterministic: bool = False,
         generator: torch.Generator | None = None,
-        temperature: Tensor | float = 1.0,
+        temperature: float = 1.0,
         penalty: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Actions int64 (B, E), their masked logits (B, E, K), and their log-probability (B,).
 
         The autoregressive head's logits of a slot are those given the actions of the slots before it. `deterministic`
-        takes the most probable action of each slot instead of a sample. A `temperature` above 1, a number or (B, 1, 1),
-        flattens what is sampled from; `penalty` (B, E, K) is subtracted from the logits. Actions of the other heads may
-        cut the last path: natrl.spaces.apply_actions repairs them.
+        takes the most probable action of each slot instead of a sample; a `temperature` above 1 flattens what is
+        sampled from. `penalty` (B, E, K) is subtracted from the logits. Actions of the other heads may cut the last
+        path: natrl.spaces.apply_actions repairs them.
         """
         choose = (
             BMSoftmax.mode if deterministic else partial(BMSoftmax.sample, generator=generator, temperature=temperature)
@@ -134,7 +134,7 @@ class PolicyNetwork(nn.Module):
         wiring = wiring_of(adjacency, features)
         offset = self.keep * (ops.unsqueeze(-1) == self.primitives)
         offset = offset if penalty is None else offset - penalty
-        return Scene(slots, pooled, adjacency, wiring, active, mask, self.primitives, null, offset)
+        return Scene(slots, pooled, wiring, active, mask, self.primitives, null, offset)
 
 
 class Critic(nn.Module):

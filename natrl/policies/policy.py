@@ -20,7 +20,7 @@ from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
 from natrl.policies.network import PolicyNetwork
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
-from natrl.spaces import apply_actions, encode, network_cost, Skeleton, Space
+from natrl.spaces import apply_actions, encode, network_cost, Skeleton, Space, wiring_of
 from natrl.spaces import space as space_of
 from natrl.spaces.base import mask_tables
 from natrl.transitions import check_choice, CostMode, Rule
@@ -29,7 +29,7 @@ __all__ = ["Policy", "load_policy"]
 
 BATCH = 1024  # architectures decoded at once
 DRAWS = 8  # samples drawn at each temperature for each different one that is wanted
-#: A policy that is sure of itself repeats its samples; the flatter ones fill up what is missing of the wanted number.
+#: A policy that is sure of itself repeats its samples; flatter ones fill up what is missing of the wanted number.
 TEMPERATURES = (1.0, 2.0, 3.0)
 #: What the whole budget may cost in logits when a budget binds: the smallest price that makes the first choice fit.
 PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
@@ -68,11 +68,11 @@ class Policy:
         architecture is not one of the space.
         """
         if any(len(a.operations) != self.space.n_slots for a in architectures):
-            self._complain(architectures)
+            self._check_each(architectures)
         arrays = encode(architectures)
         mask = self.space.batch_masks(architectures, self.rule, self.cost)
         if not mask.any(-1).all():
-            self._complain(architectures)
+            self._check_each(architectures)
         if skeleton is not None and self.cost != "rule":
             tables = mask_tables(self.space.primitives, self.rule, "strict", skeleton.widths)
             strides = np.array([[slot.stride for slot in a.slots] for a in architectures])
@@ -80,7 +80,7 @@ class Policy:
         device = self.network.primitives.device
         return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
 
-    def _complain(self, architectures: Sequence[Architecture]) -> None:
+    def _check_each(self, architectures: Sequence[Architecture]) -> None:
         for architecture in architectures:
             self.space.check(architecture)
 
@@ -102,13 +102,14 @@ class Policy:
         obs: dict[str, Tensor],
         deterministic: bool,
         generator: torch.Generator | None = None,
-        temperature: Tensor | float = 1.0,
+        temperature: float = 1.0,
         penalty: Tensor | None = None,
     ) -> list[Architecture]:
         """One transformation of each, live where the architecture is."""
         actions, _, _ = self.network.sample(obs, deterministic, generator, temperature, penalty)
-        masks = obs["action_mask"].cpu().numpy()
-        return apply_actions(self.space, architectures, actions.cpu().numpy(), masks).architectures
+        masks, adjacency, features = (obs[k].cpu().numpy() for k in ("action_mask", "adjacency", "features"))
+        wiring = wiring_of(adjacency, features)
+        return apply_actions(self.space, architectures, actions.cpu().numpy(), masks, wiring).architectures
 
     @torch.inference_mode()
     def log_probabilities(self, obs: dict[str, Tensor], transformed: Sequence[Architecture]) -> np.ndarray:
@@ -175,14 +176,19 @@ class Policy:
         """
         prices, modes = self._price(architecture, obs, skeleton, budget)
         found = {a.key: a for a in (architecture, *modes)}
-        count, limit = len(TEMPERATURES) * DRAWS * n, len(found) + n
-        temperature = prices.new_tensor(TEMPERATURES).repeat_interleave(DRAWS * n)[:, None, None]
+        count, limit = DRAWS * n, len(found) + n
+        # At lower prices more samples are too dear, but those that are not keep more of what the policy would keep.
+        penalty = torch.linspace(0.5, 1.0, count).to(prices)[:, None, None] * prices
         generator = torch.Generator(prices.device).manual_seed(seed)
-        prices = prices.expand(count, *prices.shape)
-        samples = self._decode([architecture] * count, _repeat(obs, count), False, generator, temperature, prices)
-        for sample in samples:
-            if len(found) < limit and budget.allows(network_cost(sample, skeleton)):
-                found.setdefault(sample.key, sample)
+        for temperature in TEMPERATURES:
+            drawn = self._decode(
+                [architecture] * count, _repeat(obs, count), False, generator, temperature, penalty=penalty
+            )
+            for sample in drawn:
+                if len(found) < limit and budget.allows(network_cost(sample, skeleton)):
+                    found.setdefault(sample.key, sample)
+            if len(found) == limit:
+                break
         return list(found.values()), list(found).index(modes[0].key)
 
     def _price(

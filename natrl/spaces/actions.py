@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.connectivity import repair
+from natrl.connectivity import repair, Wiring
 from natrl.spaces.base import Space
 from natrl.spaces.encoding import encode_topologies, wiring_of
 
@@ -24,12 +24,17 @@ class Applied(NamedTuple):
 
 
 def apply_actions(
-    space: Space, architectures: Sequence[Architecture], actions: np.ndarray, masks: np.ndarray
+    space: Space,
+    architectures: Sequence[Architecture],
+    actions: np.ndarray,
+    masks: np.ndarray,
+    wiring: Wiring | None = None,
 ) -> Applied:
     """Replaces the operation of every slot at once, keeping architectures live that were live.
 
     `actions` int (B, E) in [0, K), `masks` bool (B, E, K). A choice outside the mask keeps the slot's operation, and so
-    do as few later slots as needed where the action would leave a cell without a path from input to output.
+    do as few later slots as needed where the action would leave a cell without a path from input to output. `wiring`
+    spares working it out again where the architectures are encoded already.
     """
     index = {name: k for k, name in enumerate(space.primitives)}
     old = np.array([[index[op] for op in a.operations] for a in architectures])
@@ -38,7 +43,7 @@ def apply_actions(
     repaired = np.zeros(len(new), dtype=np.int64)
     if "null" in index:
         null = index["null"]
-        keep = repair(old != null, new != null, wiring_of(*encode_topologies(architectures)))
+        keep = repair(old != null, new != null, wiring or wiring_of(*encode_topologies(architectures)))
         new = np.where(keep, old, new)
         repaired = keep.sum(-1)
     names = np.array(space.primitives, dtype=object)

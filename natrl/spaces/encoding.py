@@ -40,14 +40,23 @@ def encode_topologies(architectures: Sequence[Architecture]) -> tuple[np.ndarray
 
     ValueError on more cells than can be told apart, or different numbers of slots.
     """
+    rows: dict[tuple[int, ...], int] = {}  # the same cell objects are encoded once
+    row = [rows.setdefault(tuple([id(cell) for cell in a.cells]), len(rows)) for a in architectures]
+    first = dict(zip(reversed(row), reversed(architectures), strict=True))
+    adjacency, features = _encode_each([first[r].cells for r in range(len(rows))])
+    return (adjacency, features) if len(rows) == len(row) else (adjacency[row], features[row])
+
+
+def _encode_each(topologies: Sequence[tuple[Cell, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """`encode_topologies` of each of these, those whose cells have equal sizes at once."""
     layouts: dict[tuple[int, ...], list[int]] = {}
-    for i, architecture in enumerate(architectures):
-        layouts.setdefault(tuple([len(cell.edges) for cell in architecture.cells]), []).append(i)
+    for i, cells in enumerate(topologies):
+        layouts.setdefault(tuple([len(cell.edges) for cell in cells]), []).append(i)
     if len({sum(layout) for layout in layouts}) > 1:
         raise ValueError("architectures that are encoded together need equally many slots")
     slots = sum(next(iter(layouts), ()))
-    adjacency = np.zeros((len(architectures), slots, slots), dtype=np.int8)
-    features = np.zeros((len(architectures), slots, len(FEATURES)), dtype=np.float32)
+    adjacency = np.zeros((len(topologies), slots, slots), dtype=np.int8)
+    features = np.zeros((len(topologies), slots, len(FEATURES)), dtype=np.float32)
     for layout, members in layouts.items():
         if len(layout) > MAX_CELLS:
             raise ValueError(f"at most {MAX_CELLS} kinds of cell can be encoded, got {len(layout)}")
@@ -55,7 +64,7 @@ def encode_topologies(architectures: Sequence[Architecture]) -> tuple[np.ndarray
         start = 0
         for c, size in enumerate(layout):
             own = slice(start, start + size)
-            leads, described = zip(*[_encode_cell(architectures[i].cells[c]) for i in members], strict=True)
+            leads, described = zip(*[_encode_cell(topologies[i][c]) for i in members], strict=True)
             adjacency[rows, own, own] = leads
             features[rows, own] = described
             features[rows, own, COLUMN[f"cell_{c}"]] = 1

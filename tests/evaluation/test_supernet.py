@@ -55,6 +55,24 @@ def test_scores_by_hand():
     assert accuracy.evaluate([]).shape == (0,)
 
 
+def test_scores_follow_the_weights():
+    """Nothing that was computed with older weights is used again."""
+    evaluator = make_evaluator(metric="cross_entropy")
+    evaluator.evaluate(NAMED)
+    evaluator.train_weights(2)
+    fresh = make_evaluator(metric="cross_entropy")
+    fresh.set_weights(evaluator.get_weights(), 1)
+    scores = evaluator.evaluate(NAMED)
+    assert np.array_equal(scores, fresh.evaluate(NAMED))
+    state = evaluator.state_dict()
+    evaluator.train_weights(2)
+    assert not np.array_equal(evaluator.evaluate(NAMED), scores)
+    evaluator.load_state_dict(state)
+    assert np.array_equal(evaluator.evaluate(NAMED), scores)
+    evaluator.set_weights(make_evaluator().get_weights(), 0)
+    assert np.array_equal(evaluator.evaluate(NAMED), make_evaluator(metric="cross_entropy").evaluate(NAMED))
+
+
 def test_a_part_of_the_validation_split():
     """The same images at every call, other ones with another seed."""
     one, same, other = (make_evaluator(validation_batch_size=20, seed=seed) for seed in (0, 0, 1))
