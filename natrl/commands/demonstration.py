@@ -60,7 +60,7 @@ class DemoSettings:
     @property
     def run(self) -> RunSettings:
         """The policy's training: supernet-notes' settings for a small supernet."""
-        warmup, iterations = max(1, round(3000 * self.share)), max(1, round(50 * self.share))
+        warmup, iterations = max(1, round(2500 * self.share)), max(1, round(50 * self.share))
         return RunSettings(
             evaluator=EvaluatorSpec(
                 reward="supernet",

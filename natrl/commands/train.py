@@ -149,7 +149,7 @@ def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any]
         "reward_scale": 1.0,
     }
     if reward == "supernet":
-        small |= {"warmup_steps": 3000}
+        small |= {"warmup_steps": 2500}
     return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
 
 
