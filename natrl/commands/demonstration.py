@@ -36,6 +36,7 @@ __all__ = ["DemoSettings", "demonstrate"]
 NAMED = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "ENAS")
 RANDOM = 2  # random architectures beside the named ones
 FINALISTS = 2  # candidates that are trained on validation data, besides the original
+DIGITS = 800  # training images of the embedded data set
 CHOICE_SEEDS = (1000, 1001)  # other seeds than those of the final training
 
 
@@ -51,11 +52,11 @@ class DemoSettings:
     share: float = 1.0  # of all training steps and epochs, in (0, 1]
     seed: int = 0
 
-    @property
-    def schedule(self) -> Schedule:
-        """The training from scratch."""
+    def schedule(self, images: int) -> Schedule:
+        """The training from scratch on so many images: about as many steps as on digits, at least one epoch."""
         full = find_schedule("quick")
-        return replace(full, epochs=max(1, round(full.epochs * self.share)))
+        epochs = full.epochs * self.share * min(1.0, DIGITS / images)
+        return replace(full, epochs=max(1, round(epochs)))
 
     @property
     def run(self) -> RunSettings:
@@ -117,7 +118,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
         skeleton=skeleton,
         seeds=tuple(range(settings.seeds)),
         rows=tuple(rows),
-        schedule=asdict(settings.schedule),
+        schedule=asdict(settings.schedule(len(data.train))),  # type: ignore[arg-type]  # every data set here has a length
         correlation=Correlation.of(pairs),
         command=command,
         versions=versions(),
@@ -217,7 +218,7 @@ def _train(
         architectures,
         skeleton,
         data,
-        settings.schedule,
+        settings.schedule(len(data.train)),  # type: ignore[arg-type]
         seeds=seeds,
         read_test=read_test,
         num_gpus=settings.gpus_per_actor,
