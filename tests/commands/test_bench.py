@@ -78,7 +78,7 @@ def test_table_files_and_picture(capsys, table, tmp_path):
     assert (out / "capture.png").read_bytes().startswith(b"\x89PNG")
     document = json.loads((out / "bench.json").read_text())
     assert len(document["rows"]) == 2
-    assert document["command"].startswith("natrl ")
+    assert document["command"].startswith("natrl")
     assert "is not empty; choose another --out" in error(capsys, "bench", "nasbench201", "-o", out)
 
 
