@@ -46,6 +46,7 @@ METRICS = (
     "cache_hits",
     "weights_version",
     "weights_loss",
+    "surrogate_queries",
     "time_total_s",
 )
 

@@ -63,6 +63,10 @@ def train(
     schedule: Annotated[
         str, typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME")
     ] = "quick",
+    surrogate: Annotated[
+        int | None,
+        typer.Option(help="Scratch or table: evaluate so many architectures, predict the others.", metavar="N"),
+    ] = None,
     actors: Actors = 0,
     gpus_per_actor: Gpus = 0.0,
     seed: Seed = 0,
@@ -98,6 +102,7 @@ def train(
         column=column,
         data=data,
         schedule=schedule,
+        surrogate=surrogate,
         seed=seed,
         actors=actors,
         num_gpus=gpus_per_actor,
@@ -122,6 +127,10 @@ def train(
                 weight_steps=weight_steps,
             ),
         )
+        if surrogate is not None:
+            from natrl.evaluation.surrogate import rounds_every
+
+            spec = replace(spec, surrogate_every=rounds_every(learn.iterations))
         steps = learn.warmup_steps + learn.iterations * learn.weight_steps
         settings = RunSettings(
             evaluator=replace(spec, total_steps=max(1, steps)),

@@ -10,9 +10,10 @@ import numpy as np
 
 from natrl.architecture import Architecture
 
-__all__ = ["Evaluator", "Metric", "check_scores"]
+__all__ = ["LEAST_QUERIES", "Evaluator", "Metric", "check_queries", "check_scores"]
 
 Metric = Literal["accuracy", "cross_entropy"]
+LEAST_QUERIES = 10  # from fewer scores nothing can be learned
 
 
 class Evaluator(ABC):
@@ -34,6 +35,10 @@ class Evaluator(ABC):
         """Trains shared weights for so many steps and raises `version`. ValueError if there are none."""
         raise ValueError(f"{type(self).__name__} has no shared weights to train")
 
+    def before_iteration(self) -> dict[str, float]:
+        """What the evaluator does between two iterations of a policy, and metrics of it; nothing, for most."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold beyond the evaluator's settings (tensors, numbers, text); often nothing."""
         return {}
@@ -43,6 +48,13 @@ class Evaluator(ABC):
 
     def close(self) -> None:  # noqa: B027  # most evaluators hold nothing
         """Gives back what the evaluator holds (actors, memory)."""
+
+
+def check_queries(queries: int) -> int:
+    """The number, if a surrogate can learn from so many evaluations. ValueError if it is below 10."""
+    if queries < LEAST_QUERIES:
+        raise ValueError(f"a surrogate needs at least {LEAST_QUERIES} queries, got {queries}")
+    return queries
 
 
 def check_scores(scores: np.ndarray, architectures: Sequence[Architecture], metric: Metric) -> np.ndarray:

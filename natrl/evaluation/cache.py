@@ -53,6 +53,9 @@ class CachedEvaluator(Evaluator):
     def train_weights(self, steps: int) -> dict[str, float]:
         return self.inner.train_weights(steps)
 
+    def before_iteration(self) -> dict[str, float]:
+        return self.inner.before_iteration()
+
     def state_dict(self) -> dict[str, Any]:
         return {"evaluations": self.evaluations, "scores": dict(self._scores), "inner": self.inner.state_dict()}
 

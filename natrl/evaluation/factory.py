@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from natrl.evaluation.base import Evaluator, Metric
+from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.spaces import Skeleton, space
 from natrl.transitions import check_choice
@@ -27,6 +27,8 @@ class EvaluatorSpec:
     schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"
     total_steps: int = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
     bf16: bool = False  # supernet: bfloat16 autocast in evaluation
+    surrogate: int | None = None  # scratch, table: queries of a surrogate that predicts the others; None: no surrogate
+    surrogate_every: int = 5  # iterations of the policy between its rounds of queries
     seed: int = 0  # of weights, batches and splits
     actors: int = 0  # Ray actors that evaluate; 0: in the calling process
     num_cpus: float = 1  # of each actor
@@ -39,6 +41,10 @@ class EvaluatorSpec:
         if self.reward.startswith("table:") and self.metric != "accuracy":
             raise ValueError(f"a table holds accuracies; metric must be one of accuracy, got {self.metric!r}")
         space(self.space)
+        if self.surrogate is not None and self.reward == "supernet":
+            raise ValueError("a surrogate needs a reward that stays as it is: scratch or a table, got supernet")
+        if self.surrogate is not None:
+            check_queries(self.surrogate)
         if self.actors < 0:
             raise ValueError(f"actors must be at least 0, got {self.actors}")
 
@@ -68,7 +74,15 @@ class EvaluatorSpec:
         )
 
     def build(self) -> Evaluator:
-        """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then)."""
+        """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then), behind a surrogate if set."""
+        evaluator = self._build()
+        if self.surrogate is None:
+            return evaluator
+        from natrl.evaluation.surrogate import SurrogateEvaluator
+
+        return SurrogateEvaluator(evaluator, queries=self.surrogate, every=self.surrogate_every, seed=self.seed)
+
+    def _build(self) -> Evaluator:
         if not self.actors:
             return self()
         from natrl.evaluation.pool import PoolEvaluator

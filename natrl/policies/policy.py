@@ -85,14 +85,22 @@ class Policy:
             self.space.check(architecture)
 
     def transform_batch(
-        self, architectures: Sequence[Architecture], *, deterministic: bool = True, seed: int = 0
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        deterministic: bool = True,
+        seed: int = 0,
+        temperature: float = 1.0,
     ) -> list[Architecture]:
-        """One transformation of each architecture: the most probable one, or a sample that the seed determines."""
+        """One transformation of each architecture: the most probable one, or a sample that the seed determines.
+
+        A `temperature` above 1 flattens what is sampled from.
+        """
         generator = torch.Generator(self.network.primitives.device).manual_seed(seed)
         transformed: list[Architecture] = []
         for start in range(0, len(architectures), BATCH):
             batch = architectures[start : start + BATCH]
-            transformed += self._decode(batch, self.observe(batch), deterministic, generator)
+            transformed += self._decode(batch, self.observe(batch), deterministic, generator, temperature)
         return transformed
 
     @torch.inference_mode()

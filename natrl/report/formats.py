@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["accuracy", "count", "points", "ratio", "seconds", "signed_percent"]
+__all__ = ["accuracy", "count", "points", "rank", "ratio", "seconds", "signed_percent"]
 
 MINUS = "−"
 MISSING = "–"
@@ -18,6 +18,11 @@ def count(n: float) -> str:
         return f"{n:.0f}".replace("-", MINUS)
     power, unit = next((p, u) for p, u in ((3, "k"), (6, "M"), (9, "G")) if abs(n) < 10 ** (p + 3) or p == 9)
     return f"{n / 10**power:#.4g}".rstrip(".").replace("-", MINUS) + f" {unit}"
+
+
+def rank(value: float | None) -> str:
+    """A rank correlation: "−0.12"; undefined (None or NaN) as a dash."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.2f}".replace("-", MINUS)
 
 
 def ratio(value: float) -> str:

@@ -116,14 +116,10 @@ def correlation_figure(correlation: Correlation) -> Figure:
         style: dict[str, Any] = {"s": 26, "edgecolor": PAPER, "linewidth": 0.6}
         left.scatter(proxy, 100 * trained, color="#0072B2", **style)
         right.scatter(madds / 1e6, 100 * trained, color="#4d4d4d", **style)
-        ranks = f"Spearman {_rank(correlation.spearman)}, Kendall {_rank(correlation.kendall)}"
+        ranks = f"Spearman {formats.rank(correlation.spearman)}, Kendall {formats.rank(correlation.kendall)}"
         left.set(title=f"proxy: {ranks}", xlabel="score of the proxy", ylabel="trained validation accuracy (%)")
-        right.set(title=f"MAdds alone: Spearman {_rank(correlation.spearman_madds)}", xlabel="MAdds (millions)")
+        right.set(title=f"MAdds alone: Spearman {formats.rank(correlation.spearman_madds)}", xlabel="MAdds (millions)")
         return figure
-
-
-def _rank(value: float | None) -> str:
-    return formats.MISSING if value is None else f"{value:.2f}".replace("-", formats.MINUS)
 
 
 def _drawn(progress: pd.DataFrame, columns: dict[str, tuple[str, str, str]]) -> list[str]:

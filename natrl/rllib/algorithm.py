@@ -51,7 +51,9 @@ class TransitionAlgorithm(Algorithm):
         return self.environment.core.evaluator
 
     def training_step(self) -> None:
-        """Weight steps, then one iteration of the algorithm."""
+        """Weight steps and what else the evaluator does in between, then one iteration of the algorithm."""
+        for name, value in self.evaluator.before_iteration().items():
+            self.metrics.log_value(("evaluator", name), value, window=1)
         steps = self.config.weight_steps + (self.config.warmup_steps if self.evaluator.version == 0 else 0)
         if steps:
             for name, value in self.evaluator.train_weights(steps).items():

@@ -24,5 +24,7 @@ class TransitionMetrics(RLlibCallback):
         result["evaluations"] = algorithm.evaluator.evaluations
         result["cache_hits"] = algorithm.evaluator.hits
         result["weights_version"] = algorithm.evaluator.version
+        for name, value in result.pop("evaluator", {}).items():
+            result[name] = float(value)
         for name, value in result.pop("weights", {}).items():
             result[f"weights_{name}"] = float(value)

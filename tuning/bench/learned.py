@@ -9,8 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from natrl.architecture import Architecture
+from natrl.evaluation import Evaluator
+from natrl.evaluation.base import LEAST_QUERIES
+from natrl.evaluation.surrogate import rounds_every, SurrogateEvaluator
 from natrl.policies import Policy
 from natrl.policies.network import Head, PolicyConfig
+from natrl.policies.policy import TEMPERATURES
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import AlgorithmName, LearnSettings
 from natrl.tuning.bench.methods import BenchMethod, Outcome, register_method, Snapshot, Task
@@ -18,7 +22,7 @@ from natrl.tuning.bench.methods import BenchMethod, Outcome, register_method, Sn
 __all__ = ["CANDIDATES", "candidates", "learn", "settings_for", "starts"]
 
 CANDIDATES = 10  # the papers' n: the most probable transformation and different samples
-DRAWS = 40  # samples drawn of which the different ones are taken
+DRAWS = 20  # samples drawn at each temperature (as `Policy.transform` does) of which the different ones are taken
 SNAPSHOTS = 12  # points of a curve
 ROOMY = 10_000  # queries from which on every training architecture is a start
 SHARE = 12  # below: queries for each start of a fixed pool
@@ -26,7 +30,7 @@ SMALL_BATCH = 64  # … and episodes an iteration
 SMALL_ITERATIONS = 500
 
 SETTINGS: dict[AlgorithmName, LearnSettings] = {
-    "ppo": LearnSettings(),
+    "ppo": LearnSettings(iterations=500, entropy=0.1),  # chosen on the signal: 0.976 of its ceiling, 235 at 0.06: 0.967
     "reinforce": LearnSettings(algorithm="reinforce", group_size=4, entropy=0.03),
 }
 
@@ -36,34 +40,55 @@ def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
 
     def run(task: Task) -> Outcome:
         settings, initial = settings_for(algorithm, task.evaluator.limit), starts(task)
-        environment = {
-            "space": task.space,
-            "build_evaluator": lambda: task.evaluator,
-            "rule": task.rule,
-            "cost": task.cost,
-            "initial": initial,
-        }
-        config = algorithm_config(
-            settings, PolicyConfig(primitives=task.space.primitives, head=head), environment, seed=task.seed
-        )
-        with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
-            warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
-            trainer = config.build_algo()
-        history = []
-        try:
-            for iteration in range(settings.iterations):
-                if not affordable(task, initial, settings):
-                    break
-                trainer.train()
-                if iteration % (settings.iterations // SNAPSHOTS + 1) == 0:
-                    history.append(Snapshot(task.evaluator.evaluations, _transform(trainer.policy(), task)))
-            answer = _transform(trainer.policy(), task)
-            history.append(Snapshot(task.evaluator.evaluations, answer))
-            return Outcome(answer, candidates(trainer.policy(), task.held_out, task.seed), tuple(history))
-        finally:
-            trainer.stop()
+        return train(task, settings, head, initial, task.evaluator, lambda: affordable(task, initial, settings))
 
     return run
+
+
+def learn_from_surrogate(task: Task) -> Outcome:
+    """PPO's policy whose rewards a surrogate predicts, which spends the whole budget; Ray must run."""
+    settings = SETTINGS["ppo"]
+    surrogate = SurrogateEvaluator(
+        task.evaluator, queries=task.evaluator.limit, every=rounds_every(settings.iterations), seed=task.seed
+    )
+    return train(task, settings, "autoregressive", task.training, surrogate, lambda: True)
+
+
+def train(
+    task: Task,
+    settings: LearnSettings,
+    head: Head,
+    initial: Sequence[Architecture],
+    evaluator: Evaluator,
+    affordable: Callable[[], bool],
+) -> Outcome:
+    """Trains a policy through RLlib for as long as it is affordable, and applies it to the held-out architectures."""
+    environment = {
+        "space": task.space,
+        "build_evaluator": lambda: evaluator,
+        "rule": task.rule,
+        "cost": task.cost,
+        "initial": tuple(initial),
+    }
+    config = algorithm_config(
+        settings, PolicyConfig(primitives=task.space.primitives, head=head), environment, seed=task.seed
+    )
+    with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
+        warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
+        trainer = config.build_algo()
+    history = []
+    try:
+        for iteration in range(settings.iterations):
+            if not affordable():
+                break
+            trainer.train()
+            if iteration % (settings.iterations // SNAPSHOTS + 1) == 0:
+                history.append(Snapshot(task.evaluator.evaluations, _transform(trainer.policy(), task)))
+        answer = _transform(trainer.policy(), task)
+        history.append(Snapshot(task.evaluator.evaluations, answer))
+        return Outcome(answer, candidates(trainer.policy(), task.held_out, task.seed), tuple(history))
+    finally:
+        trainer.stop()
 
 
 def settings_for(algorithm: AlgorithmName, queries: int) -> LearnSettings:
@@ -94,8 +119,11 @@ def candidates(
 ) -> tuple[tuple[Architecture, ...], ...]:
     """For each architecture itself, and up to n different others: the policy's most probable one, then samples."""
     found = [{a.key: a} for a in architectures]
-    for draw in range(1 + DRAWS):
-        drawn = policy.transform_batch(architectures, deterministic=draw == 0, seed=DRAWS * seed + draw)
+    draws = [(True, 1.0), *((False, temperature) for temperature in TEMPERATURES for _ in range(DRAWS))]
+    for i, (deterministic, temperature) in enumerate(draws):
+        drawn = policy.transform_batch(
+            architectures, deterministic=deterministic, temperature=temperature, seed=len(draws) * seed + i
+        )
         for mine, candidate in zip(found, drawn, strict=True):
             if len(mine) <= n:
                 mine.setdefault(candidate.key, candidate)
@@ -120,3 +148,4 @@ for _algorithm, _heads in _HEADS.items():
                 least_queries=2 * SMALL_BATCH,
             )
         )
+register_method(BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES))

@@ -1,0 +1,54 @@
+"""`natrl rank`: a surrogate against a table, and a supernet against networks that were trained (5 s)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from natrl.networks.schedule import schedule
+from tests.commands.cli import error, output
+
+TABLE = ["--truth", "table:nasbench201", "--space", "nasbench201"]
+
+
+def test_a_surrogate_orders_better_than_madds(capsys, tmp_path):
+    out = tmp_path / "rank"
+    arguments = ["--proxy", "surrogate", *TABLE, "-n", 100, "--queries", 200]
+    document = json.loads(output(capsys, "rank", *arguments, "--json", "-o", out))
+    found = document["correlations"]
+    assert found["proxy"]["kendall"] > found["madds"]["kendall"] + 0.1
+    assert found["proxy"]["spearman_low"] < found["proxy"]["spearman"] < found["proxy"]["spearman_high"]
+    frame = pd.read_csv(out / "rank.csv")
+    assert (len(frame), list(frame.columns)) == (100, ["architecture", "proxy", "trained", "madds"])
+    assert frame["proxy"].corr(frame["trained"], method="kendall") == pytest.approx(found["proxy"]["kendall"])
+    assert (out / "rank.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "rank.json").read_text())["versions"]["natrl"]
+
+
+def test_a_supernet_against_training_from_scratch(capsys, monkeypatch, ray_session):
+    short = replace(schedule("quick"), epochs=1)
+    monkeypatch.setattr("natrl.networks.schedule.schedule", lambda name: short)
+    arguments = ["--space", "nasbench201", "--channels", 4, "--cells", 3, "-n", 5, "--steps", 10]
+    text = output(capsys, "rank", *arguments)
+    assert "order of 5 architectures" in text
+    assert "supernet" in text
+    assert "MAdds alone" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-n", 4], "-n must be at least 5"),
+        (["--truth", "supernet"], "--truth takes trained accuracies"),
+        (["--proxy", "guess"], "unknown proxy 'guess'; known: supernet, surrogate, or the directory of a run"),
+        (["--proxy", "surrogate", "--queries", 3], "at least 10 queries, got 3"),
+        (["--steps", 0], "--steps must be at least 1"),
+        (["--seeds", 0], "--seeds must be at least 1"),
+        (["--truth", "tables"], "unknown reward 'tables'"),
+    ],
+)
+def test_bad_input_is_one_line(capsys, arguments, message):
+    assert message in error(capsys, "rank", *arguments)
