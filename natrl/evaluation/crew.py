@@ -69,6 +69,8 @@ class Crew:
         except RayTaskError as error:
             raise _cause(error) from None
         except RayError as error:
+            if getattr(error, "actor_init_failed", False):  # `build` could not even be unpickled there
+                raise EvaluationError(f"an evaluator could not be started: {str(error).splitlines()[-1]}") from None
             failed = member.failed_starts + (not isinstance(error, ActorUnavailableError))  # a machine left
             if failed >= self._max_starts:
                 reason = f"it died {failed} times while it started ({type(error).__name__})"

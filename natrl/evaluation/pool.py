@@ -93,15 +93,15 @@ class PoolEvaluator(Evaluator):
         """float64 (N,): the validation score of each architecture. FailedEvaluations after all others are done."""
         request = Request(architectures, chunk=self._chunk, max_attempts=self._max_attempts)
         with self._running() as running, self._counts.time():
+            self._dispatch(request, running)
+            self._counts.queue = max(self._counts.queue, sum(map(len, request.waiting)))
             while request.waiting or running:
-                while request.waiting and self._crew.idle:
-                    self._dispatch(request, running)
-                self._counts.queue = max(self._counts.queue, sum(map(len, request.waiting)))
                 for reference in self._wait(running):
                     if reference in self._crew.starting:
                         self._crew.join(reference)
                     else:
                         self._finish(request, running, reference)
+                self._dispatch(request, running)
         return request.result()
 
     @contextmanager
@@ -115,11 +115,13 @@ class PoolEvaluator(Evaluator):
                 self._crew.replace(job.member)
 
     def _dispatch(self, request: Request, running: dict[Any, _Job]) -> None:
-        member, part = self._crew.idle.pop(), request.waiting.popleft()
-        weights = self._weights if member.version != self.version else None
-        reference = member.actor.evaluate.remote(request.of(part), self.version, weights)
-        deadline = time.monotonic() + self._timeout * len(part) if self._timeout else float("inf")
-        running[reference] = _Job(member, part, deadline)
+        """Gives idle actors something to do."""
+        while request.waiting and self._crew.idle:
+            member, part = self._crew.idle.pop(), request.waiting.popleft()
+            weights = self._weights if member.version != self.version else None
+            reference = member.actor.evaluate.remote(request.of(part), self.version, weights)
+            deadline = time.monotonic() + self._timeout * len(part) if self._timeout else float("inf")
+            running[reference] = _Job(member, part, deadline)
 
     def _wait(self, running: dict[Any, _Job]) -> list[Any]:
         """References of what has finished, started, or run out of time."""
@@ -173,29 +175,24 @@ class PoolEvaluator(Evaluator):
             state = None if member is self._trainer else self._state
             return member.actor.train.options(num_returns=3).remote(steps, state)
 
-        (metrics, version), self._state = self._take_weights(train)
-        self.version = version
-        return metrics
+        return self._take_weights(train)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict`: at once on one actor, on the others with their next evaluation."""
         if not state:
             return
         arrays = to_arrays(state)
-        self.version, self._state = self._take_weights(
-            lambda member: [*member.actor.load.options(num_returns=2).remote(arrays), ray.put(arrays)]
-        )
+        self._take_weights(lambda member: [*member.actor.load.options(num_returns=2).remote(arrays), ray.put(arrays)])
 
-    def _take_weights(self, call: Callable[[Member], list[Any]]) -> tuple[Any, Any]:
-        """Calls an actor for references of (answer, weights, state); answer and state, and keeps the weights.
+    def _take_weights(self, call: Callable[[Member], list[Any]]) -> dict[str, float]:
+        """Calls an actor for references of ((metrics, version), weights, state), and keeps them; the metrics.
 
         The values are held, not only their references: then a copy is on this machine, whatever becomes of the actor's.
         """
-        (answer, weights, state), self._weights, self._trainer = self._ask(call)
-        self._held = weights
+        ((metrics, self.version), self._held, self._state), self._weights, self._trainer = self._ask(call)
         for member in self._crew.standing:
-            member.version = None
-        return answer, state
+            member.version = self.version if member is self._trainer else None
+        return metrics
 
     def _ask(self, call: Callable[[Member], list[Any]]) -> tuple[list[Any], Any, Member]:
         """Values of the references that a call of an actor gives, the second reference, and the actor."""

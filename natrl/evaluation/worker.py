@@ -78,10 +78,10 @@ class Worker:
         metrics = self.evaluator.train_weights(steps)
         return (metrics, self.evaluator.version), self.evaluator.get_weights(), to_arrays(self.evaluator.state_dict())
 
-    def load(self, state: Any) -> tuple[int, dict[str, np.ndarray]]:
-        """Goes on from a state; the version and weights that it holds."""
+    def load(self, state: Any) -> tuple[tuple[dict[str, float], int], dict[str, np.ndarray]]:
+        """Goes on from a state: (no metrics, version), weights."""
         self.evaluator.load_state_dict(to_tensors(state))
-        return self.evaluator.version, self.evaluator.get_weights()
+        return ({}, self.evaluator.version), self.evaluator.get_weights()
 
     def state(self) -> Any:
         """The evaluator's state, tensors as arrays."""
