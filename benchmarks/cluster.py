@@ -122,8 +122,10 @@ def fill(pool: PoolEvaluator, actors: int) -> None:
         pool._crew.wait_for_one()
 
 
-def efficiency() -> None:
+def efficiency(only: int | None = None) -> None:
     for nodes, actors in ((4, 64), (8, 128)):
+        if only not in (None, nodes):
+            continue
         archs = architectures(actors * ROUNDS)
         keys = [a.key for a in archs]
         rng = np.random.default_rng(1)
@@ -257,7 +259,7 @@ def drive(folder: Path, evaluations: int) -> None:
         pool.close()
 
 
-def kills(number: int, drivers: int, evaluations: int = 1200) -> None:
+def kills(number: int, drivers: int, evaluations: int) -> None:
     """Kills at random moments until all is done, `number` times at most."""
     rng = random.Random()
     acts = ["driver"] * drivers + ["actor"] * (number - drivers)
@@ -416,9 +418,10 @@ def main() -> None:
     parts = {"efficiency": efficiency, "overhead": overhead, "node": node, "weights": weights, "memory": memory}
     for name in (*parts, "kills"):
         parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--machines", type=int, choices=(4, 8), help="the efficiency on so many only")
     parser.add_argument("--number", type=int, default=100, help="of kills")
     parser.add_argument("--drivers", type=int, default=15, help="of those, of the driver")
-    parser.add_argument("--evaluations", type=int, default=1200, help="in the part with kills")
+    parser.add_argument("--evaluations", type=int, default=2000, help="in the part with kills")
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive is not None:
@@ -428,6 +431,8 @@ def main() -> None:
     for name in chosen or (*parts, "kills"):
         if name == "kills":
             kills(arguments.number, arguments.drivers, arguments.evaluations)
+        elif name == "efficiency":
+            efficiency(arguments.machines)
         else:
             parts[name]()
 

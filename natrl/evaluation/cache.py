@@ -15,6 +15,8 @@ __all__ = ["CachedEvaluator", "OnFailure"]
 
 OnFailure = Literal["raise", "skip"]
 
+BROKEN = 8  # different architectures of one request that failed, and no other, are no coincidence
+
 
 class CachedEvaluator(Evaluator):
     """Wraps an evaluator: each architecture is evaluated once a version, and scores are checked as they arrive.
@@ -22,7 +24,7 @@ class CachedEvaluator(Evaluator):
     `evaluations` counts the architectures that were passed on, `hits` those answered from memory, `failed` those that
     the wrapped evaluator gave up (`FailedEvaluations`). Those are not tried again at the same version; `on_failure`
     says what becomes of a request that holds one: "raise" passes the error on, "skip" gives NaN as its score, and
-    raises only where every one of several architectures failed, because then it is the evaluator that is broken.
+    raises only where all of a request failed, and they were many: then it is the evaluator that is broken.
     """
 
     def __init__(self, inner: Evaluator, *, on_failure: OnFailure = "raise") -> None:
@@ -58,7 +60,7 @@ class CachedEvaluator(Evaluator):
             self._pass_on(list(missing.values()))
         scores = np.array([self._scores.get(a.key, np.nan) for a in architectures], dtype=np.float64)
         failures = {a.key: self._failures[a.key] for a in architectures if a.key in self._failures}
-        if failures and (self.on_failure == "raise" or (len(failures) > 1 and np.isnan(scores).all())):
+        if failures and (self.on_failure == "raise" or (len(failures) >= BROKEN and np.isnan(scores).all())):
             raise FailedEvaluations(failures, scores)
         return scores
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
 
 VERSION = 1  # of the tables, kept as SQLite's user_version
-LEASE_S = 60.0  # a claim that is not renewed for so long belongs to somebody who died
+LEASE_S = 30.0  # a claim that is not renewed for so long belongs to somebody who died
 MOST_KEYS = 500  # in one query; SQLite's oldest limit is 999
 
 _TABLES = """
@@ -181,7 +181,7 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as db:
             _check(db, path)
             frame = pd.DataFrame(
-                db.execute(f"{query} ORDER BY at").fetchall(),
+                db.execute(f"{query} ORDER BY at, architecture").fetchall(),
                 columns=["at", "architecture", "score", "seconds", "paid", "settings"],
             )
     except sqlite3.Error as error:

@@ -141,7 +141,7 @@ class LedgerEvaluator(_Wrapper):
         done = threading.Event()
 
         def renew() -> None:
-            while not done.wait(LEASE_S / 4):
+            while not done.wait(LEASE_S / 6):
                 with suppress(OSError):  # the next write says so where it is heard
                     self.ledger.renew(self._settings, keys, self._owner)
 

@@ -26,6 +26,9 @@ from natrl.evaluation.worker import Answer, to_arrays, to_tensors
 __all__ = ["EvaluationError", "FailedEvaluations", "PoolEvaluator"]
 
 
+MANY = 16  # pending references; from there on all that are ready are taken at once: asking for each costs as much
+
+
 class _Job(NamedTuple):
     """An evaluation under way."""
 
@@ -131,6 +134,8 @@ class PoolEvaluator(Evaluator):
         done, _ = ray.wait(pending, num_returns=1, timeout=patience)
         if not done:
             self._crew.warn_if_starved()
+        elif len(pending) > MANY:
+            done, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
         if first == float("inf"):
             return done
         now = time.monotonic()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from natrl.evaluation.ledger import Ledger, LedgerError, Paid
@@ -111,4 +111,5 @@ def serve_ledger(path: Path | str) -> Iterator[SharedLedger]:
     try:
         yield ledger
     finally:
-        ledger.stop()
+        with suppress(RayError, LedgerError):  # Ray itself may be gone, and the body's error says more
+            ledger.stop()

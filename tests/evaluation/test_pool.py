@@ -11,6 +11,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 import natrl
 from natrl.evaluation import CachedEvaluator, Evaluator, FailedEvaluations
@@ -161,6 +162,39 @@ def test_killed_actors_are_replaced_and_get_the_newest_weights(tmp_path):
     assert pool.version == 1
     np.testing.assert_array_equal(pool.evaluate(ARCHS), SCORES * 0.5)
     pool.close()
+
+
+class Mapped(Evaluator):
+    """1 where the images lie in memory that Ray shares, 0 where this process has its own copy."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def evaluate(self, architectures):
+        address = self.data.train.tensors[0].data_ptr()
+        with open("/proc/self/maps") as file:
+            for line in file:
+                start, end = (int(text, 16) for text in line.split()[0].split("-"))
+                if start <= address < end:
+                    return np.full(len(architectures), float("plasma" in line))
+        raise AssertionError("the images lie nowhere")
+
+
+def test_actors_of_a_machine_share_the_images():
+    from torch.utils.data import TensorDataset
+
+    from natrl.data import ImageData
+
+    pixels = torch.arange(600 * 3 * 16 * 16, dtype=torch.float32).reshape(600, 3, 16, 16)
+    part = TensorDataset(pixels, torch.arange(600) % 10)
+    data = ImageData("noise", part, part, part, 10, 16, 3, tuple("0123456789"))
+    assert Mapped(data).evaluate(ARCHS[:1]) == 0
+    pool = PoolEvaluator(functools.partial(Mapped, data), actors=1, num_cpus=0.5)
+    assert pool.evaluate(ARCHS[:1]) == 1
+    pool.close()
+    sent = pickle.loads(pickle.dumps(data))
+    assert torch.equal(sent.train.tensors[0], pixels)
+    assert torch.equal(sent.train[5][1], part[5][1])
 
 
 def test_constructor_errors_come_through_at_once():
