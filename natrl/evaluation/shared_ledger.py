@@ -56,6 +56,10 @@ class SharedLedger:
         """See `Ledger.release`."""
         self._call("release", settings, list(keys), owner)
 
+    def known(self, settings: str, keys: Sequence[str]) -> dict[str, float]:
+        """See `Ledger.known`."""
+        return self._call("known", settings, list(keys))
+
     def put(self, settings: str, evaluations: Sequence[Paid], payment: str | None = None) -> None:
         """See `Ledger.put`. Whether Ray or we repeat the call, it counts once."""
         self._call("put", settings, list(evaluations), payment or uuid.uuid4().hex)

@@ -73,6 +73,18 @@ def test_what_is_known_is_not_evaluated_again(tmp_path):
     again.close()
 
 
+def test_an_actor_does_not_pay_for_what_one_before_it_has_stored(tmp_path):
+    """It died between storing and answering: whoever is asked again finds the score."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    first, second = (RecordingEvaluator(Noise(), ledger, chunk=chunk) for chunk in (1, 8))
+    scores = first.evaluate(ARCHS[:3])
+    np.testing.assert_array_equal(second.evaluate(ARCHS[2:6])[:1], scores[2:])
+    assert second.inner.asked == [a.key for a in ARCHS[3:6]]
+    np.testing.assert_array_equal(second.evaluate(ARCHS[:3]), scores)
+    assert (read_ledger(ledger.path).paid == 1).all()
+    ledger.close()
+
+
 def test_a_failure_is_not_stored_and_the_others_are(tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     evaluator = paying(ledger, poison=ARCHS[3].key)
