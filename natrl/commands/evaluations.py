@@ -35,9 +35,14 @@ def evaluations(
     if as_json:
         print(frame.to_json(orient="records"))
         return
-    table = Table("score", "seconds", "paid", "at", "architecture", box=None, title_justify="left")
+    table = Table("score", "seconds", "paid", "at (UTC)", box=None, expand=True)
+    for column in table.columns:
+        column.no_wrap = True
+    table.add_column("architecture", no_wrap=True, overflow="ellipsis", ratio=1)  # the rest of the line
     for row in frame.head(SHOWN).itertuples():
-        table.add_row(f"{row.score:.4f}", f"{row.seconds:.3g}", str(row.paid), row.at, row.architecture)
+        table.add_row(
+            f"{row.score:.4f}", f"{row.seconds:.3g}", str(row.paid), row.at[:19].replace("T", " "), row.architecture
+        )
     console = Console()
     console.print(table)
     total = f"{len(frame)} evaluations, {frame.seconds.sum():,.1f} s"
