@@ -26,7 +26,8 @@ class TransitionCore:
     """States, masks, transitions and rewards.
 
     Every architecture is scored once a weights version (`CachedEvaluator`). The reward of a transition from β to α is
-    score(α) − score(β) (arXiv 1910.14488, eq. 4), clipped to ±`reward_clip` where that is given.
+    score(α) − score(β) (arXiv 1910.14488, eq. 4), clipped to ±`reward_clip` where that is given. It is 0 where an
+    evaluator that skips failures (`CachedEvaluator(on_failure="skip")`) could not give one of the scores (NaN).
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class TransitionCore:
 
     def rewards(self, before: np.ndarray | float, after: np.ndarray | float) -> np.ndarray:
         """float64 (N,), or () for one pair, from the scores before and after."""
-        gain = np.asarray(after - before)
+        gain = np.nan_to_num(np.asarray(after - before), nan=0.0)
         return gain if self._reward_clip is None else np.clip(gain, -self._reward_clip, self._reward_clip)
 
     def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> list[Architecture]:

@@ -13,6 +13,7 @@ from natrl.commands.bench import bench
 from natrl.commands.demo import demo
 from natrl.commands.errors import run_safely
 from natrl.commands.evaluate import evaluate
+from natrl.commands.evaluations import evaluations
 from natrl.commands.rank import rank
 from natrl.commands.report import report
 from natrl.commands.show import show
@@ -37,7 +38,7 @@ def start(
         print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
 
 
-for command in (demo, show, train, transform, evaluate, bench, rank, report):
+for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, report):
     app.command(no_args_is_help=False)(command)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from natrl.evaluation import CachedEvaluator
-from natrl.tuning.rundir import read_config, tune_dir
+from natrl.tuning.rundir import ledger_file, read_config, tune_dir
 from natrl.tuning.settings import RunSettings
 
 __all__ = ["last_checkpoint", "restored_evaluator"]
@@ -28,6 +28,7 @@ def restored_evaluator(run: Path) -> CachedEvaluator:
 
     settings = RunSettings.from_dict(read_config(run)["settings"])
     state = torch.load(last_checkpoint(run) / STATE_FILE, weights_only=True)
-    evaluator = CachedEvaluator(replace(settings.evaluator, actors=0)())
+    ledger = ledger_file(run) if settings.evaluator.reward == "scratch" else None  # look-ups are no payments
+    evaluator = CachedEvaluator(replace(settings.evaluator, actors=0).build(ledger))
     evaluator.load_state_dict(state["evaluator"])
     return evaluator

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from rich.progress import Progress
 
 from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler
+from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.genotypes import parse
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
 from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.rundir import create_run, publish_policy, read_config, tune_dir
+from natrl.tuning.rundir import create_run, ledger_file, publish_policy, read_config, tune_dir
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
@@ -48,9 +51,13 @@ def train(
         spec().evaluate([sample(np.random.default_rng(settings.seed))])
     else:
         load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
-    config = _configuration(settings)
+    config = _configuration(settings, run)
     create_run(run, settings, command or " ".join(sys.argv))
-    tuner = tune.Tuner(
+    return _fit(_new_tuner(config, settings, run), run, settings, progress)
+
+
+def _new_tuner(config: Any, settings: RunSettings, run: Path) -> tune.Tuner:
+    return tune.Tuner(
         config.algo_class,
         param_space=config,
         run_config=tune.RunConfig(
@@ -66,21 +73,24 @@ def train(
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
     )
-    return _fit(tuner, run, settings, progress)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     """Goes on with a run from its last checkpoint, after a kill or an error; a finished run is returned as it is.
 
-    ValueError if the directory is not a run.
+    A run without a checkpoint starts anew. Either way its ledger pays for nothing again. ValueError if the directory is
+    not a run.
     """
     run = Path(run)
     settings = RunSettings.from_dict(read_config(run)["settings"])
+    if settings.evaluator.resources:
+        check_resources(**settings.evaluator.resources)
     path = str(tune_dir(run).resolve())
-    config = _configuration(settings)
-    if not tune.Tuner.can_restore(path):
-        raise ValueError(f"{run} holds no checkpoint to go on from; start it anew with another --out")
-    tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
+    config = _configuration(settings, run)
+    if tune.Tuner.can_restore(path):
+        tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
+    else:  # killed before Tune wrote anything down
+        tuner = _new_tuner(config, settings, run)
     return _fit(tuner, run, settings, progress)
 
 
@@ -89,11 +99,11 @@ def initial_architectures(settings: RunSettings) -> Initial:
     return settings.initial if isinstance(settings.initial, str) else [parse(text) for text in settings.initial]
 
 
-def _configuration(settings: RunSettings) -> Any:
+def _configuration(settings: RunSettings, run: Path) -> Any:
     spec = settings.evaluator
     environment = {
         "space": spec.space,
-        "build_evaluator": spec.build,
+        "build_evaluator": partial(spec.build, ledger=ledger_file(run).resolve()),
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,
@@ -107,7 +117,8 @@ def _configuration(settings: RunSettings) -> Any:
 
 def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
-    with follow(progress, settings.learn.iterations):
+    ledger = nullcontext() if settings.evaluator.reward == "supernet" else serve_ledger(ledger_file(run))
+    with ledger, follow(progress, settings.learn.iterations):
         result = tuner.fit()[0]
     if result.error is not None or result.checkpoint is None:
         reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"

@@ -16,6 +16,7 @@ from natrl.tuning.settings import RunSettings
 __all__ = [
     "create_run",
     "last_result",
+    "ledger_file",
     "publish_policy",
     "read_config",
     "read_progress",
@@ -44,9 +45,15 @@ METRICS = (
     "invalid_actions",
     "evaluations",
     "cache_hits",
+    "ledger_hits",
+    "failed",
+    "failed_attempts",
+    "actors",
+    "actor_restarts",
+    "evaluations_per_second",
+    "queue",
     "weights_version",
     "weights_loss",
-    "surrogate_queries",
     "time_total_s",
 )
 
@@ -62,6 +69,11 @@ def results_file(run: Path) -> Path:
     (Tune's progress.csv beside it breaks on resume: the columns of the rows after it differ from its header.)
     """
     return tune_dir(run) / "trial" / "result.json"
+
+
+def ledger_file(run: Path) -> Path:
+    """Every evaluation that was paid for (natrl.evaluation.ledger); none is written where rewards are a supernet's."""
+    return run / "evaluations.db"
 
 
 def create_run(run: Path, settings: RunSettings, command: str) -> Path:

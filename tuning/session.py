@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from natrl.evaluation.resources import check_resources
+
 __all__ = ["check_resources", "ray_session"]
 
 #: Set before Ray is imported: no usage statistics, no chatter of its processes, GPUs left visible to CPU tasks.
@@ -54,16 +56,3 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None, verb
         yield
     finally:
         ray.shutdown()
-
-
-def check_resources(actors: int, num_cpus: float, num_gpus: float) -> None:
-    """ValueError with the numbers if the cluster as it is now can never hold the actors: Ray would wait in silence."""
-    import ray
-
-    total = ray.cluster_resources()
-    for kind, each in (("CPU", num_cpus), ("GPU", num_gpus)):
-        if each * actors > total.get(kind, 0):
-            raise ValueError(
-                f"{actors} evaluator actors with {each:g} {kind} each need {actors * each:g} {kind}s; "
-                f"this Ray has {total.get(kind, 0):g}"
-            )

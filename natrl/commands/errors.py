@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from natrl.evaluation import EvaluationError
+
 __all__ = ["run_safely"]
 
 INTERRUPTED = 130
@@ -31,7 +33,7 @@ def run_safely(command: Any, arguments: Sequence[str] | None) -> int:
             return _say(str(error))
         if hasattr(error, "format_message"):  # a usage error; newer Typers carry a Click of their own
             return _say(f"{error.format_message()} (natrl --help)")
-        if type(error).__name__ in ("RunError", "EvaluationError"):  # by name: importing them would load Ray
+        if isinstance(error, EvaluationError) or type(error).__name__ == "RunError":  # importing it would load Ray
             return _say(str(error))
         raise
 

@@ -69,6 +69,10 @@ def train(
     ] = None,
     actors: Actors = 0,
     gpus_per_actor: Gpus = 0.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds that an evaluation on an actor may take; then it is tried again.", metavar="S"),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run directory; must not exist yet.", metavar="RUN")
@@ -106,6 +110,7 @@ def train(
         seed=seed,
         actors=actors,
         num_gpus=gpus_per_actor,
+        timeout=timeout,
         **_chosen(spec_defaults, metric=metric),
     )
     spec = replace(spec, skeleton=resized(find_space(space).skeleton, channels, cells))

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from natrl.data.arrays import Arrays
 from natrl.data.augmentation import Augmentation
 from natrl.data.parts import Part
 from natrl.data.splits import stratified_split
 
 __all__ = ["ImageData", "RawData"]
 
+SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.2  # share of the images for a validation or test part that the data set does not ship
 
 
@@ -22,7 +24,8 @@ class ImageData:
     """A classification data set: three disjoint splits of (float32 (C, H, W) normalised, int label) pairs.
 
     Choices are made on `validation`; `test` is read once, for the report. `augmentation` holds what is right for these
-    images in training (crop and flip; cutout is the schedule's).
+    images in training (crop and flip; cutout is the schedule's). Pickling hands images in memory over as numpy arrays:
+    Ray's object store maps them into all processes of a machine instead of copying them.
     """
 
     name: str
@@ -40,6 +43,13 @@ class ImageData:
             raise ValueError(f"data {self.name!r}: classification needs at least 2 classes, got {self.num_classes}")
         if len(self.class_names) != self.num_classes:
             raise ValueError(f"data {self.name!r}: {len(self.class_names)} names for {self.num_classes} classes")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: Arrays.of(value) if name in SPLITS else value for name, value in self.__dict__.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = {name: v.dataset() if isinstance(v, Arrays) else v for name, v in state.items()}
+        self.__dict__.update(values)
 
 
 @dataclass(frozen=True)

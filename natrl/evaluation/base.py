@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from natrl.architecture import Architecture
 
-__all__ = ["LEAST_QUERIES", "Evaluator", "Metric", "check_queries", "check_scores"]
+__all__ = [
+    "LEAST_QUERIES",
+    "EvaluationError",
+    "Evaluator",
+    "FailedEvaluations",
+    "Metric",
+    "check_queries",
+    "check_scores",
+]
 
 Metric = Literal["accuracy", "cross_entropy"]
 LEAST_QUERIES = 10  # from fewer scores nothing can be learned
+
+
+class EvaluationError(RuntimeError):
+    """Architectures could not be evaluated; the message says why."""
+
+
+class FailedEvaluations(EvaluationError):
+    """Some of the architectures asked for could not be evaluated; the others were.
+
+    `failures` maps the keys of those that failed to reasons, all of which the message lists. `scores`, float64 (N,),
+    are those of the request, NaN where it failed: nothing that was paid for is lost.
+    """
+
+    def __init__(self, failures: Mapping[str, str], scores: np.ndarray) -> None:
+        super().__init__(failures, scores)  # as arguments, so that it can be pickled
+        self.failures = dict(failures)
+        self.scores = scores
+
+    def __str__(self) -> str:
+        return "; ".join(f"{key} {reason}" for key, reason in self.failures.items())
 
 
 class Evaluator(ABC):
@@ -31,13 +59,31 @@ class Evaluator(ABC):
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,): the validation score of each architecture, higher is better."""
 
+    def settings(self) -> dict[str, Any] | None:
+        """What a score depends on besides the architecture, JSON-ready; None if it may change (shared weights).
+
+        Scores under equal settings are the same ones: the ledger of paid evaluations keeps them under this.
+        """
+        return None
+
+    def statistics(self) -> dict[str, float]:
+        """Figures for a run's metrics, often none. Rates are since the last call."""
+        return {}
+
     def train_weights(self, steps: int) -> dict[str, float]:
         """Trains shared weights for so many steps and raises `version`. ValueError if there are none."""
         raise ValueError(f"{type(self).__name__} has no shared weights to train")
 
-    def before_iteration(self) -> dict[str, float]:
-        """What the evaluator does between two iterations of a policy, and metrics of it; nothing, for most."""
+    def before_iteration(self) -> None:  # noqa: B027
+        """What the evaluator does between two iterations of a policy; nothing, for most."""
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        """The shared weights, for `set_weights` of another evaluator with the same settings; {} if there are none."""
         return {}
+
+    def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
+        """Takes over shared weights (arrays that may be read-only) and their version."""
+        raise ValueError(f"{type(self).__name__} has no shared weights to set")
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold beyond the evaluator's settings (tensors, numbers, text); often nothing."""

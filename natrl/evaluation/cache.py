@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import check_scores, Evaluator
+from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations
+from natrl.transitions import check_choice
 
-__all__ = ["CachedEvaluator"]
+__all__ = ["CachedEvaluator", "OnFailure"]
+
+OnFailure = Literal["raise", "skip"]
+
+BROKEN = 8  # different architectures of one request that failed, and no other, are no coincidence
 
 
 class CachedEvaluator(Evaluator):
     """Wraps an evaluator: each architecture is evaluated once a version, and scores are checked as they arrive.
 
-    `evaluations` counts the architectures that were passed on, `hits` those answered from memory.
+    `evaluations` counts the architectures that were passed on, `hits` those answered from memory, `failed` those that
+    the wrapped evaluator gave up (`FailedEvaluations`). Those are not tried again at the same version; `on_failure`
+    says what becomes of a request that holds one: "raise" passes the error on, "skip" gives NaN as its score, and
+    raises only where all of a request failed, and they were many: then it is the evaluator that is broken.
     """
 
-    def __init__(self, inner: Evaluator) -> None:
+    def __init__(self, inner: Evaluator, *, on_failure: OnFailure = "raise") -> None:
+        check_choice("on_failure", on_failure, OnFailure)
         self.inner = inner
+        self.on_failure = on_failure
         self.metric = inner.metric
         self.evaluations = 0
         self.hits = 0
+        self.failed = 0
         self._scores: dict[str, float] = {}
+        self._failures: dict[str, str] = {}
         self._version = inner.version
 
     @property
@@ -40,21 +52,43 @@ class CachedEvaluator(Evaluator):
         """float64 (N,). ValueError naming the architecture if a score is NaN or out of range."""
         if self._version != self.inner.version:
             self._scores.clear()
+            self._failures.clear()
             self._version = self.inner.version
-        missing = {a.key: a for a in architectures if a.key not in self._scores}
+        missing = {a.key: a for a in architectures if a.key not in self._scores and a.key not in self._failures}
         self.hits += len(architectures) - len(missing)
         if missing:
-            asked = list(missing.values())
-            scores = check_scores(self.inner.evaluate(asked), asked, self.metric)
-            self.evaluations += len(asked)
-            self._scores.update(zip(missing, scores.tolist(), strict=True))
-        return np.array([self._scores[a.key] for a in architectures], dtype=np.float64)
+            self._pass_on(list(missing.values()))
+        scores = np.array([self._scores.get(a.key, np.nan) for a in architectures], dtype=np.float64)
+        failures = {a.key: self._failures[a.key] for a in architectures if a.key in self._failures}
+        if failures and (self.on_failure == "raise" or (len(failures) >= BROKEN and np.isnan(scores).all())):
+            raise FailedEvaluations(failures, scores)
+        return scores
+
+    def _pass_on(self, asked: list[Architecture]) -> None:
+        try:
+            scores = self.inner.evaluate(asked)
+        except FailedEvaluations as error:
+            scores = error.scores
+            self._failures |= error.failures
+            self.failed += len(error.failures)
+        fine = [(a, score) for a, score in zip(asked, scores.tolist(), strict=True) if a.key not in self._failures]
+        check_scores(np.array([score for _, score in fine]), [a for a, _ in fine], self.metric)
+        self.evaluations += len(asked)
+        self._scores.update((a.key, score) for a, score in fine)
+
+    def settings(self) -> dict[str, Any] | None:
+        return self.inner.settings()
+
+    def statistics(self) -> dict[str, float]:
+        """`evaluations`, `cache_hits`, `failed`, and those of the wrapped evaluator."""
+        mine = {"evaluations": self.evaluations, "cache_hits": self.hits, "failed": self.failed}
+        return {**mine, **self.inner.statistics()}
 
     def train_weights(self, steps: int) -> dict[str, float]:
         return self.inner.train_weights(steps)
 
-    def before_iteration(self) -> dict[str, float]:
-        return self.inner.before_iteration()
+    def before_iteration(self) -> None:
+        self.inner.before_iteration()
 
     def state_dict(self) -> dict[str, Any]:
         return {"evaluations": self.evaluations, "scores": dict(self._scores), "inner": self.inner.state_dict()}

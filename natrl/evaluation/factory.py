@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
 
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.spaces import Skeleton, space
 from natrl.transitions import check_choice
 
+if TYPE_CHECKING:
+    from natrl.data import ImageData
+
 __all__ = ["EvaluatorSpec"]
+
+TABLE_CHUNK = 256  # look-ups that travel to an actor, or into the ledger, at once
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,15 @@ class EvaluatorSpec:
     skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
     schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"
     total_steps: int = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
-    bf16: bool = False  # supernet: bfloat16 autocast in evaluation
+    bf16: bool | None = None  # bfloat16 autocast in evaluation; None: on GPUs that have it
     surrogate: int | None = None  # scratch, table: queries of a surrogate that predicts the others; None: no surrogate
     surrogate_every: int = 5  # iterations of the policy between its rounds of queries
     seed: int = 0  # of weights, batches and splits
     actors: int = 0  # Ray actors that evaluate; 0: in the calling process
     num_cpus: float = 1  # of each actor
     num_gpus: float = 0  # of each actor; fractions share a GPU
+    timeout: float | None = None  # seconds an evaluation may take on an actor; None: any time
+    max_attempts: int = 3  # of an evaluation on actors, before its architecture is given up
 
     def __post_init__(self) -> None:
         if self.reward not in ("supernet", "scratch") and not self.reward.startswith("table:"):
@@ -47,20 +57,47 @@ class EvaluatorSpec:
             check_queries(self.surrogate)
         if self.actors < 0:
             raise ValueError(f"actors must be at least 0, got {self.actors}")
+        if self.max_attempts < 1:
+            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {self.timeout}")
 
-    def __call__(self) -> Evaluator:
-        """The evaluator itself, in this process. ValueError on data or tables that cannot be read."""
+    @property
+    def chunk(self) -> int:
+        """Architectures that are evaluated at a time."""
+        return TABLE_CHUNK if self.reward.startswith("table:") else 1
+
+    def load_data(self) -> ImageData | None:
+        """The images; None for a table. ValueError if they cannot be had."""
         if self.reward.startswith("table:"):
-            return load_table(self.reward.removeprefix("table:"), self.column)
+            return None
         from natrl.data import load_data
 
-        data = load_data(self.data, seed=self.seed, image_size=self.image_size)
+        return load_data(self.data, seed=self.seed, image_size=self.image_size)
+
+    def __call__(self, data: ImageData | None = None) -> Evaluator:
+        """The evaluator itself, in this process, on `data` or what `load_data` gives.
+
+        ValueError on data or tables that cannot be read.
+        """
+        if self.reward.startswith("table:"):
+            return load_table(self.reward.removeprefix("table:"), self.column)
+        data = data or self.load_data()
+        assert data is not None
         skeleton = fit_skeleton(self.skeleton or space(self.space).skeleton, data)
         if self.reward == "scratch":
             from natrl.evaluation.scratch import ScratchEvaluator
             from natrl.networks.schedule import schedule
 
-            return ScratchEvaluator(data, skeleton, schedule(self.schedule), seeds=(self.seed,), metric=self.metric)
+            return ScratchEvaluator(
+                data,
+                skeleton,
+                schedule(self.schedule),
+                seeds=(self.seed,),
+                metric=self.metric,
+                bf16=self.bf16,
+                data_seed=self.seed,
+            )
         from natrl.evaluation.supernet import SupernetEvaluator
 
         return SupernetEvaluator(
@@ -73,22 +110,41 @@ class EvaluatorSpec:
             seed=self.seed,
         )
 
-    def build(self) -> Evaluator:
-        """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then), behind a surrogate if set."""
-        evaluator = self._build()
+    def build(self, ledger: Path | str | None = None) -> Evaluator:
+        """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then), behind a surrogate if set.
+
+        `ledger`: a file that keeps what was paid for, of all who use it (natrl.evaluation.ledger). A supernet's scores
+        change with its weights, so they are not kept. The data set is read here and sent to each machine once.
+        """
+        evaluator = self._paid(ledger)
         if self.surrogate is None:
             return evaluator
         from natrl.evaluation.surrogate import SurrogateEvaluator
 
         return SurrogateEvaluator(evaluator, queries=self.surrogate, every=self.surrogate_every, seed=self.seed)
 
-    def _build(self) -> Evaluator:
-        if not self.actors:
-            return self()
+    def _paid(self, ledger: Path | str | None) -> Evaluator:
+        if ledger is None or self.reward == "supernet":
+            return self._on_actors(partial(self, self.load_data())) if self.actors else self()
+        from natrl.evaluation.paid import LedgerEvaluator
+        from natrl.evaluation.shared_ledger import open_ledger
+
+        opened = open_ledger(ledger)
+        paying = partial(_recorded, self, opened, self.load_data())
+        return LedgerEvaluator(self._on_actors(paying) if self.actors else paying(), opened)
+
+    def _on_actors(self, build: Callable[[], Evaluator]) -> Evaluator:
         from natrl.evaluation.pool import PoolEvaluator
 
-        chunk = 256 if self.reward.startswith("table:") else 1
-        return PoolEvaluator(self, actors=self.actors, num_cpus=self.num_cpus, num_gpus=self.num_gpus, chunk=chunk)
+        return PoolEvaluator(
+            build,
+            actors=self.actors,
+            num_cpus=self.num_cpus,
+            num_gpus=self.num_gpus,
+            chunk=self.chunk,
+            timeout=self.timeout,
+            max_attempts=self.max_attempts,
+        )
 
     @property
     def resources(self) -> dict[str, Any] | None:
@@ -96,6 +152,12 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+
+
+def _recorded(spec: EvaluatorSpec, ledger: Any, data: ImageData | None) -> Evaluator:
+    from natrl.evaluation.paid import RecordingEvaluator
+
+    return RecordingEvaluator(spec(data), ledger, chunk=spec.chunk)
 
 
 def fit_skeleton(skeleton: Skeleton, data: Any) -> Skeleton:

@@ -1,74 +1,58 @@
 """Any evaluator on N Ray actors.
 
-One evaluation in flight per actor, results stored by index: uneven durations keep no actor idle. Actors are neither
-restarted nor retried by Ray, because an architecture that kills its actor would do so for ever; the pool replaces dead
-actors itself and gives up on an architecture after `max_attempts`.
+One evaluation in flight per actor, whoever finishes first gets the next: uneven durations keep no actor idle. Actors
+are neither restarted nor retried by Ray, because an architecture that kills its actor would do so for ever; the pool
+replaces dead actors itself and gives up on an architecture after `max_attempts`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError, RayTaskError
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations
+from natrl.evaluation.crew import Crew, Member, STARVED_S
+from natrl.evaluation.request import Part, Request
+from natrl.evaluation.resources import check_resources
+from natrl.evaluation.worker import Answer, to_arrays, to_tensors
 
-__all__ = ["EvaluationError", "PoolEvaluator"]
-
-
-DEAD = "the actor is gone"
-
-
-class EvaluationError(RuntimeError):
-    """An architecture could not be evaluated; the message names it and the reason."""
+__all__ = ["EvaluationError", "FailedEvaluations", "PoolEvaluator"]
 
 
-class _Running(NamedTuple):
+MANY = 16  # pending references; from there on all that are ready are taken at once: asking for each costs as much
+
+
+class _Job(NamedTuple):
     """An evaluation under way."""
 
-    actor: Any
-    part: int  # which chunk of the request
-    started: float  # seconds, monotonic clock
-
-
-class _Worker:
-    """The actor: one evaluator, built where it runs."""
-
-    def __init__(self, build: Callable[[], Evaluator]) -> None:
-        self._build = build
-        self._evaluator: Evaluator | None = None
-
-    def ready(self) -> tuple[str, int]:
-        """Builds the evaluator (not in the constructor: Ray would hide what it raises); its metric and version."""
-        self._evaluator = self._evaluator or self._build()
-        return self._evaluator.metric, self._evaluator.version
-
-    def evaluate(self, architectures: Sequence[Architecture]) -> tuple[np.ndarray | None, str]:
-        """Scores and "", or None and the reason: an exception must not look like a dead actor."""
-        assert self._evaluator is not None
-        try:
-            return self._evaluator.evaluate(architectures), ""
-        except Exception as error:
-            return None, f"{type(error).__name__}: {error}"
-
-    def call(self, method: str, *args: Any) -> Any:
-        """Calls a method of the evaluator (weights and state of a supernet)."""
-        return getattr(self._evaluator, method)(*args)
+    member: Member
+    part: Part
+    deadline: float  # seconds, monotonic clock; infinite without a time-out
 
 
 class PoolEvaluator(Evaluator):
     """Evaluates on `actors` Ray actors; the results come in the order asked for, each exactly once.
 
-    `build` makes the evaluator inside an actor. `num_cpus` and `num_gpus` are for each actor and may be fractions.
-    `chunk` architectures travel at a time (more than 1 pays for evaluations of a millisecond). An evaluation that takes
-    longer than `timeout` seconds counts as a failed attempt, and its actor is replaced. EvaluationError if an
-    architecture fails `max_attempts` times; what `build` raises is raised.
+    `build` makes the evaluator inside an actor; it is sent through the object store once, so that image data in it is
+    held once a machine. `num_cpus` and `num_gpus` are for each actor and may be fractions. `chunk` architectures travel
+    at a time (more than 1 pays for evaluations of a millisecond). An evaluation fails that raises, gives NaN or a value
+    out of range, ends its actor, or takes longer than `timeout` seconds (its actor is replaced then).
+
+    An architecture that fails `max_attempts` times is given up, and the others are evaluated all the same: only then
+    `evaluate` raises FailedEvaluations, which names each that failed, with its last reason, and holds the others'
+    scores. `CachedEvaluator` keeps those, and in training it lets the run go on: a run over night must not end by one
+    architecture, and one that cannot be evaluated earns reward 0 there (`on_failure="skip"`).
+
+    The pool is elastic: actors that do not fit into the cluster start when machines join, and those of machines that
+    leave are replaced where there is room. What `build` raises is raised; ValueError if not even one actor can ever
+    have the resources asked for.
     """
 
     def __init__(
@@ -85,135 +69,190 @@ class PoolEvaluator(Evaluator):
         for name, value in (("actors", actors), ("chunk", chunk), ("max_attempts", max_attempts)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        self._build = build
-        self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_restarts": 0, "max_task_retries": 0}
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, got {timeout}")
+        if ray.util.get_current_placement_group() is None:  # a trial's group has been granted already
+            check_resources(actors=1, num_cpus=num_cpus, num_gpus=num_gpus)
         self._chunk, self._timeout, self._max_attempts = chunk, timeout, max_attempts
-        self._state: Any = None  # reference to the newest state in the object store, for actors that start later
-        self.restarts = 0
-        self._actors: list[Any] = []
-        self._starting: dict[Any, Any] = {}  # reference of ready() → actor
-        for _ in range(actors):
-            self._start_actor()
-        self.metric, self.version = self._wait_for_first()
+        self._crew = Crew(build, actors, num_cpus=num_cpus, num_gpus=num_gpus, max_starts=max_attempts)
+        self._trainer: Member | None = None  # whose evaluator holds the newest state
+        self._state: Any = None  # the newest state, tensors as arrays; None: as built
+        self._weights: Any = None  # reference to the newest weights
+        self._counts = _Counts()
+        try:
+            while (standing := self._crew.wait_for_one()) is None:
+                pass
+        except BaseException:
+            self._crew.close()
+            raise
+        self.metric, self.version, self._settings = standing
 
-    def _start_actor(self) -> None:
-        actor = ray.remote(_Worker).options(**self._options).remote(self._build)
-        self._starting[actor.ready.remote()] = actor
-        if self._state is not None:
-            actor.call.remote("load_state_dict", self._state)
-
-    def _wait_for_first(self) -> tuple[Any, int]:
-        """Metric and version of the first evaluator that stands; the others join as they start."""
-        (reference,), _ = ray.wait(list(self._starting), num_returns=1)
-        return ray.get(self._join(reference).ready.remote())
+    @property
+    def restarts(self) -> int:
+        """How many actors were replaced."""
+        return self._crew.restarts
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """float64 (N,): the validation score of each architecture."""
-        parts = [architectures[i : i + self._chunk] for i in range(0, len(architectures), self._chunk)]
-        results: dict[int, np.ndarray] = {}
-        waiting = deque(range(len(parts)))
-        attempts = [0] * len(parts)
-        running: dict[Any, _Running] = {}
-        idle = list(self._actors)
-        while len(results) < len(parts):
-            while idle and waiting:
-                job = _Running(idle.pop(), waiting.popleft(), time.monotonic())
-                running[job.actor.evaluate.remote(parts[job.part])] = job
-            for reference in self._wait(running):
-                if reference in self._starting:
-                    idle.append(self._join(reference))
-                    continue
-                job = running.pop(reference)
-                scores, reason = self._collect(reference)
-                if scores is not None:
-                    results[job.part] = scores
-                else:
-                    attempts[job.part] += 1
-                    if attempts[job.part] >= self._max_attempts:
-                        self._abandon(running, job, reason)
-                        raise EvaluationError(f"{parts[job.part][0].key} failed {attempts[job.part]} times: {reason}")
-                    waiting.appendleft(job.part)
-                if reason.startswith(DEAD):
-                    self._replace(job.actor)
-                else:
-                    idle.append(job.actor)
-        return np.concatenate([results[i] for i in range(len(parts))]) if parts else np.empty(0)
+        """float64 (N,): the validation score of each architecture. FailedEvaluations after all others are done."""
+        request = Request(architectures, chunk=self._chunk, max_attempts=self._max_attempts)
+        with self._running() as running, self._counts.time():
+            self._dispatch(request, running)
+            self._counts.queue = max(self._counts.queue, sum(map(len, request.waiting)))
+            while request.waiting or running:
+                for reference in self._wait(running):
+                    if reference in self._crew.starting:
+                        self._crew.join(reference)
+                    else:
+                        self._finish(request, running, reference)
+                self._dispatch(request, running)
+        return request.result()
 
-    def _wait(self, running: dict[Any, _Running]) -> list[Any]:
+    @contextmanager
+    def _running(self) -> Iterator[dict[Any, _Job]]:
+        """The evaluations under way, by reference. If the body raises, their actors are replaced: none stays busy."""
+        running: dict[Any, _Job] = {}
+        try:
+            yield running
+        finally:
+            for job in running.values():
+                self._crew.replace(job.member)
+
+    def _dispatch(self, request: Request, running: dict[Any, _Job]) -> None:
+        """Gives idle actors something to do."""
+        while request.waiting and self._crew.idle:
+            member, part = self._crew.idle.pop(), request.waiting.popleft()
+            weights = self._weights if member.version != self.version else None
+            reference = member.actor.evaluate.remote(request.of(part), self.version, weights)
+            deadline = time.monotonic() + self._timeout * len(part) if self._timeout else float("inf")
+            running[reference] = _Job(member, part, deadline)
+
+    def _wait(self, running: dict[Any, _Job]) -> list[Any]:
         """References of what has finished, started, or run out of time."""
-        pending = [*running, *self._starting]
-        if self._timeout is None:
-            return ray.wait(pending, num_returns=1)[0]
-        first = min((job.started for job in running.values()), default=time.monotonic())
-        done = ray.wait(pending, num_returns=1, timeout=max(0.0, first + self._timeout - time.monotonic()))[0]
-        late = time.monotonic() - self._timeout
-        return done + [r for r, job in running.items() if job.started <= late and r not in done]
+        pending = [*running, *self._crew.starting]
+        first = min((job.deadline for job in running.values()), default=float("inf"))
+        patience = min(STARVED_S, max(0.0, first - time.monotonic()))
+        done, _ = ray.wait(pending, num_returns=1, timeout=patience)
+        if not done:
+            self._crew.warn_if_starved()
+        elif len(pending) > MANY:
+            done, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+        if first == float("inf"):
+            return done
+        now = time.monotonic()
+        return done + [r for r, job in running.items() if job.deadline <= now and r not in done]
 
-    def _join(self, reference: Any) -> Any:
-        """The actor that has just started; raises what its evaluator's constructor raised."""
-        actor = self._starting.pop(reference)
+    def _finish(self, request: Request, running: dict[Any, _Job], reference: Any) -> None:
+        """Takes an evaluation's answer, or replaces its actor and has it done again."""
+        member, part, _ = running[reference]
         try:
-            ray.get(reference)
-        except RayError as error:
-            raise _cause(error) from None
-        self._actors.append(actor)
-        return actor
-
-    def _collect(self, reference: Any) -> tuple[np.ndarray | None, str]:
-        """Scores and "", or None and the reason."""
-        try:
-            return ray.get(reference, timeout=0)
-        except GetTimeoutError:
-            return None, f"{DEAD}: no result within {self._timeout} s"
-        except RayError as error:
-            return None, f"{DEAD}: {type(error).__name__}"
-
-    def _replace(self, actor: Any) -> None:
-        self._actors.remove(actor)
-        ray.kill(actor)
-        self.restarts += 1
-        self._start_actor()
-
-    def _abandon(self, running: dict[Any, _Running], job: _Running, reason: str) -> None:
-        """Leaves the pool ready for another call: waits for what still runs, replaces an actor that is gone."""
-        if reason.startswith(DEAD):
-            self._replace(job.actor)
-        if running:
-            ray.wait(list(running), num_returns=len(running), timeout=self._timeout)
+            answer: Answer = ray.get(reference, timeout=0)
+        except RayTaskError as error:  # the ledger cannot be written
+            raise error.cause from None
+        except (GetTimeoutError, RayError) as error:
+            del running[reference]
+            self._crew.replace(member)
+            if isinstance(error, ActorUnavailableError):
+                request.lose(part, "its machine left")
+                return
+            late = isinstance(error, GetTimeoutError)
+            self._counts.failed_attempts += 1
+            request.fail(part, f"no result within {self._timeout} s" if late else f"{type(error).__name__}: actor died")
+            return
+        del running[reference]
+        self._crew.idle.append(member)
+        if answer.scores is None:
+            member.version = None  # perhaps it was the weights
+            self._counts.failed_attempts += 1
+            request.fail(part, answer.reason)
+            return
+        member.version = self.version
+        self._counts.evaluated += len(part)
+        request.settle(part, answer.scores)
 
     def train_weights(self, steps: int) -> dict[str, float]:
-        """Trains the supernet's weights on one actor and hands them to the others through the object store."""
-        trainer = self._actors[0]
-        metrics = ray.get(trainer.call.remote("train_weights", steps))
-        _, self.version = ray.get(trainer.ready.remote())
-        self._state = trainer.call.remote("state_dict")
-        weights = trainer.call.remote("get_weights")
-        ray.get([a.call.remote("set_weights", weights, self.version) for a in self._actors if a is not trainer])
-        for actor in self._starting.values():  # carried out once they stand
-            actor.call.remote("load_state_dict", self._state)
+        """Trains the shared weights on one actor; the others get them with their next evaluation.
+
+        They travel once a version and machine, through the object store. If the actor dies, another one makes the same
+        steps from the newest state.
+        """
+
+        def train(member: Member) -> list[Any]:
+            state = None if member is self._trainer else self._state
+            return member.actor.train.options(num_returns=3).remote(steps, state)
+
+        return self._take_weights(train)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict`: at once on one actor, on the others with their next evaluation."""
+        if not state:
+            return
+        arrays = to_arrays(state)
+        self._take_weights(lambda member: [*member.actor.load.options(num_returns=2).remote(arrays), ray.put(arrays)])
+
+    def _take_weights(self, call: Callable[[Member], list[Any]]) -> dict[str, float]:
+        """Calls an actor for references of ((metrics, version), weights, state), and keeps them; the metrics.
+
+        The values are held, not only their references: then a copy is on this machine, whatever becomes of the actor's.
+        """
+        ((metrics, self.version), self._held, self._state), self._weights, self._trainer = self._ask(call)
+        for member in self._crew.standing:
+            member.version = self.version if member is self._trainer else None
         return metrics
+
+    def _ask(self, call: Callable[[Member], list[Any]]) -> tuple[list[Any], Any, Member]:
+        """Values of the references that a call of an actor gives, the second reference, and the actor."""
+        for _ in range(self._max_attempts):
+            member = self._crew.first()
+            references = call(member)
+            try:
+                return ray.get(references), references[1], member
+            except RayTaskError as error:
+                raise error.cause from None
+            except RayError:
+                self._crew.replace(member)
+        raise EvaluationError(f"{self._max_attempts} actors died one after the other in the same call")
 
     def state_dict(self) -> dict[str, Any]:
         """The evaluator's state (weights, optimizer, random state), for checkpoints."""
-        return ray.get(self._actors[0].call.remote("state_dict"))
+        if self._state is None:
+            (state, _), *_ = self._ask(lambda member: [member.actor.state.remote(), ray.put(None)])
+            return to_tensors(state)
+        return to_tensors(self._state)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` on every actor, those that are still starting included."""
-        self._state = ray.put(state)
-        ready = [actor.call.remote("load_state_dict", self._state) for actor in self._actors]
-        for actor in self._starting.values():
-            actor.call.remote("load_state_dict", self._state)
-        ray.get(ready)
-        _, self.version = ray.get(self._actors[0].ready.remote())
+    def settings(self) -> dict[str, Any] | None:
+        return self._settings
+
+    def statistics(self) -> dict[str, float]:
+        """`evaluations_per_second` (while there was work) and `queue` (most that waited for an actor) since the last
+        call; `actors` that stand; `actor_restarts` and `failed_attempts` in all.
+        """
+        return {**self._counts.flush(), "actors": len(self._crew.standing), "actor_restarts": self.restarts}
 
     def close(self) -> None:
-        """Ends the actors."""
-        for actor in [*self._actors, *self._starting.values()]:
-            ray.kill(actor)
-        self._actors, self._starting = [], {}
+        """Ends the actors, and with them what they hold."""
+        self._crew.close()
+        self._trainer = self._weights = self._held = None
 
 
-def _cause(error: RayError) -> Exception:
-    """What the evaluator's constructor raised, without Ray's wrapping."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, Exception) else EvaluationError(f"an evaluator could not be started: {error}")
+class _Counts:
+    """What the pool counts."""
+
+    def __init__(self) -> None:
+        self.failed_attempts = 0
+        self.evaluated = 0
+        self.queue = 0
+        self._seconds = 0.0
+
+    @contextmanager
+    def time(self) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += time.monotonic() - start
+
+    def flush(self) -> dict[str, float]:
+        rate = self.evaluated / self._seconds if self._seconds else 0.0
+        found = {"evaluations_per_second": rate, "queue": self.queue, "failed_attempts": self.failed_attempts}
+        self.evaluated, self.queue, self._seconds = 0, 0, 0.0
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.networks.device import default_device, free_memory, use_bf16
 from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
 from natrl.networks.training import train_network, TrainingResult
@@ -35,9 +37,13 @@ class ScratchEvaluator(Evaluator):
         seeds: Sequence[int] = (0,),
         metric: Metric = "accuracy",
         device: torch.device | str | None = None,
+        bf16: bool | None = None,
         data_seed: int = 0,
     ) -> None:
-        """`data_seed` fixes the splits where `data` is a name. ValueError on an unknown setting."""
+        """`data_seed`: of the splits of `data`. `bf16`: bfloat16 autocast in training; None: on GPUs that have it.
+
+        ValueError on an unknown setting.
+        """
         if metric not in get_args(Metric):
             raise ValueError(f"unknown metric {metric!r}; known: {', '.join(get_args(Metric))}")
         if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
@@ -49,6 +55,7 @@ class ScratchEvaluator(Evaluator):
         self.seeds = tuple(seeds)
         self.metric = metric
         self.device = device
+        self.bf16 = bf16
         self.data_seed = data_seed
 
     @property
@@ -64,14 +71,37 @@ class ScratchEvaluator(Evaluator):
         scores = np.array([np.mean([self._score(a, seed) for seed in self.seeds]) for a in architectures], dtype=float)
         return check_scores(scores, architectures, self.metric)
 
+    def settings(self) -> dict[str, Any]:
+        """Data are known by name, seed of the splits, and the number of images; not by their pixels."""
+        images = {part: len(getattr(self.data, part)) for part in ("train", "validation")}
+        return {
+            "kind": "scratch",
+            "data": self.data.name,
+            "data_seed": self.data_seed,
+            "images": images,
+            "skeleton": asdict(self.skeleton),
+            "schedule": asdict(self.schedule),
+            "seeds": list(self.seeds),
+            "metric": self.metric,
+            "bf16": self.bf16,
+        }
+
     def close(self) -> None:
-        """Gives back the images, if they can be read again."""
+        """Gives back the images, if they can be read again, and the GPU's memory."""
         if self.data_name is not None:
             self._data = None
+        free_memory(default_device(self.device))
 
     def _score(self, architecture: Architecture, seed: int) -> float:
+        device = default_device(self.device)
         result: TrainingResult = train_network(
-            architecture, self.skeleton, self.data, self.schedule, seed=seed, device=self.device
+            architecture,
+            self.skeleton,
+            self.data,
+            self.schedule,
+            seed=seed,
+            device=device,
+            amp=use_bf16(self.bf16, device),
         )
         return result.validation_accuracy if self.metric == "accuracy" else -result.validation_cross_entropy
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
+from natrl.data.arrays import as_tensor
 from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.networks.device import default_device, free_memory, use_bf16
 from natrl.networks.shared_weights import StackedNodes
 from natrl.networks.supernet import Supernet
 from natrl.networks.weights_training import FAIR, SupernetTrainer, WeightSettings
@@ -40,14 +42,15 @@ class SupernetEvaluator(Evaluator):
         settings: WeightSettings = FAIR,
         total_steps: int = 3000,
         validation_batch_size: int = 512,
-        bf16: bool = False,
+        bf16: bool | None = None,
         seed: int = 0,
         data_seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
         """`total_steps`: steps of `train_weights` in all, the length of the learning-rate schedule. `bf16`: autocast in
-        evaluation. `seed`: of the weights and all draws; `data_seed`: of the splits where `data` is a name. `device`:
-        the GPU where there is one. ValueError on unknown names or a skeleton that does not fit the data.
+        evaluation; None: on GPUs that have it. `seed`: of the weights and all draws; `data_seed`: of the splits where
+        `data` is a name. `device`: the GPU where there is one. ValueError on unknown names or a skeleton that does not
+        fit the data.
         """
         check_choice("metric", metric, Metric)
         if validation_batch_size < 1:
@@ -58,12 +61,14 @@ class SupernetEvaluator(Evaluator):
         self.metric = metric
         self.version = 0
         self.data = data
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = default_device(device)
         self._settings = (settings, total_steps, seed)
-        self._bf16 = bf16
+        self._bf16 = use_bf16(bf16, self.device)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            self.supernet = Supernet(find_space(space), skeleton).to(self.device)
+            supernet = Supernet(find_space(space), skeleton)
+        layout = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
+        self.supernet = supernet.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self._trainer: SupernetTrainer | None = None  # made when it is needed: most actors only evaluate
         self._embedded: tuple[StackedNodes, StackedNodes] | None = None  # the stem's, until weights change
         self._images, self._labels = next(
@@ -99,18 +104,18 @@ class SupernetEvaluator(Evaluator):
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """A copy of the weights, to be handed to another evaluator of the same settings."""
-        return {name: weight.to("cpu", copy=True).numpy() for name, weight in self.supernet.state_dict().items()}
+        return {name: _copy(weight).numpy() for name, weight in self.supernet.state_dict().items()}
 
     def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
         """Takes over the weights of another evaluator, and their version."""
-        self.supernet.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()})
+        self.supernet.load_state_dict({name: as_tensor(weight) for name, weight in weights.items()})
         self._embedded = None
         self.version = version
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, version, and where training stands."""
         trainer = self._trainer.state_dict() if self._trainer else None
-        weights = {name: weight.to("cpu", copy=True) for name, weight in self.supernet.state_dict().items()}
+        weights = {name: _copy(weight) for name, weight in self.supernet.state_dict().items()}
         return {"version": self.version, "weights": weights, "trainer": trainer}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -121,6 +126,18 @@ class SupernetEvaluator(Evaluator):
         self._trainer = None
         if state["trainer"] is not None:
             self.trainer.load_state_dict(state["trainer"])
+
+    def close(self) -> None:
+        """Gives back the GPU's memory; the evaluator is of no use after it."""
+        self._embedded = self._trainer = None
+        self.supernet.to("meta")
+        del self._images, self._labels
+        free_memory(self.device)
+
+
+def _copy(weight: Tensor) -> Tensor:
+    """On the CPU and contiguous, whatever the layout on the device: others pickle without a copy only then."""
+    return weight.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _check_skeleton(skeleton: Skeleton, data: ImageData) -> None:

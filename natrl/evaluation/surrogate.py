@@ -11,7 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.feature_extraction import DictVectorizer
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import check_queries, check_scores, Evaluator, Metric
+from natrl.evaluation.base import check_queries, check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.evaluation.path_features import path_counts
 from natrl.isomorphism import function_key
 
@@ -60,7 +60,7 @@ class SurrogateEvaluator(Evaluator):
     policy's proposals. Every `every` iterations of the policy (`before_iteration`) a tenth of what was left is spent:
     half of it on the proposals that the ensemble disagrees about most, half on those that the policy made most often;
     then the regressor is fitted again, which raises `version`. Of architectures that compute the same function one is
-    paid for.
+    paid for. One whose evaluation fails counts as paid for, and gets a prediction.
     """
 
     def __init__(self, inner: Evaluator, *, queries: int, every: int = 5, seed: int = 0) -> None:
@@ -74,7 +74,7 @@ class SurrogateEvaluator(Evaluator):
         self.seed = seed
         self._fits = 0
         self._iterations = 0
-        self._paid: dict[Architecture, float] = {}
+        self._paid: dict[Architecture, float] = {}  # NaN: the evaluation failed
         self._proposals: Counter[Architecture] = Counter()  # since the last fit
         self._regressor: ScoreRegressor | None = None
 
@@ -101,16 +101,18 @@ class SurrogateEvaluator(Evaluator):
             scores[unknown] = self._regressor.predict([path_counts(architectures[i]) for i in unknown])[0]
         return scores
 
-    def before_iteration(self) -> dict[str, float]:
+    def before_iteration(self) -> None:
         """Every `every` calls, while queries are left, pays for a round of proposals and fits again."""
         self._iterations += 1
         if self._regressor is None or self._iterations % self.every or self.paid >= self.queries:
-            return {}
+            return
         chosen = self._round()
-        if not chosen:
-            return {}
-        self._fit(chosen)
-        return {"surrogate_queries": float(self.paid)}
+        if chosen:
+            self._fit(chosen)
+
+    def statistics(self) -> dict[str, float]:
+        """`evaluations`, those that were paid for, and what the wrapped evaluator has to say."""
+        return {**self.inner.statistics(), "evaluations": self.paid}
 
     def train_weights(self, steps: int) -> dict[str, float]:
         """ValueError: what was paid for would no longer hold."""
@@ -136,16 +138,25 @@ class SurrogateEvaluator(Evaluator):
         self.inner.close()
 
     def _fit(self, chosen: list[Architecture]) -> None:
-        """Pays for these and learns from all that was paid for."""
-        scores = check_scores(self.inner.evaluate(chosen), chosen, self.metric)
+        """Pays for these and learns from all that was paid for. FailedEvaluations if there is nothing to learn from."""
+        try:
+            scores = check_scores(self.inner.evaluate(chosen), chosen, self.metric)
+        except FailedEvaluations as error:
+            scores = error.scores
+            if not self._known() and np.isnan(scores).all():
+                raise
         self._paid.update(zip(chosen, scores.tolist(), strict=True))
         self._proposals.clear()
         self._regressor = self._learned()
         self._fits += 1
 
+    def _known(self) -> dict[Architecture, float]:
+        """What was paid for and did not fail."""
+        return {a: score for a, score in self._paid.items() if not np.isnan(score)}
+
     def _learned(self) -> ScoreRegressor:
-        paths = [path_counts(a) for a in self._paid]
-        return ScoreRegressor(self.metric, self.seed).fit(paths, np.array(list(self._paid.values())))
+        known = self._known()
+        return ScoreRegressor(self.metric, self.seed).fit([path_counts(a) for a in known], np.array([*known.values()]))
 
     def _new(self) -> list[Architecture]:
         """One proposal a function that was not paid for yet, the most frequent first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -38,6 +39,15 @@ class TableEvaluator(Evaluator):
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    def settings(self) -> dict[str, Any]:
+        """Name and content: a table that was changed is another one."""
+        return {"kind": "table", "data": self.name, "metric": self.metric, "content": self._digest}
+
+    @cached_property
+    def _digest(self) -> str:
+        rows = "\n".join(f"{key} {value!r}" for key, value in sorted(self._by_key.items()))
+        return hashlib.sha256(rows.encode()).hexdigest()[:16]
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,). ValueError naming the first architecture that the table does not hold."""

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from natrl.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
+from natrl.networks.device import default_device
 from natrl.networks.network import build_network
 from natrl.networks.schedule import Schedule
 from natrl.spaces.skeleton import Skeleton
@@ -70,7 +71,7 @@ def train_network(
     """
     start = time.perf_counter()
     _check_skeleton(skeleton, data)
-    device = _device(device)
+    device = default_device(device)
     with _reproducible(seed, device):
         if network is None:
             network = build_network(architecture, skeleton, auxiliary=schedule.auxiliary > 0)
@@ -108,7 +109,7 @@ def fit(
     autocast says so. `on_epoch(epoch, loss)` is called after each epoch, the first being 1. FloatingPointError where
     the loss is not finite.
     """
-    device = _device(device)
+    device = default_device(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, schedule)
     size = len(data.train)  # type: ignore[arg-type]  # torch's Dataset declares no length
@@ -166,7 +167,7 @@ def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device |
 
     FloatingPointError where the logits are not finite.
     """
-    device = _device(device)
+    device = default_device(device)
     was_training = network.training
     network.to(device).eval()
     correct, entropy, count = 0, 0.0, 0
@@ -200,10 +201,6 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
 
 def _augmentation(data: ImageData, schedule: Schedule) -> Augmentation:
     return replace(data.augmentation, cutout=round(schedule.cutout * data.image_size / 32))
-
-
-def _device(device: torch.device | str | None) -> torch.device:
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 @contextmanager

@@ -52,8 +52,7 @@ class TransitionAlgorithm(Algorithm):
 
     def training_step(self) -> None:
         """Weight steps and what else the evaluator does in between, then one iteration of the algorithm."""
-        for name, value in self.evaluator.before_iteration().items():
-            self.metrics.log_value(("evaluator", name), value, window=1)
+        self.evaluator.before_iteration()
         steps = self.config.weight_steps + (self.config.warmup_steps if self.evaluator.version == 0 else 0)
         if steps:
             for name, value in self.evaluator.train_weights(steps).items():

@@ -21,10 +21,7 @@ class TransitionMetrics(RLlibCallback):
         for ours, theirs in (("entropy", "entropy"), ("policy_loss", "policy_loss"), ("value_loss", "vf_loss")):
             if theirs in learner:
                 result[ours] = float(learner[theirs])
-        result["evaluations"] = algorithm.evaluator.evaluations
-        result["cache_hits"] = algorithm.evaluator.hits
+        result.update(algorithm.evaluator.statistics())
         result["weights_version"] = algorithm.evaluator.version
-        for name, value in result.pop("evaluator", {}).items():
-            result[name] = float(value)
         for name, value in result.pop("weights", {}).items():
             result[f"weights_{name}"] = float(value)

@@ -10,6 +10,7 @@ from ray.tune.registry import register_env
 
 from natrl.architecture import Architecture
 from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
+from natrl.evaluation import CachedEvaluator
 
 __all__ = ["ENV_NAME", "TransitionVectorEnv", "register"]
 
@@ -47,10 +48,12 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
     def statistics(self) -> dict[str, float]:
         """Means over the episodes that ended since the last call (empty if none did).
 
-        reward_mean, accuracy_mean and accuracy_initial_mean (or score_… for another metric), cost_ratio (MAdds after ÷
-        before), share_null and share_skip of the slots, changes (slots a transform), repaired and invalid_actions.
+        All but reward_mean are of the episodes whose two architectures could be evaluated. reward_mean, accuracy_mean
+        and accuracy_initial_mean (or score_… for another metric), cost_ratio (MAdds after ÷ before), share_null and
+        share_skip of the slots, changes (slots a transform), repaired and invalid_actions.
         """
-        rows, self._finished = self._finished, []
+        ended, self._finished = self._finished, []
+        rows = [row for row in ended if np.isfinite(row[2:4]).all()]
         if not rows:
             return {}
         initial, final, before, after, invalid, repaired = zip(*rows, strict=True)
@@ -60,7 +63,7 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         names = [op for architecture in final for op in architecture.operations]
         score = "accuracy" if self.core.evaluator.metric == "accuracy" else "score"
         return {
-            "reward_mean": float(np.mean(self.core.rewards(np.array(before), np.array(after)))),
+            "reward_mean": float(np.sum(self.core.rewards(np.array(before), np.array(after)))) / len(ended),
             f"{score}_mean": float(np.mean(after)),
             f"{score}_initial_mean": float(np.mean(before)),
             "cost_ratio": float(np.mean([a / b for b, a in costs])),
@@ -86,7 +89,7 @@ def _create(config: dict[str, Any]) -> gymnasium.Env | TransitionVectorEnv:
     arguments.pop("evaluator_resources", None)  # for the scheduler: TransitionAlgorithm.default_resource_request
     build = arguments.pop("build_evaluator", None)
     if build is not None:
-        arguments["evaluator"] = build()
+        arguments["evaluator"] = CachedEvaluator(build(), on_failure="skip")  # one architecture must not end a run
     if "num_envs" in arguments:
         return TransitionVectorEnv(arguments.pop("num_envs"), **arguments)
     arguments.pop("group_size", None)

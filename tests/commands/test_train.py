@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import natrl
+from natrl.evaluation import load_table
 from natrl.report.results import read_results
 from tests.commands.cli import error, output, run
 
@@ -80,6 +83,21 @@ def test_transform_within_a_budget_and_to_files(policy, capsys, tmp_path):
 def test_transform_mistakes(policy, capsys, arguments, message, tmp_path):
     assert message in error(capsys, "transform", *arguments, "--policy", policy, "--out", tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
+
+
+def test_evaluations_of_a_run(policy, capsys, tmp_path):
+    last = json.loads(output(capsys, "train", "--resume", policy, "--json"))
+    text = output(capsys, "evaluations", policy, "--csv", tmp_path / "all.csv")
+    assert f"{last['evaluations']:.0f} evaluations" in text
+    rows = json.loads(output(capsys, "evaluations", policy, "--json"))
+    frame = pd.read_csv(tmp_path / "all.csv")
+    assert len(rows) == len(frame) == last["evaluations"] == frame.architecture.nunique()
+    assert list(frame.architecture) == [row["architecture"] for row in rows]
+    assert frame["score"].is_monotonic_decreasing
+    assert (frame.paid == 1).all()
+    table = load_table("nasbench201")
+    np.testing.assert_array_equal(frame["score"], table.evaluate([natrl.parse(key) for key in frame.architecture]))
+    assert "is not a run directory" in error(capsys, "evaluations", tmp_path)
 
 
 def test_report_of_a_run(policy, capsys):

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 import natrl
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
+from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.budget import BudgetedEvaluator
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.path_features import path_counts
@@ -55,17 +56,23 @@ def test_rounds_raise_the_version_so_that_caches_forget():
     cache.evaluate(ARCHS[:50])
     before = cache.evaluate(ARCHS[:100])
     version = cache.version
-    assert cache.before_iteration() == {"surrogate_queries": 24.0}
+    cache.before_iteration()
     assert cache.version == version + 1
+    assert cache.statistics()["evaluations"] == 24
     assert (cache.evaluate(ARCHS[:100]) != before).any()
 
 
 def test_rounds_come_every_so_many_iterations():
     evaluator = surrogate(every=3)
-    assert evaluator.before_iteration() == {}  # nothing is known yet
+    evaluator.before_iteration()
+    assert evaluator.version == 0  # nothing is known yet
     evaluator.evaluate(ARCHS[:100])
     evaluator.evaluate(ARCHS)
-    assert [bool(evaluator.before_iteration()) for _ in range(5)] == [False, True, False, False, False]
+    versions = []
+    for _ in range(5):
+        evaluator.before_iteration()
+        versions.append(evaluator.version)
+    assert versions == [1, 2, 2, 2, 2]  # the second call is the third iteration; then nothing new was proposed
     assert rounds_every(235) == 15
     assert rounds_every(5) == 1
 
@@ -124,3 +131,17 @@ def test_a_failing_evaluation_is_named():
 
     with pytest.raises(ValueError, match="evaluator returned nan as accuracy of architecture"):
         SurrogateEvaluator(Broken(), queries=10).evaluate(ARCHS[:20])
+
+
+def test_an_evaluation_that_fails_costs_a_query_and_no_more():
+    class Poisoned(Trained):
+        def evaluate(self, architectures):  # type: ignore[no-untyped-def]
+            bad = architectures[0]
+            scores = made_up().evaluator().evaluate(architectures)
+            scores[0] = np.nan
+            raise FailedEvaluations({bad.key: "diverged"}, scores)
+
+    evaluator = SurrogateEvaluator(Poisoned(), queries=60)
+    scores = evaluator.evaluate(ARCHS)
+    assert evaluator.paid == 20
+    assert np.isfinite(scores).all()

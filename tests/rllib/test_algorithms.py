@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from natrl.evaluation import Evaluator, FailedEvaluations
 from natrl.rllib.learners import OneStepPPOLearner, REINFORCELearner
 from natrl.rllib.settings import LearnSettings
-from tests.rllib.problems import best_reward, config, greedy_reward
+from tests.rllib.problems import best_reward, config, greedy_reward, SPACE, starts, table
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 ALGORITHMS = ("ppo", "reinforce")
@@ -92,6 +94,49 @@ def test_groups_of_transforms_share_their_initial_architecture():
     keys = np.array([a.key for a in algo.environment._initial]).reshape(-1, 8)
     assert (keys == keys[:, :1]).all()
     assert len(set(keys[:, 0])) > 1
+    algo.stop()
+
+
+class Fragile(Evaluator):
+    """The tiny table, but architectures whose first operation is among some cannot be evaluated."""
+
+    def __init__(self, *poison: str) -> None:
+        self.poison = poison
+
+    def evaluate(self, architectures):
+        scores = table().evaluate(architectures)
+        bad = {a.key: "failed 3 times: no memory" for a in architectures if a.operations[0] in self.poison}
+        if bad:
+            raise FailedEvaluations(bad, np.where([a.key in bad for a in architectures], np.nan, scores))
+        return scores
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_architectures_that_cannot_be_evaluated_earn_nothing_and_the_run_goes_on(algorithm):
+    settings = config(algorithm)
+    del settings.env_config["evaluator"]
+    poison = starts()[0].operations[0]  # of an initial architecture, and of what others become
+    settings.env_config["build_evaluator"] = partial(Fragile, poison)
+    algo = settings.build_algo()
+    results = [algo.train() for _ in range(3)]
+    for result in results:
+        assert np.isfinite([result[name] for name in ("reward_mean", "accuracy_mean", "policy_loss")]).all()
+    assert 0 < results[-1]["failed"] < results[-1]["evaluations"]
+    environment = algo.environment
+    environment.reset(options={"architecture": [starts()[0]] * 32 + [starts()[1]] * 32})
+    actions = np.array([[SPACE.primitives.index(op) for op in a.operations] for a in environment._initial])
+    _, rewards, *_ = environment.step(actions)
+    assert rewards.tolist() == [0.0] * 64
+    algo.stop()
+
+
+def test_an_evaluator_that_fails_for_all_ends_the_run():
+    settings = config("ppo")
+    del settings.env_config["evaluator"]
+    settings.env_config["build_evaluator"] = partial(Fragile, *SPACE.primitives)
+    algo = settings.build_algo()
+    with pytest.raises(FailedEvaluations, match="failed 3 times: no memory"):
+        algo.train()
     algo.stop()
 
 

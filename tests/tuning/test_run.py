@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,10 +16,11 @@ import pandas as pd
 import pytest
 
 import natrl
+from natrl.evaluation.ledger import read_ledger
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
 from natrl.tuning.run import resume, RunError, train
-from natrl.tuning.rundir import last_result, read_config, read_progress, results_file
+from natrl.tuning.rundir import last_result, ledger_file, read_config, read_progress, results_file
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
 
 SETTINGS = RunSettings(
@@ -113,7 +115,10 @@ def _knows_a_checkpoint(run: Path) -> bool:
 
 
 def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
-    """SIGKILL hits the driver and all of its Ray; the run goes on from its last checkpoint. Takes half a minute."""
+    """SIGKILL hits the driver and all of its Ray at a random moment; the run goes on from its last checkpoint, and what
+    it had paid for is not paid for again. Takes half a minute.
+    """
+    moment = random.SystemRandom().uniform(3, 16)  # in iterations
     settings = RunSettings(
         evaluator=SETTINGS.evaluator,
         learn=LearnSettings(iterations=26, batch_size=64, minibatch_size=16, epochs=6),
@@ -138,16 +143,23 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
     )
     try:
         deadline = time.monotonic() + 120
-        while not _knows_a_checkpoint(run) or len(read_progress(run)) < 10:
+        while not _knows_a_checkpoint(run) or len(read_progress(run)) < int(moment):
             assert time.monotonic() < deadline
             assert driver.poll() is None, "the driver ended before it was killed"
-            time.sleep(0.05)
+            time.sleep(0.02)
+        time.sleep(moment % 1 * 0.3)  # an iteration takes about so long
     finally:
         os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
         driver.wait()
     assert len(numbers(run)) < 26
+    paid = read_ledger(ledger_file(run))
     resume(run)
     after = numbers(run)
+    print(f"killed after {moment:.2f} iterations")  # shown if what follows fails
+    ledger, whole = read_ledger(ledger_file(run)), read_ledger(ledger_file(undisturbed))
+    assert (ledger.paid == 1).all()
+    assert set(ledger.architecture) == set(whole.architecture)
+    pd.testing.assert_frame_equal(ledger.head(len(paid)), paid)  # the time of payment included
     assert results_file(run).read_text().count('"training_iteration": 1,') == 1, "it started anew"
     pd.testing.assert_frame_equal(after, numbers(undisturbed))
     assert (run / "policy" / "policy.safetensors").is_file()

@@ -1,0 +1,210 @@
+"""The ledger of paid evaluations: scores that were trained or looked up once are never paid for again.
+
+One SQLite file. A score is stored under the evaluator's settings (data, skeleton, schedule, seed, metric, …) and the
+architecture's key. Write-ahead logging with synchronous=NORMAL: a kill at any moment, in the middle of a write too,
+leaves every finished write readable. Where Ray runs, an actor alone opens the file (natrl.evaluation.shared_ledger).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
+
+VERSION = 1  # of the tables, kept as SQLite's user_version
+LEASE_S = 30.0  # a claim that is not renewed for so long belongs to somebody who died
+MOST_KEYS = 500  # in one query; SQLite's oldest limit is 999
+
+_TABLES = """
+CREATE TABLE settings (id INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);
+CREATE TABLE evaluations (
+    settings INTEGER NOT NULL REFERENCES settings,
+    architecture TEXT NOT NULL,  -- its canonical key
+    score REAL NOT NULL,         -- of the first payment
+    seconds REAL NOT NULL,       -- that it took
+    at TEXT NOT NULL,            -- UTC
+    paid INTEGER NOT NULL,       -- how often; more than 1 says that somebody computed it again
+    payment TEXT NOT NULL,       -- tells a write repeated by Ray from a second payment
+    PRIMARY KEY (settings, architecture)
+) WITHOUT ROWID;
+"""
+
+_PUT = """
+INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET paid = paid + 1, payment = excluded.payment WHERE payment <> excluded.payment
+"""
+
+
+class LedgerError(OSError):
+    """The ledger cannot be read or written; the message says why, in one line."""
+
+
+class Paid(NamedTuple):
+    """One evaluation."""
+
+    architecture: str  # canonical key
+    score: float
+    seconds: float
+
+
+def settings_text(settings: dict[str, Any]) -> str:
+    """Settings as one line of JSON, the same for equal settings."""
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class Ledger:
+    """The ledger's file, opened by this process; it is made if need be.
+
+    Claims keep two trials from paying for the same evaluation at the same time: who claims what is not known evaluates
+    it, others wait until it is there. They live in memory and end after LEASE_S seconds without renewal. ValueError if
+    the file is no ledger or one of another version, LedgerError if it cannot be read or written (a full disk).
+    """
+
+    def __init__(self, path: Path | str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        self._claims: dict[tuple[str, str], tuple[str, float]] = {}  # (settings, key) → owner, when last renewed
+        self._ids: dict[str, int] = {}
+        try:
+            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60)
+            _check(self._db, self.path)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
+                self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from None
+
+    def claim(self, settings: str, keys: Sequence[str], owner: str) -> tuple[dict[str, float], list[str]]:
+        """The scores that are known, and the keys that `owner` is to evaluate now; somebody evaluates the others."""
+        known = self.known(settings, keys)
+        now = self._clock()
+        mine = []
+        for key in keys:
+            holder, since = self._claims.get((settings, key), (owner, now))
+            if key not in known and (holder == owner or now - since > LEASE_S):
+                self._claims[settings, key] = (owner, now)
+                mine.append(key)
+        return known, mine
+
+    def renew(self, settings: str, keys: Iterable[str], owner: str) -> None:
+        """Says that `owner` still evaluates these. (It also restores claims that a restarted ledger forgot.)"""
+        now = self._clock()
+        for key in keys:
+            if self._claims.setdefault((settings, key), (owner, now))[0] == owner:
+                self._claims[settings, key] = (owner, now)
+
+    def release(self, settings: str, keys: Iterable[str], owner: str) -> None:
+        """Gives back claims: these were evaluated, or failed."""
+        for key in keys:
+            if self._claims.get((settings, key), ("", 0.0))[0] == owner:
+                del self._claims[settings, key]
+
+    def known(self, settings: str, keys: Sequence[str]) -> dict[str, float]:
+        """The scores of those that were paid for."""
+        found: dict[str, float] = {}
+        try:
+            for start in range(0, len(keys), MOST_KEYS):
+                part = keys[start : start + MOST_KEYS]
+                marks = ", ".join("?" * len(part))
+                found.update(
+                    self._db.execute(
+                        "SELECT architecture, score FROM evaluations JOIN settings ON id = settings "
+                        f"WHERE document = ? AND architecture IN ({marks})",
+                        (settings, *part),
+                    )
+                )
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from None
+        return found
+
+    def put(self, settings: str, evaluations: Sequence[Paid], payment: str | None = None) -> None:
+        """Stores evaluations, all or none; when it returns they survive any kill. The first score of a key stays.
+
+        `payment` names this call: a repetition with the same name changes nothing.
+        """
+        payment = payment or uuid.uuid4().hex
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                number = self._number(settings)
+                rows = [(number, key, float(score), seconds, at, payment) for key, score, seconds in evaluations]
+                self._db.executemany(_PUT, rows)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._ids[settings] = number
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from None
+        for key, *_ in evaluations:
+            self._claims.pop((settings, key), None)
+
+    def _number(self, settings: str) -> int:
+        """The settings' id; within a transaction."""
+        if settings not in self._ids:
+            self._db.execute("INSERT OR IGNORE INTO settings (document) VALUES (?)", (settings,))
+            return self._db.execute("SELECT id FROM settings WHERE document = ?", (settings,)).fetchone()[0]
+        return self._ids[settings]
+
+    def close(self) -> None:
+        """Folds the log into the file and closes it."""
+        self._db.close()
+
+
+def read_ledger(path: Path | str) -> pd.DataFrame:
+    """All evaluations in the order of time, while a run writes too.
+
+    Columns: at, architecture, score, seconds, paid, and one for each field of the settings (kind, data, metric, …).
+    ValueError if there is no ledger at the path, or one of another version.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; a run writes it where its evaluations come from a table or training")
+    query = "SELECT at, architecture, score, seconds, paid, document FROM evaluations JOIN settings ON id = settings"
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as db:
+            _check(db, path)
+            frame = pd.DataFrame(
+                db.execute(f"{query} ORDER BY at, architecture").fetchall(),
+                columns=["at", "architecture", "score", "seconds", "paid", "settings"],
+            )
+    except sqlite3.Error as error:
+        raise _translated(error, path) from None
+    documents = {text: json.loads(text) for text in frame["settings"].unique()}
+    fields = list(dict.fromkeys(name for document in documents.values() for name in document))
+    for name in fields:
+        frame[name] = [_cell(documents[text].get(name)) for text in frame["settings"]]
+    return frame.drop(columns="settings")
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | None) else json.dumps(value)
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if version != VERSION and (version or tables):
+        raise ValueError(f"{path} is a ledger of version {version}; this natrl reads version {VERSION}")
+
+
+def _translated(error: sqlite3.Error, path: Path) -> Exception:
+    if str(error) == "file is not a database":
+        return ValueError(f"{path} is not a ledger of evaluations: {error}")
+    return LedgerError(f"ledger {path}: {error}")

@@ -1,0 +1,25 @@
+"""Where networks compute, and with which precision."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["default_device", "free_memory", "use_bf16"]
+
+
+def default_device(device: torch.device | str | None = None) -> torch.device:
+    """The device given; else the GPU where there is one (Ray lets an actor see the one it was given), or the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def use_bf16(wanted: bool | None, device: torch.device) -> bool:
+    """Whether to autocast to bfloat16; None: on GPUs that compute in it."""
+    if wanted is None:
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return wanted
+
+
+def free_memory(device: torch.device) -> None:
+    """Hands GPU memory that torch keeps for later back to others."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
