@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from natrl.architecture import Architecture
@@ -50,7 +51,7 @@ class Skeleton:
         """Positions (0 … cells−1) at 1/3 and 2/3 of the depth."""
         return tuple(sorted({self.cells // 3, 2 * self.cells // 3}))
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """The channel counts that slots of a network can have."""
         return tuple(self.channels * 2**i for i in range(1 + len(self.reductions)))
