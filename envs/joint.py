@@ -101,9 +101,14 @@ class ArchTransitionEnv(gymnasium.Env):
         reward = float(episodes.transform(np.asarray(action)[None])[0])
         return self._observe(), reward, episodes.transforms >= self.horizon, False, self._info()
 
+    @property
+    def action_mask(self) -> np.ndarray:
+        """bool (E, K): the mask of the present state."""
+        return self._running().masks[0]
+
     def action_masks(self) -> np.ndarray:
-        """bool (E·K,): the mask of the present state, flat as sb3-contrib wants it."""
-        return self._running().masks.ravel()
+        """`action_mask` flat, slot after slot, as sb3-contrib wants it."""
+        return self.action_mask.ravel()
 
     def render(self) -> str | None:  # type: ignore[override]
         """With render_mode="ansi": the slots, changed operations marked."""

@@ -87,7 +87,8 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         kept = int(self._decided.choices[0, self._slot])
         return kept if self._slot_mask[kept] else int(self._slot_mask.argmax())
 
-    def action_masks(self) -> np.ndarray:
+    @property
+    def action_mask(self) -> np.ndarray:
         """bool (K,): the mask of the current slot."""
         self._running()
         return self._slot_mask
