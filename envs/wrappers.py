@@ -104,6 +104,6 @@ class MaskedObservation(gymnasium.ObservationWrapper, RecordConstructorArgs):
         """Both arrays, float32."""
         parts = {name: observation[name] for name in self._parts}
         return {
-            "observations": spaces.flatten(self._parts, parts).astype(np.float32),
+            "observations": np.asarray(spaces.flatten(self._parts, parts), dtype=np.float32),
             "action_mask": observation["action_mask"].astype(np.float32).ravel(),
         }
