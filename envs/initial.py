@@ -35,5 +35,8 @@ def make_sampler(space: Space, initial: Initial) -> Sampler:
     else:
         if not len(initial):
             raise ValueError("initial: at least one architecture is needed")
-        pool = Batch.of(space, [space.check(architecture) for architecture in initial])
+        if isinstance(initial, Batch) and initial.space is space:  # checked already; many environments may share it
+            pool = initial
+        else:
+            pool = Batch.of(space, [space.check(architecture) for architecture in initial])
     return lambda rng, n: pool.take(rng.integers(len(pool), size=n))

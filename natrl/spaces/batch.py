@@ -65,6 +65,9 @@ class Batch(Sequence[Architecture]):
         array[:] = list(self)
         return array
 
+    def __deepcopy__(self, memo: Any) -> Batch:
+        return self  # a value, as Architecture is; Gymnasium and RLlib copy the arguments of environments
+
     def take(self, indices: np.ndarray | slice) -> Batch:
         """The architectures at `indices`, an int array or a slice."""
         return Batch(self.space, self.topologies.take(indices), self.choices[indices])
