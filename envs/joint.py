@@ -10,7 +10,7 @@ import numpy as np
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
-from natrl.envs.viewer import describe
+from natrl.envs.viewer import describe, picture, RENDER_MODES, View, Window
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
 from natrl.transitions import CostMode, Rule
@@ -48,13 +48,13 @@ class ArchTransitionEnv(gymnasium.Env):
     ## Arguments
     `space`, `evaluator` ("table:nasbench201", "table:FILE" or an Evaluator), `rule` ("nat" | "nat++"), `cost`
     ("strict" | "rule" | "live"), `initial`, `horizon`, `reward_clip`, `invalid_action` ("keep" | "raise"),
-    `render_mode` ("ansi").
+    `render_mode` ("ansi": text; "rgb_array": a picture, uint8 (960, 1280, 3); "human": the picture in a window).
 
     ## Version History
     v0: first version.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012  # Gymnasium's convention
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012  # Gymnasium's convention
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class ArchTransitionEnv(gymnasium.Env):
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
+        if render_mode not in (None, *RENDER_MODES):
+            raise ValueError(f"unknown render_mode {render_mode!r}; known: {', '.join(RENDER_MODES)}")
         self.core = TransitionCore(
             space=space,
             evaluator=evaluator,
@@ -82,6 +84,7 @@ class ArchTransitionEnv(gymnasium.Env):
         )
         self.horizon = horizon
         self.render_mode = render_mode
+        self._window = Window(type(self).__name__) if render_mode == "human" else None
         self.observation_space = self.core.observation_space()
         self.action_space = gymnasium.spaces.MultiDiscrete([len(self.core.space.primitives)] * self.core.space.n_slots)
         self._episodes: Episodes | None = None
@@ -93,13 +96,17 @@ class ArchTransitionEnv(gymnasium.Env):
         super().reset(seed=seed)
         given = (options or {}).get("architecture")
         self._start(self.core.check([given]) if given is not None else self.core.draw(self.np_random, 1))
-        return self._observe(), self._info()
+        observation = self._observe()
+        self._show()
+        return observation, self._info()
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Applies one transform, int (E,)."""
         episodes = self._running()
         reward = float(episodes.transform(np.asarray(action)[None])[0])
-        return self._observe(), reward, episodes.transforms >= self.horizon, False, self._info()
+        observation = self._observe()
+        self._show()
+        return observation, reward, episodes.transforms >= self.horizon, False, self._info()
 
     @property
     def action_mask(self) -> np.ndarray:
@@ -110,15 +117,27 @@ class ArchTransitionEnv(gymnasium.Env):
         """`action_mask` flat, slot after slot, as sb3-contrib wants it."""
         return self.action_mask.ravel()
 
-    def render(self) -> str | None:  # type: ignore[override]
-        """With render_mode="ansi": the slots, changed operations marked."""
-        if self.render_mode != "ansi" or self._episodes is None:
-            return None
-        info = self._info()
-        return describe(info["initial_architecture"], info["architecture"], info["initial_score"], info["score"])
+    def render(self) -> str | np.ndarray | None:  # type: ignore[override]
+        """The episode as the render mode says; a window is kept up to date by `reset` and `step`, so None for it."""
+        if self.render_mode == "ansi":
+            return describe(self._view())
+        if self.render_mode == "rgb_array":
+            return picture(self._view(), self.core.space.skeleton)
+        return None
 
     def close(self) -> None:
         self.core.evaluator.close()
+        if self._window is not None:
+            self._window.close()
+
+    def _view(self) -> View:
+        self._running()
+        info = self._info()
+        return View(info["initial_architecture"], info["architecture"], info["initial_score"], info["score"])
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(picture(self._view(), self.core.space.skeleton), 1 / self.metadata["render_fps"])
 
     def _start(self, initial: Batch) -> None:
         self._episodes = Episodes(self.core, initial)

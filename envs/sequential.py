@@ -74,7 +74,9 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
             reward = float(episodes.settle(self._decided, np.array([invalid]), np.array([0]))[0])
             self._start_transform()
         done = episodes.transforms >= self.horizon
-        return self._observe(), reward, done, False, {**self._info(), "invalid_actions": invalid}
+        observation = self._observe()
+        self._show()
+        return observation, reward, done, False, {**self._info(), "invalid_actions": invalid}
 
     def _carried_out(self, choice: int) -> int:
         """The choice where the mask allows it; else it is counted, and the operation kept if that is allowed."""
