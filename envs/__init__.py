@@ -1,7 +1,8 @@
 """The transition MDP as Gymnasium environments. Importing this package loads neither torch nor Ray.
 
 `gymnasium.make("natrl/ArchTransition-v0")`: one action for all slots; `gymnasium.make_vec` gives its batched form.
-`gymnasium.make("natrl/ArchTransitionSequential-v0")`: slot after slot.
+`gymnasium.make("natrl/ArchTransitionSequential-v0")`: slot after slot. `natrl.envs.wrappers` has masks as other
+libraries want them.
 """
 
 import gymnasium

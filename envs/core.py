@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args, Literal
+from typing import get_args, Literal
 
 import gymnasium
 import numpy as np
@@ -12,9 +12,8 @@ from natrl.architecture import Architecture
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
 from natrl.operations import VOCABULARY
-from natrl.spaces import apply_actions, encode, FEATURES, Space
+from natrl.spaces import Batch, FEATURES, Space, Transition, transition
 from natrl.spaces import space as find_space
-from natrl.spaces.actions import Applied
 from natrl.transitions import CostMode, Rule, transition_matrix
 
 __all__ = ["InvalidAction", "TransitionCore"]
@@ -51,7 +50,7 @@ class TransitionCore:
         self.evaluator = make_evaluator(evaluator)
         self.rule: Rule = rule
         self.cost: CostMode = cost
-        self.sample = make_sampler(self.space, initial)
+        self._sample = make_sampler(self.space, initial)
         self._invalid_action = invalid_action
         self._reward_clip = reward_clip
 
@@ -68,53 +67,44 @@ class TransitionCore:
             }
         )
 
-    def masks(self, architectures: Sequence[Architecture]) -> np.ndarray:
+    def check(self, architectures: Sequence[Architecture]) -> Batch:
+        """Given initial states. ValueError if one is not of the space."""
+        return Batch.of(self.space, [self.space.check(a) for a in architectures])
+
+    def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> Batch:
+        """n initial states, `group_size` in a row alike; n is a multiple of it."""
+        drawn = self._sample(rng, n // group_size)
+        return drawn if group_size == 1 else drawn.take(np.repeat(np.arange(len(drawn)), group_size))
+
+    def masks(self, states: Batch) -> np.ndarray:
         """bool (N, E, K)."""
-        return self.space.batch_masks(architectures, self.rule, self.cost)
+        return states.masks(self.rule, self.cost)
 
-    def observe(self, architectures: Sequence[Architecture], masks: np.ndarray) -> dict[str, np.ndarray]:
+    def observe(self, states: Batch, masks: np.ndarray) -> dict[str, np.ndarray]:
         """The observation arrays, batch first."""
-        return {**encode(architectures), "action_mask": masks.astype(np.int8)}
+        return {**states.encode(), "action_mask": masks.astype(np.int8)}
 
-    def apply(self, architectures: Sequence[Architecture], actions: np.ndarray, masks: np.ndarray) -> Applied:
-        """The architectures after a joint action int (N, E). ValueError on an invalid one if so asked for."""
-        applied = apply_actions(self.space, architectures, np.asarray(actions), masks)
-        if applied.invalid.any():
-            i = int(np.argmax(applied.invalid > 0))
-            self.refuse(architectures[i], int(applied.invalid[i]))
-        return applied
+    def apply(self, states: Batch, actions: np.ndarray, masks: np.ndarray) -> Transition:
+        """The states after a joint action int (N, E). ValueError on an invalid one if so asked for."""
+        changed = transition(states, np.asarray(actions), masks)
+        if self._invalid_action == "raise" and changed.invalid.any():
+            i = int(np.argmax(changed.invalid > 0))
+            self.refuse(states[i], int(changed.invalid[i]))
+        return changed
 
     def refuse(self, architecture: Architecture, choices: int) -> None:
         """ValueError on choices outside the mask, if invalid_action="raise"."""
         if self._invalid_action == "raise":
             raise ValueError(f"{choices} of the choices are outside the action mask of {architecture.key}")
 
-    def scores(self, architectures: Sequence[Architecture]) -> np.ndarray:
+    def scores(self, states: Batch) -> np.ndarray:
         """float64 (N,): validation scores, one evaluator call for all."""
-        return self.evaluator.evaluate(architectures)
+        return self.evaluator.evaluate(states)
 
     def rewards(self, before: np.ndarray | float, after: np.ndarray | float) -> np.ndarray:
         """float64 (N,), or () for one pair, from the scores before and after."""
         gain = np.nan_to_num(np.asarray(after - before), nan=0.0)
         return gain if self._reward_clip is None else np.clip(gain, -self._reward_clip, self._reward_clip)
-
-    def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> list[Architecture]:
-        """n initial architectures, `group_size` in a row alike."""
-        return [a for _ in range(-(-n // group_size)) for a in [self.sample(rng)] * group_size][:n]
-
-    def info(self, initial: Architecture, present: Architecture, scores: tuple[float, float]) -> dict[str, Any]:
-        """What a state is, for `info`: architectures, scores and costs of the initial one and the present one."""
-        before, after = self.space.cost(initial), self.space.cost(present)
-        return {
-            "architecture": present,
-            "initial_architecture": initial,
-            "score": scores[1],
-            "initial_score": scores[0],
-            "params": after.params,
-            "madds": after.madds,
-            "initial_params": before.params,
-            "initial_madds": before.madds,
-        }
 
 
 def make_evaluator(evaluator: str | Evaluator) -> CachedEvaluator:

@@ -7,12 +7,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from natrl.architecture import Architecture
 from natrl.envs.core import InvalidAction, TransitionCore
+from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
-from natrl.envs.viewer import describe
+from natrl.envs.viewer import describe, picture, RENDER_MODES, View, Window
 from natrl.evaluation import Evaluator
-from natrl.spaces import Space
+from natrl.spaces import Batch, Space
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["ArchTransitionEnv"]
@@ -48,13 +48,13 @@ class ArchTransitionEnv(gymnasium.Env):
     ## Arguments
     `space`, `evaluator` ("table:nasbench201", "table:FILE" or an Evaluator), `rule` ("nat" | "nat++"), `cost`
     ("strict" | "rule" | "live"), `initial`, `horizon`, `reward_clip`, `invalid_action` ("keep" | "raise"),
-    `render_mode` ("ansi").
+    `render_mode` ("ansi": text; "rgb_array": a picture, uint8 (960, 1280, 3); "human": the picture in a window).
 
     ## Version History
     v0: first version.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012  # Gymnasium's convention
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012  # Gymnasium's convention
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class ArchTransitionEnv(gymnasium.Env):
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
+        if render_mode not in (None, *RENDER_MODES):
+            raise ValueError(f"unknown render_mode {render_mode!r}; known: {', '.join(RENDER_MODES)}")
         self.core = TransitionCore(
             space=space,
             evaluator=evaluator,
@@ -82,9 +84,10 @@ class ArchTransitionEnv(gymnasium.Env):
         )
         self.horizon = horizon
         self.render_mode = render_mode
+        self._window = Window(type(self).__name__) if render_mode == "human" else None
         self.observation_space = self.core.observation_space()
         self.action_space = gymnasium.spaces.MultiDiscrete([len(self.core.space.primitives)] * self.core.space.n_slots)
-        self._initial: Architecture | None = None
+        self._episodes: Episodes | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -92,44 +95,64 @@ class ArchTransitionEnv(gymnasium.Env):
         """Starts an episode; `options={"architecture": a}` starts it from a. ValueError if a is not of the space."""
         super().reset(seed=seed)
         given = (options or {}).get("architecture")
-        self._initial = self.core.space.check(given) if given is not None else self.core.sample(self.np_random)
-        self._present = self._initial
-        self._transforms = 0
-        self._initial_score = self._score = float(self.core.scores([self._initial])[0])
-        return self._observe(), self._info(invalid=0, repaired=0)
+        self._start(self.core.check([given]) if given is not None else self.core.draw(self.np_random, 1))
+        observation = self._observe()
+        self._show()
+        return observation, self._info()
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Applies one transform, int (E,)."""
-        if self._initial is None:
-            raise gymnasium.error.ResetNeeded("call reset before step")
-        applied = self.core.apply([self._present], np.asarray(action)[None], self._masks[None])
-        before = self._score
-        self._present = applied.architectures[0]
-        self._score = float(self.core.scores([self._present])[0])
-        self._transforms += 1
-        reward = float(self.core.rewards(before, self._score))
+        episodes = self._running()
+        reward = float(episodes.transform(np.asarray(action)[None])[0])
         observation = self._observe()
-        info = self._info(invalid=int(applied.invalid[0]), repaired=int(applied.repaired[0]))
-        return observation, reward, self._transforms >= self.horizon, False, info
+        self._show()
+        return observation, reward, episodes.transforms >= self.horizon, False, self._info()
+
+    @property
+    def action_mask(self) -> np.ndarray:
+        """bool (E, K): the mask of the present state."""
+        return self._running().masks[0]
 
     def action_masks(self) -> np.ndarray:
-        """bool (E·K,): the mask of the present state, flat as sb3-contrib wants it."""
-        return self._masks.ravel()
+        """`action_mask` flat, slot after slot, as sb3-contrib wants it."""
+        return self.action_mask.ravel()
 
-    def render(self) -> str | None:  # type: ignore[override]
-        """With render_mode="ansi": the slots, changed operations marked."""
-        if self.render_mode != "ansi" or self._initial is None:
-            return None
-        return describe(self._initial, self._present, self._initial_score, self._score)
+    def render(self) -> str | np.ndarray | None:  # type: ignore[override]
+        """The episode as the render mode says; a window is kept up to date by `reset` and `step`, so None for it."""
+        if self.render_mode == "ansi":
+            return describe(self._view())
+        if self.render_mode == "rgb_array":
+            return picture(self._view(), self.core.space.skeleton)
+        return None
 
     def close(self) -> None:
         self.core.evaluator.close()
+        if self._window is not None:
+            self._window.close()
+
+    def _view(self) -> View:
+        self._running()
+        info = self._info()
+        return View(info["initial_architecture"], info["architecture"], info["initial_score"], info["score"])
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(picture(self._view(), self.core.space.skeleton), 1 / self.metadata["render_fps"])
+
+    def _start(self, initial: Batch) -> None:
+        self._episodes = Episodes(self.core, initial)
+
+    def _running(self) -> Episodes:
+        if self._episodes is None:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        return self._episodes
 
     def _observe(self) -> dict[str, np.ndarray]:
-        self._masks = self.core.masks([self._present])[0]
-        observation = self.core.observe([self._present], self._masks[None])
-        return {name: array[0] for name, array in observation.items()}
+        return {name: array[0] for name, array in self._running().observe().items()}
 
-    def _info(self, invalid: int, repaired: int) -> dict[str, Any]:
-        info = self.core.info(self._initial, self._present, (self._initial_score, self._score))  # type: ignore[arg-type]
-        return {**info, "invalid_actions": invalid, "repaired": repaired, "action_mask": self._masks}
+    def _info(self) -> dict[str, Any]:
+        """The one episode's values, as Python's own numbers."""
+        return {
+            name: of_each.item(0) if isinstance(of_each, np.ndarray) and of_each.ndim == 1 else of_each[0]
+            for name, of_each in self._running().info().items()
+        }

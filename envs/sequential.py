@@ -7,9 +7,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from natrl.architecture import Architecture, wiring
 from natrl.connectivity import LivePath
 from natrl.envs.joint import ArchTransitionEnv
+from natrl.spaces import Batch
 
 __all__ = ["ArchTransitionSequentialEnv"]
 
@@ -47,68 +47,75 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
     v0: first version.
     """
 
+    _decided: Batch  # the choices of the transform made so far
+    _path: LivePath
+
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
+        primitives = self.core.space.primitives
+        self._null = primitives.index("null") if "null" in primitives else None
         spaces = dict(self.observation_space.spaces)  # type: ignore[attr-defined]
         spaces["slot"] = gymnasium.spaces.Discrete(self.core.space.n_slots)
-        spaces["action_mask"] = gymnasium.spaces.MultiBinary(len(self.core.space.primitives))
+        spaces["action_mask"] = gymnasium.spaces.MultiBinary(len(primitives))
         self.observation_space = gymnasium.spaces.Dict(spaces)
-        self.action_space = gymnasium.spaces.Discrete(len(self.core.space.primitives))
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Starts an episode; `options={"architecture": a}` starts it from a. ValueError if a is not of the space."""
-        self._slot = 0
-        return super().reset(seed=seed, options=options)
+        self.action_space = gymnasium.spaces.Discrete(len(primitives))
 
     def step(self, action: int | np.integer) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:  # type: ignore[override]
         """Decides the operation of the current slot."""
-        if self._initial is None:
-            raise gymnasium.error.ResetNeeded("call reset before step")
-        primitives = self.core.space.primitives
-        choice = int(action)
-        if not self._slot_mask[choice]:
-            self.core.refuse(self._present, 1)
-            self._invalid += 1
-            kept = primitives.index(self._present.operations[self._slot])
-            choice = kept if self._slot_mask[kept] else int(self._slot_mask.argmax())
-        operations = list(self._present.operations)
-        operations[self._slot] = primitives[choice]
-        self._present = Architecture(self._present.cells, tuple(operations))
-        self._path.decide(self._slot, np.array([primitives[choice] != "null"]))
+        episodes = self._running()
+        choice = self._carried_out(int(action))
+        choices = self._decided.choices.copy()
+        choices[0, self._slot] = choice
+        self._decided = self._decided.with_choices(choices)
+        self._path.decide(self._slot, np.array([choice != self._null]))
         self._slot += 1
-        reward = self._finish_transform() if self._slot == self.core.space.n_slots else 0.0
-        done = self._transforms >= self.horizon
-        invalid = self._invalid
+        reward, invalid = 0.0, self._invalid
+        if self._slot == self.core.space.n_slots:
+            reward = float(episodes.settle(self._decided, np.array([invalid]), np.array([0]))[0])
+            self._start_transform()
+        done = episodes.transforms >= self.horizon
         observation = self._observe()
-        return observation, reward, done, False, self._info(invalid=invalid, repaired=0)
+        self._show()
+        return observation, reward, done, False, {**self._info(), "invalid_actions": invalid}
 
-    def _finish_transform(self) -> float:
-        before, self._score = self._score, float(self.core.scores([self._present])[0])
-        self._transforms += 1
-        self._slot = 0
-        return float(self.core.rewards(before, self._score))
+    def _carried_out(self, choice: int) -> int:
+        """The choice where the mask allows it; else it is counted, and the operation kept if that is allowed."""
+        if not 0 <= choice < len(self._slot_mask):
+            raise ValueError(f"an action is a number from 0 to {len(self._slot_mask) - 1}, got {choice}")
+        if self._slot_mask[choice]:
+            return choice
+        self.core.refuse(self._decided[0], 1)
+        self._invalid += 1
+        kept = int(self._decided.choices[0, self._slot])
+        return kept if self._slot_mask[kept] else int(self._slot_mask.argmax())
 
-    def action_masks(self) -> np.ndarray:
+    @property
+    def action_mask(self) -> np.ndarray:
         """bool (K,): the mask of the current slot."""
+        self._running()
         return self._slot_mask
 
-    def _observe(self) -> dict[str, np.ndarray]:
-        if self._slot == 0:
-            self._start_transform()
-        mask = self._transform_masks[self._slot].copy()
-        if "null" in self.core.space.primitives and not self._path.may_null(self._slot)[0]:
-            mask[self.core.space.primitives.index("null")] = False
-        self._slot_mask = self._masks = mask
-        observation = self.core.observe([self._present], self._transform_masks[None])
-        arrays = {name: array[0] for name, array in observation.items()}
-        return {**arrays, "action_mask": mask.astype(np.int8), "slot": np.int64(self._slot)}
+    def _start(self, initial: Batch) -> None:
+        super()._start(initial)
+        self._start_transform()
 
     def _start_transform(self) -> None:
-        self._invalid = 0
-        self._transform_masks = self.core.masks([self._present])[0]
-        primitives = np.array(self.core.space.primitives)
-        active = np.array([[op != "null" for op in self._present.operations]])
-        possible = (self._transform_masks & (primitives != "null")).any(-1)[None]
-        self._path = LivePath(active, possible, wiring(self._present.cells))
+        episodes = self._running()
+        self._slot = self._invalid = 0
+        self._decided = episodes.present
+        possible = np.delete(episodes.masks, self._null, axis=-1) if self._null is not None else episodes.masks
+        active = self._decided.choices != self._null
+        self._path = LivePath(active, possible.any(-1), self._decided.topologies.wiring)
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        mask = self._running().masks[0, self._slot].copy()
+        if self._null is not None and not self._path.may_null(self._slot)[0]:
+            mask[self._null] = False
+        self._slot_mask = mask
+        arrays = {name: array[0] for name, array in self._decided.encode().items()}
+        return {**arrays, "action_mask": mask.astype(np.int8), "slot": np.int64(self._slot)}
+
+    def _info(self) -> dict[str, Any]:
+        params, madds = self._decided.costs[0].tolist()
+        present = {"architecture": self._decided[0], "params": params, "madds": madds}
+        return {**super()._info(), **present, "invalid_actions": self._invalid, "action_mask": self._slot_mask}

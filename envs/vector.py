@@ -8,11 +8,11 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from natrl.architecture import Architecture
 from natrl.envs.core import InvalidAction, TransitionCore
+from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
 from natrl.evaluation import Evaluator
-from natrl.spaces import Space
+from natrl.spaces import Batch, Space
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["ArchTransitionVectorEnv"]
@@ -24,7 +24,8 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
     With `group_size` n, n sub-environments in a row start from the same architecture (the papers' n transformations of
     each of m architectures). Autoreset mode NEXT_STEP: the step after a terminal one ignores its action, returns the
     next initial state with reward 0, and evaluates only that state. `info` holds an array (N,) for each key;
-    "architecture" and "initial_architecture" are arrays of objects.
+    "architecture" and "initial_architecture" are sequences whose objects are made when they are read
+    (`natrl.spaces.Batch`).
     """
 
     metadata = {  # noqa: RUF012  # Gymnasium's convention
@@ -70,7 +71,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._initial: list[Architecture] = []
+        self._episodes: Episodes | None = None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -81,69 +82,35 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         given = (options or {}).get("architecture")
         if given is not None and len(given) != self.num_envs:
             raise ValueError(f"expected {self.num_envs} architectures, got {len(given)}")
-        fresh = [self.core.space.check(a) for a in given] if given is not None else self._draw()
-        self._initial, self._present = fresh, list(fresh)
-        self._scores = self.core.scores(fresh)
-        self._initial_scores = self._scores.copy()
-        self._transforms = np.zeros(self.num_envs, dtype=np.int64)
-        self._ended = np.zeros(self.num_envs, dtype=bool)
-        none = np.zeros(self.num_envs, dtype=np.int64)
-        return self._observe(), self._info(none, none)
+        return self._start(self.core.check(given) if given is not None else self._draw())
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Applies one transform to each architecture, int (N, E); ended episodes start anew instead."""
-        if not self._initial:
+        """Applies one transform to each architecture, int (N, E); if the episodes have ended, starts new ones."""
+        if self._episodes is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        ended = self._ended
-        applied = self.core.apply(self._present, np.asarray(actions), self._masks)
-        after = applied.architectures
-        if ended.any():
-            fresh = self._draw()
-            after = [new if end else a for new, a, end in zip(fresh, after, ended, strict=True)]
-            self._initial = [new if end else a for new, a, end in zip(fresh, self._initial, ended, strict=True)]
-        scores = self.core.scores(after)
-        rewards = np.where(ended, 0.0, self.core.rewards(self._scores, scores))
-        self._initial_scores = np.where(ended, scores, self._initial_scores)
-        self._present, self._scores = after, scores
-        self._transforms = np.where(ended, 0, self._transforms + 1)
-        self._ended = self._transforms >= self.horizon
-        observation = self._observe()
-        info = self._info(np.where(ended, 0, applied.invalid), np.where(ended, 0, applied.repaired))
-        return observation, rewards, self._ended.copy(), np.zeros(self.num_envs, dtype=bool), info
+        if self._episodes.transforms == self.horizon:  # all end together
+            observation, info = self._start(self._draw())
+            return observation, np.zeros(self.num_envs), self._flags(False), self._flags(False), info
+        rewards = self._episodes.transform(actions)
+        ended = self._flags(self._episodes.transforms == self.horizon)
+        return self._episodes.observe(), rewards, ended, self._flags(False), self._info(self._episodes)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes the evaluator."""
         if hasattr(self, "core"):  # Gymnasium closes also what could not be made
             self.core.evaluator.close()
 
-    def _draw(self) -> list[Architecture]:
+    def _draw(self) -> Batch:
         return self.core.draw(self.np_random, self.num_envs, self.group_size)
 
-    def _observe(self) -> dict[str, np.ndarray]:
-        self._masks = self.core.masks(self._present)
-        return self.core.observe(self._present, self._masks)
+    def _start(self, initial: Batch) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        self._episodes = Episodes(self.core, initial)
+        return self._episodes.observe(), self._info(self._episodes)
 
-    def _info(self, invalid: np.ndarray, repaired: np.ndarray) -> dict[str, Any]:
-        rows = [
-            self.core.info(initial, present, scores)
-            for initial, present, scores in zip(
-                self._initial,
-                self._present,
-                zip(self._initial_scores.tolist(), self._scores.tolist(), strict=True),
-                strict=True,
-            )
-        ]
-        info: dict[str, Any] = {}
-        for name in rows[0]:
-            values = [row[name] for row in rows]
-            objects = name in ("architecture", "initial_architecture")
-            info[name] = _objects(values) if objects else np.array(values)
-        return {**info, "invalid_actions": invalid, "repaired": repaired, "action_mask": self._masks}
+    def _flags(self, value: bool) -> np.ndarray:
+        return np.full(self.num_envs, value)
 
-
-def _objects(values: list[Any]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    def _info(self, episodes: Episodes) -> dict[str, Any]:
+        return episodes.info()

@@ -52,6 +52,13 @@ class Cell:
     def slots(self) -> tuple[Slot, ...]:
         return tuple(Slot(self.name, s, t, 2 if self.reduction and s < self.inputs else 1) for s, t in self.edges)
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.inputs, self.edges, self.outputs, self.reduction))
+
+    def __hash__(self) -> int:
+        return self._hash  # topologies are keys of every cache: worked out once
+
     def __getstate__(self) -> dict[str, Any]:
         return {f: self.__dict__[f] for f in self.__dataclass_fields__}
 

@@ -48,7 +48,7 @@ def train(
         check_resources(**spec.resources)
     sample = make_sampler(find_space(spec.space), initial_architectures(settings))
     if spec.reward.startswith("table:"):  # what cannot work says so here, before anything is written
-        spec().evaluate([sample(np.random.default_rng(settings.seed))])
+        spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
     else:
         load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
     config = _configuration(settings, run)

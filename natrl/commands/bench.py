@@ -90,9 +90,9 @@ def bench(
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if learned else nullcontext():
+        from natrl.drawing.architectures import save_figure
         from natrl.report.bench import bench_tables, write_bench
         from natrl.report.bench_plot import bench_figure
-        from natrl.report.drawing import save_figure
         from natrl.tuning.progress import progress_bar
         from natrl.tuning.rundir import versions, write_json
 

@@ -86,7 +86,7 @@ def _free_name(base: Path) -> Path:
 
 def _draw(results, run: Path) -> list[Path]:  # type: ignore[no-untyped-def]  # its type would load pandas
     """PNGs of the architecture that changed most: alone before, and after with the changes marked."""
-    from natrl.report.drawing import draw
+    from natrl.drawing.architectures import draw
 
     pairs = [(results.row(name, "original"), results.row(name, "transformed")) for name in results.names]
     before, after = max(pairs, key=lambda pair: len(pair[0].architecture.changes(pair[1].architecture)))

@@ -198,7 +198,7 @@ def write(out: Path, table: pd.DataFrame, document: dict) -> None:
     """rank.csv, rank.json and rank.png."""
     import pandas as pd
 
-    from natrl.report.drawing import save_figure
+    from natrl.drawing.architectures import save_figure
     from natrl.report.rank import rank_figure
     from natrl.tuning.rundir import versions, write_json
 

@@ -39,7 +39,7 @@ def show(
     skeleton = resized(usual, channels, cells)
     cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)
     if picture is not None:
-        from natrl.report.drawing import draw
+        from natrl.drawing.architectures import draw
 
         draw(arch, picture, skeleton=skeleton, title=architecture if len(architecture) < 40 else None)
     if as_json:

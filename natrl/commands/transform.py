@@ -56,7 +56,7 @@ def transform(
     if out is not None:
         out.write_text(candidates.best.to_json() + "\n", encoding="utf-8")
     if picture is not None:
-        from natrl.report.drawing import draw
+        from natrl.drawing.architectures import draw
 
         draw(candidates.best, picture, before=arch, skeleton=learned.space.skeleton)
     if as_json:

@@ -9,6 +9,7 @@ import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations
+from natrl.spaces import Batch
 from natrl.transitions import check_choice
 
 __all__ = ["CachedEvaluator", "OnFailure"]
@@ -37,6 +38,7 @@ class CachedEvaluator(Evaluator):
         self.failed = 0
         self._scores: dict[str, float] = {}
         self._failures: dict[str, str] = {}
+        self._by_code: dict[tuple, np.ndarray] = {}  # the same for batches that number their architectures
         self._version = inner.version
 
     @property
@@ -51,18 +53,26 @@ class CachedEvaluator(Evaluator):
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,). ValueError naming the architecture if a score is NaN or out of range."""
         if self._version != self.inner.version:
-            self._scores.clear()
-            self._failures.clear()
+            self._forget()
             self._version = self.inner.version
+        if isinstance(architectures, Batch) and (codes := architectures.codes) is not None:
+            scores = self._by_number(architectures, codes)
+        else:
+            scores = self._by_key(architectures)
+        failed = np.isnan(scores)
+        if failed.any():
+            keys = {architectures[i].key for i in np.flatnonzero(failed).tolist()}
+            if self.on_failure == "raise" or (len(keys) >= BROKEN and failed.all()):
+                raise FailedEvaluations({key: self._failures[key] for key in keys}, scores)
+        return scores
+
+    def _by_key(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Scores float64 (N,), NaN of those that failed."""
         missing = {a.key: a for a in architectures if a.key not in self._scores and a.key not in self._failures}
         self.hits += len(architectures) - len(missing)
         if missing:
             self._pass_on(list(missing.values()))
-        scores = np.array([self._scores.get(a.key, np.nan) for a in architectures], dtype=np.float64)
-        failures = {a.key: self._failures[a.key] for a in architectures if a.key in self._failures}
-        if failures and (self.on_failure == "raise" or (len(failures) >= BROKEN and np.isnan(scores).all())):
-            raise FailedEvaluations(failures, scores)
-        return scores
+        return np.array([self._scores.get(a.key, np.nan) for a in architectures], dtype=np.float64)
 
     def _pass_on(self, asked: list[Architecture]) -> None:
         try:
@@ -84,6 +94,28 @@ class CachedEvaluator(Evaluator):
         mine = {"evaluations": self.evaluations, "cache_hits": self.hits, "failed": self.failed}
         return {**mine, **self.inner.statistics()}
 
+    def _by_number(self, batch: Batch, codes: np.ndarray) -> np.ndarray:
+        """The same by number: neither architectures nor keys are made for what is known."""
+        space = batch.space
+        which = batch.topologies.cells, space.primitives
+        if which not in self._by_code:
+            self._by_code[which] = np.full(len(space.primitives) ** space.n_slots, np.nan)
+        memory = self._by_code[which]
+        missing = np.isnan(memory[codes])
+        if not missing.any():
+            self.hits += len(batch)
+            return memory[codes]
+        rows = np.flatnonzero(missing)
+        first = rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
+        memory[codes[first]] = self._by_key([batch[i] for i in first])
+        self.hits += len(batch) - len(first)
+        return memory[codes]
+
+    def _forget(self) -> None:
+        self._scores.clear()
+        self._failures.clear()
+        self._by_code.clear()
+
     def train_weights(self, steps: int) -> dict[str, float]:
         return self.inner.train_weights(steps)
 
@@ -96,6 +128,7 @@ class CachedEvaluator(Evaluator):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.inner.load_state_dict(state["inner"])
         self.evaluations = state["evaluations"]
+        self._forget()
         self._scores, self._version = dict(state["scores"]), self.inner.version
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -86,23 +88,27 @@ class TableFile:
     """
 
     def __init__(self, path: Path) -> None:
-        readers: dict[str, Callable] = {".csv": _read_csv, ".gz": _read_csv, ".parquet": _read_parquet}
+        readers: dict[str, Callable[[Path], dict[str, list[Any]]]] = {
+            ".csv": _read_csv,
+            ".gz": _read_csv,
+            ".parquet": _read_parquet,
+        }
         if not path.is_file():
             known = ", ".join(f"nasbench201:{data}" for data in NASBENCH201_DATA)
             raise ValueError(f"unknown table {str(path)!r}: no such file; known by name: {known}")
         if path.suffix not in readers:
             raise ValueError(f"{path}: a table is a .csv, .csv.gz or .parquet file")
         self.path = path
-        self._frame = readers[path.suffix](path)
-        if "arch" not in self._frame.columns:
-            raise ValueError(f"{path} has no column 'arch'; its columns are {', '.join(map(str, self._frame.columns))}")
-        self.columns = [c for c in self._frame.columns if c != "arch"]
+        self._values = readers[path.suffix](path)
+        if "arch" not in self._values:
+            raise ValueError(f"{path} has no column 'arch'; its columns are {', '.join(map(str, self._values))}")
+        self.columns = [c for c in self._values if c != "arch"]
 
     @cached_property
     def architectures(self) -> list[Architecture]:
         """One a row, all different."""
         found: dict[str, Architecture] = {}
-        for row, text in enumerate(self._frame["arch"]):
+        for row, text in enumerate(self._values["arch"]):
             try:
                 architecture = parse(text)
             except ValueError as error:
@@ -122,7 +128,7 @@ class TableFile:
         """float64 (rows,) in [0, 1]: the column, taken as % if any value is above 1."""
         if column not in self.columns:
             raise ValueError(f"{self.path} has no column {column!r}: {', '.join(map(str, self.columns))}")
-        values = np.array([self._number(row, column, value) for row, value in enumerate(self._frame[column])])
+        values = np.array([self._number(row, column, value) for row, value in enumerate(self._values[column])])
         return values / 100 if (values > 1).any() else values
 
     def _number(self, row: int, column: str, value: Any) -> float:
@@ -135,16 +141,21 @@ class TableFile:
         return accuracy
 
 
-def _read_csv(path: Path):  # type: ignore[no-untyped-def]  # pandas is imported on use only
+def _read_csv(path: Path) -> dict[str, list[Any]]:
+    """The columns by name, without pandas: the environments need no more than numpy and gymnasium."""
+    opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
+        header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    for i, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(f"{path}, row {i}: {len(row)} cells for {len(header)} columns")
+    return {name: [row[c] or "nan" for row in rows] for c, name in enumerate(header)}
+
+
+def _read_parquet(path: Path) -> dict[str, list[Any]]:
     import pandas as pd
 
-    return pd.read_csv(path)
-
-
-def _read_parquet(path: Path):  # type: ignore[no-untyped-def]
-    import pandas as pd
-
-    return pd.read_parquet(path)
+    return {str(name): list(column) for name, column in pd.read_parquet(path).items()}
 
 
 def nasbench201_accuracies(data: str) -> dict[Architecture, tuple[float, ...]]:

@@ -1,5 +1,5 @@
-"""Pictures, tables and the HTML report. Import what you need from its module, so that a table loads no matplotlib:
+"""Tables, plots and the HTML report. Import what you need from its module, so that a table loads no matplotlib:
 
-drawing.draw (an architecture as PNG, SVG or PDF) · tables (for the terminal) · results (results.json) ·
-html.write_report (report.html of a run directory).
+tables (for the terminal) · results (results.json) · html.write_report (report.html of a run directory).
+Architectures are drawn by natrl.drawing.
 """

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from natrl.report import formats
+from natrl import formats
 
 __all__ = ["BENCH_NOTE", "bench_summary", "bench_tables", "write_bench"]
 

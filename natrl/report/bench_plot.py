@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from natrl.report.drawing import settings
-from natrl.report.palette import PAPER
+from natrl.drawing.architectures import settings
+from natrl.drawing.palette import PAPER
 
 __all__ = ["bench_figure", "mean_curve"]
 

@@ -1,48 +1,13 @@
-"""The figures of tables and reports as pandas frames: slots, changes, comparisons."""
+"""The figures of tables and reports as pandas frames: comparisons of results."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from natrl.architecture import Architecture
-from natrl.operations import VOCABULARY_INDEX
 from natrl.report.results import Results
-from natrl.spaces import network_cost, Skeleton
-from natrl.spaces.counting import cost_table
 
-__all__ = ["change_frame", "comparison_frame", "pareto_front", "slot_frame", "summary_frame"]
-
-
-def slot_frame(architecture: Architecture, skeleton: Skeleton | None = None) -> pd.DataFrame:
-    """One row a slot: cell, source, target, stride, operation, live.
-
-    With a skeleton also params and madds, summed over all cells of the network.
-    """
-    frame = pd.DataFrame(architecture.slots, columns=["cell", "source", "target", "stride"])
-    frame = frame.assign(operation=architecture.operations, live=architecture.live_slots)
-    if skeleton is not None:
-        costs = cost_table(architecture.cells, skeleton).slots
-        indices = [VOCABULARY_INDEX[op] for op in architecture.operations]
-        frame[["params", "madds"]] = costs[np.arange(len(indices)), indices]
-    return frame
-
-
-def change_frame(before: Architecture, after: Architecture, skeleton: Skeleton | None = None) -> pd.DataFrame:
-    """One row a changed slot (index: its number): cell, source, target, before, after.
-
-    With a skeleton also what the change saves: params and madds, and as params_share and madds_share of the whole
-    network before (a negative saving is a higher cost). ValueError if the topologies differ.
-    """
-    changed = list(before.changes(after))
-    old, new = (slot_frame(version, skeleton).loc[changed] for version in (before, after))
-    frame = old[["cell", "source", "target"]].assign(before=old["operation"], after=new["operation"])
-    if skeleton is not None:
-        cost = network_cost(before, skeleton)
-        for column, total in (("params", cost.params), ("madds", cost.madds)):
-            frame[column] = old[column] - new[column]
-            frame[f"{column}_share"] = frame[column] / total
-    return frame
+__all__ = ["comparison_frame", "pareto_front", "summary_frame"]
 
 
 def comparison_frame(results: Results) -> pd.DataFrame:

@@ -13,10 +13,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from natrl.report import formats
-from natrl.report.drawing import architecture_figure, save_figure
+from natrl import formats
+from natrl.drawing.architectures import architecture_figure, save_figure
+from natrl.drawing.frames import change_frame
 from natrl.report.files import write_atomically
-from natrl.report.frames import change_frame, comparison_frame
+from natrl.report.frames import comparison_frame
 from natrl.report.plots import COLLAPSE, comparison_figure, correlation_figure, has_curves, learning_figure
 from natrl.report.results import Results
 from natrl.report.run import read_run, Run

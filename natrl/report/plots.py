@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from natrl.report import formats
-from natrl.report.drawing import settings
+from natrl import formats
+from natrl.drawing.architectures import settings
+from natrl.drawing.palette import INK, MUTED, PAPER, VARIANT_LOOKS
 from natrl.report.frames import comparison_frame, pareto_front
-from natrl.report.palette import INK, MUTED, PAPER, VARIANT_LOOKS
 from natrl.report.results import Correlation, Results
 
 __all__ = ["CURVES", "comparison_figure", "correlation_figure", "has_curves", "learning_figure"]

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
-from natrl.report.drawing import settings
-from natrl.report.formats import rank
-from natrl.report.palette import PAPER
+from natrl.drawing.architectures import settings
+from natrl.drawing.palette import PAPER
+from natrl.formats import rank
 
 __all__ = ["rank_figure", "rank_table"]
 

@@ -12,9 +12,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from natrl import formats
 from natrl.architecture import Architecture
-from natrl.report import formats
-from natrl.report.frames import change_frame, comparison_frame, slot_frame, summary_frame
+from natrl.drawing.frames import change_frame, slot_frame
+from natrl.report.frames import comparison_frame, summary_frame
 from natrl.report.results import Results
 from natrl.spaces import network_cost, Skeleton
 

@@ -8,8 +8,8 @@ import gymnasium
 import numpy as np
 from ray.tune.registry import register_env
 
-from natrl.architecture import Architecture
 from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
+from natrl.envs.episodes import Episodes
 from natrl.evaluation import CachedEvaluator
 
 __all__ = ["ENV_NAME", "TransitionVectorEnv", "register"]
@@ -28,7 +28,7 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         super().__init__(num_envs, **arguments)
         self._last_seed: int | None = None
-        self._finished: list[tuple[Architecture, Architecture, float, float, int, int]] = []
+        self._finished: list[Episodes] = []
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -39,10 +39,9 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         self._last_seed = first
         return super().reset(seed=None if repeated else first, options=options)
 
-    def _info(self, invalid: np.ndarray, repaired: np.ndarray) -> dict[str, Any]:
-        for i in np.flatnonzero(self._ended):
-            scores = (float(self._initial_scores[i]), float(self._scores[i]))
-            self._finished.append((self._initial[i], self._present[i], *scores, int(invalid[i]), int(repaired[i])))
+    def _info(self, episodes: Episodes) -> dict[str, Any]:
+        if episodes.transforms == self.horizon:
+            self._finished.append(episodes)
         return {}
 
     def statistics(self) -> dict[str, float]:
@@ -52,26 +51,34 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         and accuracy_initial_mean (or score_… for another metric), cost_ratio (MAdds after ÷ before), share_null and
         share_skip of the slots, changes (slots a transform), repaired and invalid_actions.
         """
-        ended, self._finished = self._finished, []
-        rows = [row for row in ended if np.isfinite(row[2:4]).all()]
-        if not rows:
+        finished, self._finished = self._finished, []
+        if not finished:
             return {}
-        initial, final, before, after, invalid, repaired = zip(*rows, strict=True)
-        costs = [
-            (self.core.space.cost(b).madds, self.core.space.cost(a).madds) for b, a in zip(initial, final, strict=True)
-        ]
-        names = [op for architecture in final for op in architecture.operations]
+
+        def joined(name: str) -> np.ndarray:
+            return np.concatenate([getattr(episodes, name) for episodes in finished])
+
+        before, after = joined("initial_scores"), joined("scores")
+        rewards = self.core.rewards(before, after)
+        fine = np.isfinite(before) & np.isfinite(after)
+        if not fine.any():
+            return {}
+        before, after = before[fine], after[fine]
+        costs, initial_costs = joined("costs")[fine], joined("initial_costs")[fine]
+        initial = np.concatenate([episodes.initial.choices for episodes in finished])[fine]
+        final = np.concatenate([episodes.present.choices for episodes in finished])[fine]
+        primitives = np.array(self.core.space.primitives)
         score = "accuracy" if self.core.evaluator.metric == "accuracy" else "score"
         return {
-            "reward_mean": float(np.sum(self.core.rewards(np.array(before), np.array(after)))) / len(ended),
+            "reward_mean": float(np.mean(rewards)),
             f"{score}_mean": float(np.mean(after)),
             f"{score}_initial_mean": float(np.mean(before)),
-            "cost_ratio": float(np.mean([a / b for b, a in costs])),
-            "share_null": names.count("null") / len(names),
-            "share_skip": names.count("skip_connect") / len(names),
-            "changes": float(np.mean([len(b.changes(a)) for b, a in zip(initial, final, strict=True)])),
-            "repaired": float(np.mean(repaired)),
-            "invalid_actions": float(np.mean(invalid)),
+            "cost_ratio": float(np.mean(costs[:, 1] / initial_costs[:, 1])),
+            "share_null": float(np.mean(primitives[final] == "null")),
+            "share_skip": float(np.mean(primitives[final] == "skip_connect")),
+            "changes": float(np.mean((initial != final).sum(-1))),
+            "repaired": float(np.mean(joined("repaired")[fine])),
+            "invalid_actions": float(np.mean(joined("invalid")[fine])),
         }
 
     def get_state(self) -> dict[str, Any]:

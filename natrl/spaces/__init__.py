@@ -1,7 +1,8 @@
 """Spaces: which architectures exist, what they cost, and how they look as arrays. No torch, no Ray."""
 
-from natrl.spaces.actions import Applied, apply_actions
+from natrl.spaces.actions import Applied, apply_actions, Transition, transition
 from natrl.spaces.base import Space
+from natrl.spaces.batch import Batch
 from natrl.spaces.cells import CellSpace
 from natrl.spaces.counting import live_cost, network_cost
 from natrl.spaces.encoding import encode, FEATURES, wiring_of
@@ -10,10 +11,12 @@ from natrl.spaces.skeleton import Skeleton
 
 __all__ = [
     "Applied",
+    "Batch",
     "CellSpace",
     "FEATURES",
     "Skeleton",
     "Space",
+    "Transition",
     "apply_actions",
     "encode",
     "live_cost",
@@ -21,5 +24,6 @@ __all__ = [
     "register_space",
     "space",
     "space_names",
+    "transition",
     "wiring_of",
 ]

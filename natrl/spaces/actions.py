@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,17 +11,52 @@ import numpy as np
 from natrl.architecture import Architecture
 from natrl.connectivity import repair, Wiring
 from natrl.spaces.base import Space
-from natrl.spaces.encoding import encode_topologies, wiring_of
+from natrl.spaces.batch import Batch
 
-__all__ = ["Applied", "apply_actions"]
+__all__ = ["Applied", "Transition", "apply_actions", "transition"]
+
+
+class Transition(NamedTuple):
+    """The architectures after an action, and what of the action was not carried out."""
+
+    batch: Batch
+    invalid: np.ndarray  # int64 (B,): choices outside the mask; the slot kept its operation
+    repaired: np.ndarray  # int64 (B,): valid choices undone because together they cut the last path
 
 
 class Applied(NamedTuple):
-    """The architectures after an action, and what of the action was not carried out."""
+    """A `Transition` whose architectures are made."""
 
     architectures: list[Architecture]
-    invalid: np.ndarray  # int64 (B,): choices outside the mask; the slot kept its operation
-    repaired: np.ndarray  # int64 (B,): valid choices undone because together they cut the last path
+    invalid: np.ndarray  # int64 (B,)
+    repaired: np.ndarray  # int64 (B,)
+
+
+def transition(batch: Batch, actions: np.ndarray, masks: np.ndarray, wiring: Wiring | None = None) -> Transition:
+    """Replaces the operation of every slot at once, keeping architectures live that were live.
+
+    `actions` int (B, E) in [0, K), `masks` bool (B, E, K). A choice outside the mask keeps the slot's operation, and so
+    do as few later slots as needed where the action would leave a cell without a path from input to output. `wiring`
+    spares working it out again where the architectures are encoded already. ValueError on another shape.
+    """
+    old = batch.choices
+    if actions.shape != old.shape:
+        raise ValueError(f"expected actions of shape {old.shape}, one a slot of each architecture, got {actions.shape}")
+    allowed = masks[(*_grid(old.shape), actions)]
+    new = np.where(allowed, actions, old)
+    repaired = np.zeros(len(new), dtype=np.int64)
+    if "null" in batch.space.primitives:
+        null = batch.space.primitives.index("null")
+        before, after = old != null, new != null
+        keep = batch.topologies.kept(before, after) if wiring is None else repair(before, after, wiring)
+        if keep is not None:
+            new, repaired = np.where(keep, old, new), keep.sum(-1)
+    return Transition(batch.with_choices(new), (~allowed).sum(-1), repaired)
+
+
+@lru_cache(maxsize=64)
+def _grid(shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    return np.ogrid[: shape[0], : shape[1]]
 
 
 def apply_actions(
@@ -30,22 +66,6 @@ def apply_actions(
     masks: np.ndarray,
     wiring: Wiring | None = None,
 ) -> Applied:
-    """Replaces the operation of every slot at once, keeping architectures live that were live.
-
-    `actions` int (B, E) in [0, K), `masks` bool (B, E, K). A choice outside the mask keeps the slot's operation, and so
-    do as few later slots as needed where the action would leave a cell without a path from input to output. `wiring`
-    spares working it out again where the architectures are encoded already.
-    """
-    index = {name: k for k, name in enumerate(space.primitives)}
-    old = np.array([[index[op] for op in a.operations] for a in architectures])
-    allowed = np.take_along_axis(masks, actions[..., None], axis=-1)[..., 0]
-    new = np.where(allowed, actions, old)
-    repaired = np.zeros(len(new), dtype=np.int64)
-    if "null" in index:
-        null = index["null"]
-        keep = repair(old != null, new != null, wiring or wiring_of(*encode_topologies(architectures)))
-        new = np.where(keep, old, new)
-        repaired = keep.sum(-1)
-    names = np.array(space.primitives, dtype=object)
-    after = [Architecture(a.cells, tuple(row)) for a, row in zip(architectures, names[new].tolist(), strict=True)]
-    return Applied(after, (~allowed).sum(-1), repaired)
+    """`transition` from and to `Architecture` objects."""
+    after, invalid, repaired = transition(Batch.of(space, architectures), actions, masks, wiring)
+    return Applied(list(after), invalid, repaired)

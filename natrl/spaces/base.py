@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table
 from natrl.spaces.encoding import operation_indices
 from natrl.spaces.skeleton import Skeleton
+from natrl.spaces.topologies import Topologies
 from natrl.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 
 __all__ = ["Space"]
@@ -33,6 +35,10 @@ class Space(ABC):
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random live architecture."""
 
+    def samples(self, rng: np.random.Generator, n: int) -> Batch:
+        """n random live architectures: those that n calls of `sample` would draw."""
+        return Batch.of(self, [self.sample(rng) for _ in range(n)])
+
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError naming the slot and the reason if it is not one of this space."""
         if len(architecture.operations) != self.n_slots:
@@ -48,6 +54,11 @@ class Space(ABC):
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture, where the space is small enough to list. ValueError otherwise."""
         raise ValueError(f"space {self.name!r} is too large to list")
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether `architectures` lists the space."""
+        return type(self).architectures is not Space.architectures
 
     def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
         """What the network costs, dead slots counted (the space's own skeleton unless another is given)."""
@@ -65,25 +76,22 @@ class Space(ABC):
         self, architectures: Sequence[Architecture], rule: Rule = "nat++", cost: CostMode = "strict"
     ) -> np.ndarray:
         """bool (B, E, K): `masks` of many architectures."""
-        tables = mask_tables(self.primitives, rule, cost, self.skeleton.widths)
-        strides = np.array([_strides(a.cells) for a in architectures])
-        masks = tables[strides - 1, operation_indices(architectures)]
+        masks = self.masks_of(operation_indices(architectures), Topologies.of(architectures), rule, cost)
         if not masks.any(-1).all():  # no primitive is allowed, so the operation held is none: check says which
             for architecture in architectures:
                 self.check(architecture)
+        return masks
+
+    def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
+        """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
+        masks = mask_tables(self.primitives, rule, cost, self.skeleton.widths)[topologies.strides - 1, ops]
         if cost == "live" and "skip_connect" in self.primitives:
             skip = self.primitives.index("skip_connect")
-            for b, architecture in enumerate(architectures):
-                masks[b, :, skip] &= ~_revives(architecture)
+            masks[:, :, skip] &= ~topologies.revived(ops != VOCABULARY_INDEX["null"])
         return masks
 
     def __repr__(self) -> str:
         return f"<space {self.name}: {self.n_slots} slots, {len(self.primitives)} primitives>"
-
-
-@lru_cache(maxsize=16384)
-def _strides(cells: tuple) -> tuple[int, ...]:
-    return tuple(slot.stride for slot in Architecture(cells, ()).slots)
 
 
 @cache
@@ -97,20 +105,3 @@ def mask_tables(primitives: tuple[str, ...], rule: Rule, cost: CostMode, widths:
         tables[stride - 1, rows] = allowed if cost == "rule" else allowed & affordable(primitives, widths, stride)
     tables.setflags(write=False)
     return tables
-
-
-def _revives(architecture: Architecture) -> np.ndarray:
-    """bool (E,): the slot is null, and an operation there could bring dead slots or a dead input to life.
-
-    It could not where live slots already read its source and write its target: then no set of such changes makes
-    another node live (the nodes that are fed, and those that lead to the output, stay the same).
-    """
-    slots, live = architecture.slots, architecture.live_slots
-    read = {(s.cell, s.source) for s, alive in zip(slots, live, strict=True) if alive}
-    written = {(s.cell, s.target) for s, alive in zip(slots, live, strict=True) if alive}
-    return np.array(
-        [
-            op == "null" and not ((s.cell, s.source) in read and (s.cell, s.target) in written)
-            for op, s in zip(architecture.operations, slots, strict=True)
-        ]
-    )

@@ -38,18 +38,32 @@ def network_cost(architecture: Architecture, skeleton: Skeleton | None = None) -
 @lru_cache(maxsize=4096)
 def cost_table(cells: tuple[Cell, ...], skeleton: Skeleton) -> CostTable:
     """The cost table of a topology on a skeleton."""
+    layout = tuple([(cell.name, cell.inputs, cell.reduction, len(cell.outputs)) for cell in cells])
+    fixed, kinds = _layout_costs(layout, skeleton)
+    slots = np.concatenate([kinds[c][[int(s < cell.inputs) for s, _ in cell.edges]] for c, cell in enumerate(cells)])
+    slots.setflags(write=False)
+    return CostTable(fixed, slots)
+
+
+@lru_cache(maxsize=4096)
+def _layout_costs(layout: tuple[tuple[str, int, bool, int], ...], skeleton: Skeleton) -> tuple[Cost, np.ndarray]:
+    """What all topologies of a layout share: their fixed cost, and int64 (C, 2, V, 2) what operations add.
+
+    Of each cell the layout says name, inputs, whether it is a reduction, and the number of outputs. On the second axis,
+    1 is for slots that read an input of their cell.
+    """
+    cells = tuple(Cell(name, inputs, (), tuple(range(n)), reduction) for name, inputs, reduction, n in layout)
     architecture = Architecture(cells, ())
-    starts = np.cumsum([0] + [len(cell.edges) for cell in cells])
-    slots = np.zeros((starts[-1], len(VOCABULARY), 2), dtype=np.int64)
+    kinds = np.zeros((len(cells), 2, len(VOCABULARY), 2), dtype=np.int64)
     fixed = _ends(architecture, skeleton)
     for block in skeleton.plan(architecture):
         fixed += _preprocessing(block)
         if block.cell is not None:
-            for e, slot in enumerate(cells[block.cell].slots, start=int(starts[block.cell])):
-                size = _slot_size(block, cells[block.cell], slot)
-                slots[e] += _vocabulary_costs(block.channels, size, slot.stride)
-    slots.setflags(write=False)
-    return CostTable(fixed, slots)
+            cell = cells[block.cell]
+            for kind, source in enumerate((cell.inputs, 0)):
+                slot = Slot(cell.name, source, source + 1, 2 if cell.reduction and source < cell.inputs else 1)
+                kinds[block.cell, kind] += _vocabulary_costs(block.channels, _slot_size(block, cell, slot), slot.stride)
+    return fixed, kinds
 
 
 @lru_cache(maxsize=4096)

@@ -40,14 +40,20 @@ def encode_topologies(architectures: Sequence[Architecture]) -> tuple[np.ndarray
 
     ValueError on more cells than can be told apart, or different numbers of slots.
     """
-    rows: dict[tuple[int, ...], int] = {}  # the same cell objects are encoded once
+    distinct, row = distinct_cells(architectures)
+    adjacency, features = encode_cells(distinct)
+    return (adjacency, features) if len(distinct) == len(row) else (adjacency[row], features[row])
+
+
+def distinct_cells(architectures: Sequence[Architecture]) -> tuple[list[tuple[Cell, ...]], list[int]]:
+    """The topologies that differ (the same cell objects count as one), and which one each architecture has."""
+    rows: dict[tuple[int, ...], int] = {}
     row = [rows.setdefault(tuple([id(cell) for cell in a.cells]), len(rows)) for a in architectures]
     first = dict(zip(reversed(row), reversed(architectures), strict=True))
-    adjacency, features = _encode_each([first[r].cells for r in range(len(rows))])
-    return (adjacency, features) if len(rows) == len(row) else (adjacency[row], features[row])
+    return [first[r].cells for r in range(len(rows))], row
 
 
-def _encode_each(topologies: Sequence[tuple[Cell, ...]]) -> tuple[np.ndarray, np.ndarray]:
+def encode_cells(topologies: Sequence[tuple[Cell, ...]]) -> tuple[np.ndarray, np.ndarray]:
     """`encode_topologies` of each of these, those whose cells have equal sizes at once."""
     layouts: dict[tuple[int, ...], list[int]] = {}
     for i, cells in enumerate(topologies):

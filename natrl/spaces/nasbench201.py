@@ -7,12 +7,17 @@ from itertools import product
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.architecture import Architecture, wiring
+from natrl.connectivity import is_live
 from natrl.genotypes import NASBENCH201_CELL, NASBENCH201_OPERATIONS
 from natrl.spaces.base import Space
+from natrl.spaces.batch import Batch
 from natrl.spaces.skeleton import Skeleton
+from natrl.spaces.topologies import Topologies
 
 __all__ = ["NasBench201Space"]
+
+CELLS = (NASBENCH201_CELL,)
 
 
 class NasBench201Space(Space):
@@ -25,19 +30,24 @@ class NasBench201Space(Space):
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random live architecture."""
-        while True:
-            digits = rng.integers(len(self.primitives), size=self.n_slots)
-            architecture = Architecture((NASBENCH201_CELL,), tuple(self.primitives[d] for d in digits))
-            if architecture.is_live:
-                return architecture
+        return self.samples(rng, 1)[0]
+
+    def samples(self, rng: np.random.Generator, n: int) -> Batch:
+        """n random live architectures: those that n calls of `sample` would draw."""
+        drawn = np.empty((0, self.n_slots), dtype=np.int64)
+        while len(drawn) < n:  # as many as are missing, so that no more is drawn than n calls would draw
+            more = rng.integers(len(self.primitives), size=(n - len(drawn), self.n_slots))
+            alive = is_live(more != self.primitives.index("null"), wiring(CELLS))
+            drawn = np.concatenate([drawn, more[alive]])
+        return Batch(self, Topologies.shared(CELLS), drawn)
 
     def architectures(self) -> Iterator[Architecture]:
         """All 15,625 architectures, dead ones included."""
         for operations in product(self.primitives, repeat=self.n_slots):
-            yield Architecture((NASBENCH201_CELL,), operations)
+            yield Architecture(CELLS, operations)
 
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError if it is not one of this space."""
-        if architecture.cells != (NASBENCH201_CELL,):
+        if architecture.cells != CELLS:
             raise ValueError("space 'nasbench201' has one cell of 6 slots: 0>1 0>2 1>2 0>3 1>3 2>3")
         return super().check(architecture)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from natrl.architecture import Architecture
+from natrl.architecture import Architecture, Cell
 
 __all__ = ["Block", "Skeleton"]
 
@@ -50,29 +51,20 @@ class Skeleton:
         """Positions (0 … cells−1) at 1/3 and 2/3 of the depth."""
         return tuple(sorted({self.cells // 3, 2 * self.cells // 3}))
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """The channel counts that slots of a network can have."""
         return tuple(self.channels * 2**i for i in range(1 + len(self.reductions)))
 
     def plan(self, architecture: Architecture) -> tuple[Block, ...]:
         """The blocks from stem to classifier. ValueError if the cells fit neither way of stacking."""
-        inputs = {cell.inputs for cell in architecture.cells}
-        names = [cell.name for cell in architecture.cells]
-        if inputs == {2} and names == ["normal", "reduce"]:
-            return self._plan_two_inputs(architecture)
-        if inputs == {1} and len(names) == 1:
-            return self._plan_one_input(architecture)
-        raise ValueError(
-            "a skeleton stacks a normal and a reduce cell with two inputs each, or one cell with one input; "
-            f"got cells {', '.join(names)} with {', '.join(str(c.inputs) for c in architecture.cells)} inputs"
-        )
+        return _plan(self, architecture.cells)
 
     @property
     def _stem_stride(self) -> int:
         return 8 if self.stem == "imagenet" else 1
 
-    def _plan_two_inputs(self, architecture: Architecture) -> tuple[Block, ...]:
+    def _plan_two_inputs(self, cells: tuple[Cell, ...]) -> tuple[Block, ...]:
         imagenet = self.stem == "imagenet"
         before, last = (self.channels, self.channels) if imagenet else (3 * self.channels, 3 * self.channels)
         channels, size, halved = self.channels, -(-self.image_size // self._stem_stride), imagenet
@@ -81,13 +73,13 @@ class Skeleton:
             reduction = i in self.reductions
             channels *= 2 if reduction else 1
             cell = 1 if reduction else 0
-            out = channels * len(architecture.cells[cell].outputs)
+            out = channels * len(cells[cell].outputs)
             blocks.append(Block(cell, channels, (before, last), (halved, False), size, out))
             size = -(-size // 2) if reduction else size
             before, last, halved = last, out, reduction
         return tuple(blocks)
 
-    def _plan_one_input(self, architecture: Architecture) -> tuple[Block, ...]:
+    def _plan_one_input(self, cells: tuple[Cell, ...]) -> tuple[Block, ...]:
         if self.stem == "imagenet":
             raise ValueError("skeleton: the imagenet stem needs cells with two inputs; use stem='cifar'")
         channels, size, last = self.channels, self.image_size, self.channels
@@ -97,8 +89,22 @@ class Skeleton:
                 blocks.append(Block(None, 2 * channels, (channels,), (False,), size, 2 * channels))
                 channels, size = 2 * channels, -(-size // 2)
                 last = channels
-            out = channels * len(architecture.cells[0].outputs)
+            out = channels * len(cells[0].outputs)
             if last != channels or out != channels:
                 raise ValueError("skeleton: one-input cells need exactly one output node")
             blocks.append(Block(0, channels, (last,), (False,), size, out))
         return tuple(blocks)
+
+
+@lru_cache(maxsize=4096)
+def _plan(skeleton: Skeleton, cells: tuple[Cell, ...]) -> tuple[Block, ...]:
+    inputs = {cell.inputs for cell in cells}
+    names = [cell.name for cell in cells]
+    if inputs == {2} and names == ["normal", "reduce"]:
+        return skeleton._plan_two_inputs(cells)
+    if inputs == {1} and len(names) == 1:
+        return skeleton._plan_one_input(cells)
+    raise ValueError(
+        "a skeleton stacks a normal and a reduce cell with two inputs each, or one cell with one input; "
+        f"got cells {', '.join(names)} with {', '.join(str(cell.inputs) for cell in cells)} inputs"
+    )

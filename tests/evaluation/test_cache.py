@@ -69,3 +69,36 @@ def test_an_evaluator_without_shared_weights_says_so():
 
     with pytest.raises(ValueError, match="Plain has no shared weights to train"):
         Plain().train_weights(3)
+
+
+def test_batches_are_remembered_by_number_as_lists_are_by_key():
+    """The same counts, one version long, and not beyond a restored state."""
+    home = natrl.space("nasbench201")
+    rng = np.random.default_rng(0)
+    batches = [home.samples(rng, 300).take(rng.integers(300, size=200)) for _ in range(3)]
+    by_number, by_key = CachedEvaluator(Counting()), CachedEvaluator(Counting())
+    for batch in [*batches, batches[0]]:
+        np.testing.assert_array_equal(by_number.evaluate(batch), by_key.evaluate(list(batch)))
+        assert by_number.evaluations == by_key.evaluations > 0
+        assert by_number.hits == by_key.hits > 0
+    assert by_number.inner.asked == by_key.inner.asked[: len(by_number.inner.asked)]
+    state = by_number.state_dict()
+    by_number.train_weights(1)
+    by_number.inner.value = 0.6
+    np.testing.assert_array_equal(by_number.evaluate(batches[0]), np.full(200, 0.6))
+    by_number.load_state_dict(state)
+    assert by_number.evaluate(batches[0])[0] == 0.5
+
+
+def test_spaces_with_other_primitives_do_not_share_numbers():
+    class Named(Counting):
+        def evaluate(self, architectures):
+            return np.array([sum(map(len, a.operations)) / 100 for a in architectures])
+
+    class Turned(type(natrl.space("nasbench201"))):
+        primitives = natrl.space("nasbench201").primitives[::-1]
+
+    cache = CachedEvaluator(Named())
+    for home in (natrl.space("nasbench201"), Turned()):
+        batch = home.samples(np.random.default_rng(0), 50)
+        np.testing.assert_array_equal(cache.evaluate(batch), Named().evaluate(list(batch)))

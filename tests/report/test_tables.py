@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from natrl import network_cost, Skeleton, zoo
-from natrl.report.frames import change_frame, comparison_frame, pareto_front, slot_frame, summary_frame
+from natrl.drawing.frames import change_frame, slot_frame
+from natrl.report.frames import comparison_frame, pareto_front, summary_frame
 from natrl.report.tables import change_table, comparison, comparison_table, slot_table, summary_line
 from tests.report.examples import changed, SKELETON, small_results
 

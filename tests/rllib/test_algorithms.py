@@ -67,7 +67,7 @@ def test_initial_architectures_differ_from_iteration_to_iteration():
     seen = []
     for _ in range(3):
         algo.train()
-        seen.append(tuple(a.key for a in algo.environment._initial))
+        seen.append(tuple(a.key for a in algo.environment._episodes.initial))
     assert len(set(seen)) == 3
     assert len(set(seen[0])) > 50
     algo.stop()
@@ -91,7 +91,7 @@ def test_no_phantom_rows_reach_the_loss(algorithm, learner, monkeypatch):
 
 def test_groups_of_transforms_share_their_initial_architecture():
     algo, _ = trained("reinforce", 1)
-    keys = np.array([a.key for a in algo.environment._initial]).reshape(-1, 8)
+    keys = np.array([a.key for a in algo.environment._episodes.initial]).reshape(-1, 8)
     assert (keys == keys[:, :1]).all()
     assert len(set(keys[:, 0])) > 1
     algo.stop()

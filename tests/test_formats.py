@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from natrl.report import formats
+from natrl import formats
 
 
 @pytest.mark.parametrize(

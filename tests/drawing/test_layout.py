@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from natrl import zoo
 from natrl.architecture import Cell
-from natrl.report.layout import Box, CellLayout, layout_cell, Route
+from natrl.drawing.layout import Box, CellLayout, layout_cell, Route
 from tests.report.examples import dense_cell, NASBENCH, sparse_cell
 
 LABEL = (62.0, 13.0)

@@ -10,11 +10,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from natrl.architecture import Architecture
-from natrl.report.canvas import BETWEEN, Canvas, change_width, FONT, HEADING, label_size, Panel, text_width
-from natrl.report.formats import count, signed_percent
-from natrl.report.frames import change_frame
-from natrl.report.layout import CellLayout, layout_cell
-from natrl.report.palette import look_of
+from natrl.drawing.canvas import BETWEEN, Canvas, change_width, FONT, HEADING, label_size, Panel, text_width
+from natrl.drawing.frames import change_frame
+from natrl.drawing.layout import CellLayout, layout_cell
+from natrl.drawing.palette import look_of
+from natrl.formats import count, signed_percent
 from natrl.spaces import network_cost, Skeleton
 
 __all__ = ["architecture_figure", "draw", "save_figure", "settings"]

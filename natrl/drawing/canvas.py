@@ -16,8 +16,8 @@ from matplotlib.path import Path as Curve
 from matplotlib.textpath import text_to_path
 
 from natrl.architecture import Cell
-from natrl.report.layout import Box, CellLayout, Route
-from natrl.report.palette import INK, Look, look_of, MUTED, PAPER
+from natrl.drawing.layout import Box, CellLayout, Route
+from natrl.drawing.palette import INK, Look, look_of, MUTED, PAPER
 
 __all__ = ["Canvas", "FONT", "Panel", "label_size"]
 
