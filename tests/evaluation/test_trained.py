@@ -174,7 +174,7 @@ def spoiled(frame: pd.DataFrame, column: str, value: object, row: int = 7) -> pd
         (lambda f: f.drop(columns="arch"), "has no column 'arch'; its columns are a_val, a_test, b_test"),
         (lambda f: spoiled(f, "a_test", "high"), "row 7: a_test is 'high', not a number"),
         (lambda f: spoiled(f, "a_val", 100.5), "row 7: a_val is 100.5, outside 0 to 100"),
-        (lambda f: spoiled(f, "a_val", -1), "row 7: a_val is -1, outside 0 to 100"),
+        (lambda f: spoiled(f, "a_val", -1), "row 7: a_val is -1.0, outside 0 to 100"),
         (lambda f: spoiled(f, "a_val", None), "row 7: a_val is nan, outside 0 to 100"),
         (lambda f: spoiled(f, "arch", f["arch"][3]), "row 7: architecture cell.* is listed twice"),
         (lambda f: spoiled(f, "arch", "DRATS"), "row 7: 'DRATS' is no known architecture"),
