@@ -123,8 +123,9 @@ def test_architectures_that_cannot_be_evaluated_earn_nothing_and_the_run_goes_on
         assert np.isfinite([result[name] for name in ("reward_mean", "accuracy_mean", "policy_loss")]).all()
     assert 0 < results[-1]["failed"] < results[-1]["evaluations"]
     environment = algo.environment
-    environment.reset(options={"architecture": [starts()[0]] * 32 + [starts()[1]] * 32})
-    actions = np.array([[SPACE.primitives.index(op) for op in a.operations] for a in environment._initial])
+    initial = [starts()[0]] * 32 + [starts()[1]] * 32
+    environment.reset(options={"architecture": initial})
+    actions = np.array([[SPACE.primitives.index(op) for op in a.operations] for a in initial])
     _, rewards, *_ = environment.step(actions)
     assert rewards.tolist() == [0.0] * 64
     algo.stop()

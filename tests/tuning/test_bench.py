@@ -340,7 +340,7 @@ def test_random_matched_costs_what_the_last_learned_policy_does():
 
 
 def test_settings_follow_the_budget():
-    assert learning.settings_for("ppo", 15_625) == LearnSettings()
+    assert learning.settings_for("ppo", 15_625) == learning.SETTINGS["ppo"]
     small = learning.settings_for("reinforce", 1000)
     assert (small.batch_size, small.algorithm) == (64, "reinforce")
     assert 2 * small.batch_size == bench_method("reinforce-joint").least_queries
