@@ -17,7 +17,6 @@ from natrl.evaluation.capture import best_reachable
 from natrl.isomorphism import function_key, held_out
 from natrl.report.bench import bench_summary
 from natrl.report.bench_plot import bench_figure, mean_curve
-from natrl.rllib.settings import LearnSettings
 from natrl.tuning.bench import (
     Bench,
     bench_method,
