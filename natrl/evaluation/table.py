@@ -127,7 +127,7 @@ class TableFile:
         except (TypeError, ValueError):
             raise ValueError(f"{self.path}, row {row}: {column} is {value!r}, not a number") from None
         if not 0 <= accuracy <= 100:
-            raise ValueError(f"{self.path}, row {row}: {column} is {value}, outside 0 to 100")
+            raise ValueError(f"{self.path}, row {row}: {column} is {accuracy}, outside 0 to 100")
         return accuracy
 
 
