@@ -58,9 +58,9 @@ class CachedEvaluator(Evaluator):
         """`evaluate` by number: neither architectures nor keys are made for what is known."""
         space = batch.space
         which = batch.topologies.cells, space.primitives
-        if which not in self._by_code:
-            self._by_code[which] = np.full(len(space.primitives) ** space.n_slots, np.nan)
-        memory = self._by_code[which]
+        memory = self._by_code.get(which)
+        if memory is None:
+            memory = self._by_code[which] = np.full(len(space.primitives) ** space.n_slots, np.nan)
         scores = memory[codes]
         missing = np.isnan(scores)
         if not missing.any():
