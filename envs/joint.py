@@ -17,6 +17,11 @@ from natrl.transitions import CostMode, Rule
 
 __all__ = ["ArchTransitionEnv"]
 
+#: What of `info` are numbers.
+NUMBERS = frozenset(
+    ("score", "initial_score", "params", "madds", "initial_params", "initial_madds", "invalid_actions", "repaired")
+)
+
 
 class ArchTransitionEnv(gymnasium.Env):
     """Replace the operations of an architecture so that it gets more accurate and never more expensive.
@@ -152,7 +157,7 @@ class ArchTransitionEnv(gymnasium.Env):
 
     def _info(self) -> dict[str, Any]:
         """The one episode's values, as Python's own numbers."""
-        return {
-            name: of_each.item(0) if isinstance(of_each, np.ndarray) and of_each.ndim == 1 else of_each[0]
-            for name, of_each in self._running().info().items()
-        }
+        values = self._running().info()
+        for name, of_each in values.items():
+            values[name] = of_each.item() if name in NUMBERS else of_each[0]
+        return values

@@ -98,13 +98,14 @@ class CachedEvaluator(Evaluator):
         """The same by number: neither architectures nor keys are made for what is known."""
         space = batch.space
         which = batch.topologies.cells, space.primitives
-        if which not in self._by_code:
-            self._by_code[which] = np.full(len(space.primitives) ** space.n_slots, np.nan)
-        memory = self._by_code[which]
-        missing = np.isnan(memory[codes])
+        memory = self._by_code.get(which)
+        if memory is None:
+            memory = self._by_code[which] = np.full(len(space.primitives) ** space.n_slots, np.nan)
+        scores = memory[codes]
+        missing = np.isnan(scores)
         if not missing.any():
             self.hits += len(batch)
-            return memory[codes]
+            return scores
         rows = np.flatnonzero(missing)
         first = rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
         memory[codes[first]] = self._by_key([batch[i] for i in first])

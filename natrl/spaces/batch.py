@@ -89,8 +89,10 @@ class Batch(Sequence[Architecture]):
         """The observation arrays of `natrl.spaces.encode`, the caller's to change."""
         topologies, n = self.topologies, len(self)
         adjacency, features = topologies.adjacency, topologies.features
-        if topologies.cells is not None:
-            adjacency, features = np.repeat(adjacency, n, axis=0), np.repeat(features, n, axis=0)
+        if topologies.cells is not None:  # (1, …), and not to be changed
+            alone = n == 1  # the scalar environments' case, in which a copy is quicker
+            adjacency = adjacency.copy() if alone else np.repeat(adjacency, n, axis=0)
+            features = features.copy() if alone else np.repeat(features, n, axis=0)
         return {"ops": self.ops.copy(), "adjacency": adjacency, "features": features}
 
     @property

@@ -58,12 +58,13 @@ class _Distinct:
     def costs(self, primitives: tuple[str, ...], skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
         """int64 (U, 2), what does not depend on operations, and (U, E, K, 2): parameters and MAdds."""
         wanted = primitives, skeleton
-        if wanted not in self._costs:
+        found = self._costs.get(wanted)
+        if found is None:
             tables = [cost_table(cells, skeleton) for cells in self.cells]
             columns = [VOCABULARY_INDEX[p] for p in primitives]
             fixed = np.array([(t.fixed.params, t.fixed.madds) for t in tables], dtype=np.int64)
-            self._costs[wanted] = fixed, np.stack([t.slots[:, columns] for t in tables])
-        return self._costs[wanted]
+            found = self._costs[wanted] = fixed, np.stack([t.slots[:, columns] for t in tables])
+        return found
 
 
 @lru_cache(maxsize=1024)
