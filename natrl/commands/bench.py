@@ -12,7 +12,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Json, Verbose
+from natrl.commands.options import Address, check_new, Json, Verbose
 
 if TYPE_CHECKING:
     from natrl.evaluation.trained import TrainedTable
@@ -65,8 +65,7 @@ def bench(
     """
     if table not in TABLES:
         raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists and is not empty; choose another --out")
+    check_new(out)
     from natrl.tuning.bench import Bench, bench_method, method_names, Plan
 
     names = _names(methods) if methods is not None else method_names()

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Actors", "Address", "Cells", "Channels", "Data", "Gpus", "Json", "Out", "Picture", "Seed", "Verbose"]
+__all__ = [
+    "Actors",
+    "Address",
+    "Cells",
+    "Channels",
+    "Data",
+    "Gpus",
+    "Json",
+    "Out",
+    "Picture",
+    "Seed",
+    "Verbose",
+    "check_new",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -24,3 +37,9 @@ Address = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write; must not exist yet.", metavar="DIR")]
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
+
+
+def check_new(out: Path | None) -> None:
+    """ValueError if there is something in the directory that a command is to write, or something else in its place."""
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists and is not empty; choose another --out")

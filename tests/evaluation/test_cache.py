@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import natrl
-from natrl.evaluation import CachedEvaluator, Evaluator
+from natrl.evaluation import CachedEvaluator, Evaluator, FailedEvaluations
 
 DARTS, VGG = natrl.parse("DARTS"), natrl.parse("VGG")
 
@@ -102,3 +102,30 @@ def test_spaces_with_other_primitives_do_not_share_numbers():
     for home in (natrl.space("nasbench201"), Turned()):
         batch = home.samples(np.random.default_rng(0), 50)
         np.testing.assert_array_equal(cache.evaluate(batch), Named().evaluate(list(batch)))
+
+
+def test_failures_are_skipped_by_number_as_by_key():
+    """Known and failed ones in one request: the failed ones, eight and more, are not all of it."""
+
+    class Fragile(Counting):
+        def evaluate(self, architectures):
+            super().evaluate(architectures)
+            failed = [a.operations[0] == "null" for a in architectures]
+            reasons = {a.key: "diverged" for a, bad in zip(architectures, failed, strict=True) if bad}
+            scores = np.where(failed, np.nan, 0.5)
+            if reasons:
+                raise FailedEvaluations(reasons, scores)
+            return scores
+
+    batch = natrl.space("nasbench201").samples(np.random.default_rng(0), 200)
+    by_number = CachedEvaluator(Fragile(), on_failure="skip")
+    by_key = CachedEvaluator(Fragile(), on_failure="skip")
+    for _ in range(2):
+        np.testing.assert_array_equal(by_number.evaluate(batch), by_key.evaluate(list(batch)))
+        assert by_number.statistics() == by_key.statistics()
+    assert 8 < by_number.failed < 200
+    assert len(by_number.inner.asked) == 1  # failed ones are not tried again
+    failed = batch.take(np.flatnonzero(np.isnan(by_number.evaluate(batch))))
+    for evaluator, request in ((by_number, failed), (by_key, list(failed))):
+        with pytest.raises(FailedEvaluations, match="diverged"):
+            evaluator.evaluate(request)
