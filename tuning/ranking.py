@@ -63,12 +63,13 @@ def measure(question: Question) -> pd.DataFrame:
     Ray must run where the truth is scratch.
     """
     space = find_space(question.truth.space)
-    skeleton = question.truth.skeleton or space.skeleton
     learned = question.queries if question.proxy == "surrogate" else 0
     drawn = draw_different(space, question.number + learned, np.random.default_rng(question.seed))
     asked, others = drawn[: question.number], drawn[question.number :]
     truth = question.truth()  # what cannot work says so before anything is trained
+    skeleton = question.truth.skeleton or space.skeleton
     if isinstance(truth, ScratchEvaluator):  # the longer work comes last
+        skeleton = truth.skeleton  # of the data set's images
         proxy = None if learned else _proxy_scores(question, asked)
         trained = _train(question, truth, drawn)
     else:

@@ -180,4 +180,4 @@ def _report(run: Path, as_json: bool) -> None:
         print(json.dumps({"run": str(run), **result}))
         return
     shown = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
-    Console().print(f"{run}: {shown}\nnext: natrl transform DARTS --policy {run}", highlight=False)
+    Console().print(f"{run}: {shown}\nnext: natrl transform ARCH --policy {run}", highlight=False)

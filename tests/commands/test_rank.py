@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+import natrl
 from natrl.networks.schedule import schedule
 from tests.commands.cli import error, output
 
@@ -28,14 +29,18 @@ def test_a_surrogate_orders_better_than_madds(capsys, tmp_path):
     assert json.loads((out / "rank.json").read_text())["versions"]["natrl"]
 
 
-def test_a_supernet_against_training_from_scratch(capsys, monkeypatch, ray_session):
+def test_a_supernet_against_training_from_scratch(capsys, monkeypatch, tmp_path, ray_session):
     short = replace(schedule("quick"), epochs=1)
     monkeypatch.setattr("natrl.networks.schedule.schedule", lambda name: short)
     arguments = ["--space", "nasbench201", "--channels", 4, "-n", 5, "--steps", 10]
-    text = output(capsys, "rank", *arguments)
+    text = output(capsys, "rank", *arguments, "-o", tmp_path / "rank")
     assert "order of 5 architectures" in text
     assert "supernet" in text
     assert "MAdds alone" in text
+    row = pd.read_csv(tmp_path / "rank" / "rank.csv").iloc[0]
+    usual = natrl.space("nasbench201").skeleton
+    digits = replace(usual, channels=4, cells=3, image_size=8, image_channels=1)
+    assert row["madds"] == natrl.network_cost(natrl.parse(row["architecture"]), digits).madds
 
 
 def test_the_evaluator_of_a_run_that_learned_from_a_surrogate(capsys, tmp_path, ray_session):

@@ -76,13 +76,15 @@ def train(
     with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
         warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
         trainer = config.build_algo()
+    # Closer at the start, where most queries are new; the last one is the answer.
+    marks = set(np.geomspace(1, settings.iterations, SNAPSHOTS).round().astype(int)[:-1].tolist())
     history = []
     try:
-        for iteration in range(settings.iterations):
+        for iteration in range(1, settings.iterations + 1):
             if not affordable():
                 break
             trainer.train()
-            if iteration % (settings.iterations // SNAPSHOTS + 1) == 0:
+            if iteration in marks:
                 history.append(Snapshot(task.evaluator.evaluations, _transform(trainer.policy(), task)))
         answer = _transform(trainer.policy(), task)
         history.append(Snapshot(task.evaluator.evaluations, answer))
