@@ -15,6 +15,7 @@ from natrl.commands.errors import run_safely
 from natrl.commands.evaluate import evaluate
 from natrl.commands.report import report
 from natrl.commands.show import show
+from natrl.commands.sweep import sweep
 from natrl.commands.train import train
 from natrl.commands.transform import transform
 
@@ -36,7 +37,7 @@ def start(
         print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
 
 
-for command in (demo, show, train, transform, evaluate, bench, report):
+for command in (demo, show, train, transform, evaluate, bench, sweep, report):
     app.command(no_args_is_help=False)(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
 from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.rundir import create_run, publish_policy, read_config, tune_dir
+from natrl.tuning.rundir import check_versions, create_run, publish_policy, read_config, tune_dir
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
-__all__ = ["RunError", "resume", "train"]
+__all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -33,22 +34,21 @@ class RunError(RuntimeError):
 
 
 def train(
-    settings: RunSettings, out: Path | str, *, command: str | None = None, progress: Progress | None = None
+    settings: RunSettings,
+    out: Path | str,
+    *,
+    command: str | None = None,
+    progress: Progress | None = None,
+    callbacks: Sequence[tune.Callback] = (),
 ) -> Path:
     """Trains a policy in a new run directory and returns it; Ray must run (`ray_session`).
 
-    ValueError on settings that cannot work, before anything is written; RunError if training fails.
+    `callbacks` are Tune's, besides its CSV, JSON and TensorBoard files (`natrl.tuning.tracking`). ValueError on
+    settings that cannot work, before anything is written; RunError if training fails.
     """
     run = Path(out)
-    spec = settings.evaluator
-    if spec.resources:
-        check_resources(**spec.resources)
-    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
-    if spec.reward.startswith("table:"):  # what cannot work says so here, before anything is written
-        spec().evaluate([sample(np.random.default_rng(settings.seed))])
-    else:
-        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
-    config = _configuration(settings)
+    check_settings(settings)
+    config = run_configuration(settings)
     create_run(run, settings, command or " ".join(sys.argv))
     tuner = tune.Tuner(
         config.algo_class,
@@ -61,7 +61,7 @@ def train(
                 num_to_keep=2, checkpoint_frequency=settings.checkpoint_every, checkpoint_at_end=True
             ),
             failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[ProgressLine()],
+            callbacks=[ProgressLine(), *callbacks],
             verbose=0,
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
@@ -75,13 +75,27 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     ValueError if the directory is not a run.
     """
     run = Path(run)
-    settings = RunSettings.from_dict(read_config(run)["settings"])
+    document = read_config(run)
+    check_versions(run, document.get("versions", {}))
+    settings = RunSettings.from_dict(document["settings"])
     path = str(tune_dir(run).resolve())
-    config = _configuration(settings)
+    config = run_configuration(settings)
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{run} holds no checkpoint to go on from; start it anew with another --out")
     tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
     return _fit(tuner, run, settings, progress)
+
+
+def check_settings(settings: RunSettings) -> None:
+    """ValueError on what would fail only in the trial: actors that never fit, initial architectures, tables, data."""
+    spec = settings.evaluator
+    if spec.resources:
+        check_resources(**spec.resources)
+    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
+    if spec.reward.startswith("table:"):
+        spec().evaluate([sample(np.random.default_rng(settings.seed))])
+    else:
+        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
 
 
 def initial_architectures(settings: RunSettings) -> Initial:
@@ -89,7 +103,8 @@ def initial_architectures(settings: RunSettings) -> Initial:
     return settings.initial if isinstance(settings.initial, str) else [parse(text) for text in settings.initial]
 
 
-def _configuration(settings: RunSettings) -> Any:
+def run_configuration(settings: RunSettings) -> Any:
+    """RLlib's configuration of a run."""
     spec = settings.evaluator
     environment = {
         "space": spec.space,

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Actors", "Address", "Cells", "Channels", "Data", "Gpus", "Json", "Out", "Picture", "Seed", "Verbose"]
+__all__ = [
+    "Actors",
+    "Address",
+    "Cells",
+    "Channels",
+    "Data",
+    "Gpus",
+    "Json",
+    "Mlflow",
+    "Out",
+    "Picture",
+    "Seed",
+    "Verbose",
+    "Wandb",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -24,3 +38,7 @@ Address = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write; must not exist yet.", metavar="DIR")]
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
+Mlflow = Annotated[
+    str | None, typer.Option(help="Log to MLflow too: a server or a store as sqlite:///FILE.", metavar="URI")
+]
+Wandb = Annotated[str | None, typer.Option(help="Log to this project of Weights & Biases too.", metavar="PROJECT")]
