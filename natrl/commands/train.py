@@ -176,4 +176,5 @@ def _report(run: Path, as_json: bool) -> None:
         print(json.dumps({"run": str(run), **result}))
         return
     shown = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
-    Console().print(f"{run}: {shown}\nnext: natrl transform DARTS --policy {run}", highlight=False)
+    text = f"{run}: {shown}\nnext: natrl transform DARTS --policy {run}"
+    Console().print(text, highlight=False, soft_wrap=True)  # a command is copied whole
