@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -31,6 +32,7 @@ def trackers(
     callbacks: list[Callback] = []
     if mlflow is not None:
         _require("mlflow")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # it tells of its tables otherwise
         callbacks.append(_Mlflow(parameters, tracking_uri=mlflow, experiment_name=name))
     if wandb is not None:
         _require("wandb")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.image
+import mlflow
 import pandas as pd
 import pytest
 import yaml
@@ -243,15 +244,24 @@ def test_every_trial_has_tunes_csv_json_and_tensorboard_files(searched):
         assert b"ray/tune/reward_mean" in events.read_bytes()
 
 
-def test_the_best_settings_train_as_the_trial_did(searched, capsys, tmp_path):
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's use of it
+def test_the_best_settings_train_as_the_trial_did_and_mlflow_hears_of_it(searched, capsys, tmp_path):
     directory, table = searched
     best = table.loc[table["score"].idxmax()]
     settings = complete(read_settings(directory / "best.yaml"))
     assert settings.learn.learning_rate == best["learn.learning_rate"]
     assert settings.learn.epochs == best["learn.epochs"]
     run = tmp_path / "run"
-    document = json.loads(output(capsys, "train", "--config", directory / "best.yaml", "--out", run, "--json"))
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    arguments = ("train", "--config", directory / "best.yaml", "--out", run, "--mlflow", store, "--json")
+    document = json.loads(output(capsys, *arguments))
     assert document["training_iteration"] == 4
+    logged = mlflow.MlflowClient(store)
+    (tracked,) = logged.search_runs([logged.get_experiment_by_name("run").experiment_id])
+    assert tracked.info.status == "FINISHED"
+    assert float(tracked.data.params["learn/learning_rate"]) == best["learn.learning_rate"]
+    history = {metric.step: metric.value for metric in logged.get_metric_history(tracked.info.run_id, "reward_mean")}
+    assert history == pytest.approx({row["training_iteration"]: row["reward_mean"] for row in read_progress(run)})
     columns = ["training_iteration", "reward_mean", "entropy", "policy_loss", "evaluations"]
     trial = pd.DataFrame(read_results(directory / "tune" / best["trial"] / "result.json"))[columns]
     pd.testing.assert_frame_equal(pd.DataFrame(read_progress(run))[columns].head(len(trial)), trial)
