@@ -5,17 +5,16 @@ Everything after `--` are options of `natrl train`; docs/cluster.md walks throug
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-
-from natrl.cli import main as natrl
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Joins the running Ray; an --address among the arguments wins."""
-    natrl(["train", "--address", "auto", *arguments])
+    """Becomes `natrl train`, which joins the running Ray; an --address among the arguments wins."""
+    os.execv(sys.executable, [sys.executable, "-m", "natrl", "train", "--address", "auto", *arguments])
 
 
 if __name__ == "__main__":

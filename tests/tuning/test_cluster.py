@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 import ray
+import typer
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
@@ -22,7 +23,9 @@ from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingReque
 from ray.autoscaler.v2.utils import ResourceRequestUtil
 
 import natrl
+from natrl.cli import app
 from natrl.policies import load_policy
+from natrl.tuning import train as train_script
 
 ROOT = Path(natrl.__file__).parent.parent
 CLUSTER = ROOT / "tuning" / "cluster"
@@ -188,3 +191,14 @@ def test_ray_job_submit_from_a_checkout(head, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"natrl transform DARTS --policy {run}" in done.stdout
     assert load_policy(run).space.name == "nasbench201"
+
+
+def test_the_script_of_ray_submit_is_natrl_train_on_the_running_cluster(monkeypatch):
+    handed_on: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: handed_on.append(command))
+    train_script.main(["--out", "runs/first", "--actors", "16"])
+    train_script.main(["--resume", "runs/first", "--address", "10.0.0.1:6379"])
+    train = typer.main.get_command(app).commands["train"]  # type: ignore[attr-defined]
+    given = [train.make_context("train", command[4:]).params for command in handed_on]
+    assert [command[:4] for command in handed_on] == [[sys.executable, "-m", "natrl", "train"]] * 2
+    assert [(p["address"], p["actors"]) for p in given] == [("auto", 16), ("10.0.0.1:6379", None)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import natrl
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.run import RunError
@@ -56,6 +58,15 @@ def test_shipped_search_spaces(name):
     shipped = read_plan(name)
     assert SweepPlan.from_dict(json.loads(json.dumps(shipped.to_dict()))) == shipped
     assert f"natrl sweep {name} " in (SHIPPED / f"{name}.yaml").read_text()
+
+
+def test_the_documented_one(tmp_path):
+    page = Path(natrl.__file__).parent.parent / "docs" / "cluster.md"
+    (text,) = re.findall(r"```yaml\n(settings:.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "space.yaml").write_text(text)
+    documented = read_plan(tmp_path / "space.yaml")
+    assert documented.parameters[0].values == (3e-4, 1e-2)
+    assert (documented.sampler, documented.scheduler_name, documented.total) == ("optuna", "asha", 32)
 
 
 def test_there_is_one_for_each_algorithm_the_policy_and_the_ablation():
