@@ -178,7 +178,7 @@ def _answers(port: int) -> bool:
 def test_ray_job_submit_from_a_checkout(head, tmp_path):
     """As docs/cluster.md has it: the working directory travels, natrl trains on the cluster that the job runs in."""
     run = tmp_path / "run"
-    options = "--space nasbench201 --reward table:nasbench201 --iterations 2 --batch-size 8"
+    options = "--space nasbench201 --reward table:nasbench201 --iterations 2 --batch-size 8 -v"
     train = ["python", "-m", "natrl", "train", *options.split(), "--out", str(run)]
     done = subprocess.run(
         ["ray", "job", "submit", "--address=http://127.0.0.2:28265", "--working-dir=.", "--", *train],
@@ -190,6 +190,7 @@ def test_ray_job_submit_from_a_checkout(head, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"natrl transform DARTS --policy {run}" in done.stdout
+    assert "Connected to Ray cluster" in done.stdout  # -v
     assert load_policy(run).space.name == "nasbench201"
 
 

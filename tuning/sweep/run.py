@@ -65,7 +65,7 @@ def run_sweep(
             name=tune_dir(directory).name,
             storage_path=str(directory.resolve()),
             checkpoint_config=tune.CheckpointConfig(
-                num_to_keep=KEPT.get(plan.scheduler_name, 1),
+                num_to_keep=KEPT.get(plan.scheduler_name, 2),
                 checkpoint_frequency=complete(documents[0]).checkpoint_every,
                 checkpoint_at_end=True,
             ),
