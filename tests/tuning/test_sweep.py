@@ -302,7 +302,8 @@ def test_killed_and_restored(ray_session, tmp_path):
     """SIGKILL hits the driver and all of its Ray of two CPUs, on which trials of two evaluator actors take turns."""
     evaluator = TINY["settings"]["evaluator"] | {"actors": 2}
     learn = TINY["settings"]["learn"] | {"iterations": 40}
-    whole = plan(settings=TINY["settings"] | {"evaluator": evaluator, "learn": learn}, trials=2)
+    settings = TINY["settings"] | {"evaluator": evaluator, "learn": learn, "checkpoint_every": 5}
+    whole = plan(settings=settings, trials=2)
     script = tmp_path / "driver.py"
     script.write_text(
         "import json, sys\n"
