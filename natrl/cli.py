@@ -17,6 +17,7 @@ from natrl.commands.evaluations import evaluations
 from natrl.commands.rank import rank
 from natrl.commands.report import report
 from natrl.commands.show import show
+from natrl.commands.sweep import sweep
 from natrl.commands.train import train
 from natrl.commands.transform import transform
 
@@ -38,7 +39,7 @@ def start(
         print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
 
 
-for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, report):
+for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, sweep, report):
     app.command(no_args_is_help=False)(command)
 
 

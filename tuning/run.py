@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,11 @@ from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
 from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.rundir import create_run, ledger_file, publish_policy, read_config, tune_dir
+from natrl.tuning.rundir import check_versions, create_run, ledger_file, publish_policy, read_config, tune_dir
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
-__all__ = ["RunError", "resume", "train"]
+__all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -36,27 +37,26 @@ class RunError(RuntimeError):
 
 
 def train(
-    settings: RunSettings, out: Path | str, *, command: str | None = None, progress: Progress | None = None
+    settings: RunSettings,
+    out: Path | str,
+    *,
+    command: str | None = None,
+    progress: Progress | None = None,
+    callbacks: Sequence[tune.Callback] = (),
 ) -> Path:
     """Trains a policy in a new run directory and returns it; Ray must run (`ray_session`).
 
-    ValueError on settings that cannot work, before anything is written; RunError if training fails.
+    `callbacks` are Tune's, besides its CSV, JSON and TensorBoard files (`natrl.tuning.tracking`). ValueError on
+    settings that cannot work, before anything is written; RunError if training fails.
     """
     run = Path(out)
-    spec = settings.evaluator
-    if spec.resources:
-        check_resources(**spec.resources)
-    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
-    if spec.reward.startswith("table:"):  # what cannot work says so here, before anything is written
-        spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
-    else:
-        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
-    config = _configuration(settings, run)
+    check_settings(settings)
+    config = run_configuration(settings, ledger_file(run))
     create_run(run, settings, command or " ".join(sys.argv))
-    return _fit(_new_tuner(config, settings, run), run, settings, progress)
+    return _fit(_new_tuner(config, settings, run, callbacks), run, settings, progress)
 
 
-def _new_tuner(config: Any, settings: RunSettings, run: Path) -> tune.Tuner:
+def _new_tuner(config: Any, settings: RunSettings, run: Path, callbacks: Sequence[tune.Callback] = ()) -> tune.Tuner:
     return tune.Tuner(
         config.algo_class,
         param_space=config,
@@ -68,7 +68,7 @@ def _new_tuner(config: Any, settings: RunSettings, run: Path) -> tune.Tuner:
                 num_to_keep=2, checkpoint_frequency=settings.checkpoint_every, checkpoint_at_end=True
             ),
             failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[ProgressLine()],
+            callbacks=[ProgressLine(), *callbacks],
             verbose=0,
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
@@ -82,11 +82,13 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     not a run.
     """
     run = Path(run)
-    settings = RunSettings.from_dict(read_config(run)["settings"])
+    document = read_config(run)
+    check_versions(run, document.get("versions", {}))
+    settings = RunSettings.from_dict(document["settings"])
     if settings.evaluator.resources:
         check_resources(**settings.evaluator.resources)
     path = str(tune_dir(run).resolve())
-    config = _configuration(settings, run)
+    config = run_configuration(settings, ledger_file(run))
     if tune.Tuner.can_restore(path):
         tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
     else:  # killed before Tune wrote anything down
@@ -94,16 +96,29 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     return _fit(tuner, run, settings, progress)
 
 
+def check_settings(settings: RunSettings) -> None:
+    """ValueError on what would fail only in the trial: actors that never fit, initial architectures, tables, data."""
+    spec = settings.evaluator
+    if spec.resources:
+        check_resources(**spec.resources)
+    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
+    if spec.reward.startswith("table:"):
+        spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
+    else:
+        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
+
+
 def initial_architectures(settings: RunSettings) -> Initial:
     """The run's initial architectures as the environment takes them. ValueError on malformed text."""
     return settings.initial if isinstance(settings.initial, str) else [parse(text) for text in settings.initial]
 
 
-def _configuration(settings: RunSettings, run: Path) -> Any:
+def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
+    """RLlib's configuration of a run that keeps what it pays for in `ledger`."""
     spec = settings.evaluator
     environment = {
         "space": spec.space,
-        "build_evaluator": partial(spec.build, ledger=ledger_file(run).resolve()),
+        "build_evaluator": partial(spec.build, ledger=ledger and ledger.resolve()),
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,

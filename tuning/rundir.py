@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ from typing import Any
 from natrl.tuning.settings import RunSettings
 
 __all__ = [
+    "METRICS",
+    "PLAN",
+    "check_run_or_sweep",
+    "check_versions",
     "create_run",
     "last_result",
     "ledger_file",
+    "make_directory",
     "publish_policy",
     "read_config",
+    "read_document_of",
     "read_progress",
+    "read_results",
     "results_file",
     "tune_dir",
     "versions",
     "write_json",
 ]
 
-CONFIG = "config.json"
+CONFIG = "config.json"  # makes a directory a run
+PLAN = "sweep.json"  # makes it a sweep
 METRICS = (
     "training_iteration",
     "reward_mean",
@@ -72,15 +81,13 @@ def results_file(run: Path) -> Path:
 
 
 def ledger_file(run: Path) -> Path:
-    """Every evaluation that was paid for (natrl.evaluation.ledger); none is written where rewards are a supernet's."""
+    """Every evaluation that a run or sweep paid for (natrl.evaluation.ledger); a supernet's are not kept."""
     return run / "evaluations.db"
 
 
 def create_run(run: Path, settings: RunSettings, command: str) -> Path:
     """Makes the directory and writes config.json. ValueError if there is something in it already."""
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise ValueError(f"{run} exists and is not empty; choose another --out, or continue it with --resume {run}")
-    run.mkdir(parents=True, exist_ok=True)
+    make_directory(run)
     document = {"settings": settings.to_dict(), "command": command, "versions": versions()}
     write_json(run / CONFIG, document)
     return run
@@ -88,10 +95,45 @@ def create_run(run: Path, settings: RunSettings, command: str) -> Path:
 
 def read_config(run: Path) -> dict[str, Any]:
     """config.json of a run. ValueError if the directory is not a run."""
+    return read_document_of("run", run, CONFIG)
+
+
+def check_run_or_sweep(directory: Path) -> None:
+    """ValueError if the directory is neither."""
+    read_document_of("run or sweep", directory, PLAN if (directory / PLAN).exists() else CONFIG)
+
+
+def read_document_of(kind: str, directory: Path, name: str) -> dict[str, Any]:
+    """The JSON document that makes a directory what `kind` says. ValueError if it cannot be read."""
     try:
-        return json.loads((run / CONFIG).read_text(encoding="utf-8"))
+        return json.loads((directory / name).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{run} is not a run directory: {CONFIG} cannot be read ({type(error).__name__})") from None
+        reason = type(error).__name__
+        raise ValueError(f"{directory} is not a {kind} directory: {name} cannot be read ({reason})") from None
+
+
+def make_directory(directory: Path) -> None:
+    """Makes the directory of a run or sweep. ValueError if there is something in it already."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ValueError(
+            f"{directory} exists and is not empty; choose another --out, or continue it with --resume {directory}"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:
+    """ValueError if a run or sweep cannot be gone on with, because another natrl or Ray made it.
+
+    Tune's state and RLlib's checkpoints are read by the minor version (2.60) of Ray that wrote them.
+    """
+    present = versions()
+    for package in ("natrl", "ray"):
+        then, now = made_with.get(package, "unknown"), present[package]
+        if "unknown" not in (then, now) and then.split(".")[:2] != now.split(".")[:2]:
+            raise ValueError(
+                f"{directory} was made with {package} {then}, and this is {package} {now}: go on with it under "
+                f"pip install {package}=={then}, or start anew with natrl train --config {directory / CONFIG}"
+            )
 
 
 def read_progress(run: Path) -> list[dict[str, float]]:
@@ -99,8 +141,13 @@ def read_progress(run: Path) -> list[dict[str, float]]:
 
     Of an iteration that was repeated after a kill the last result counts; a line torn by a kill is passed over.
     """
+    return read_results(results_file(run))
+
+
+def read_results(file: Path) -> list[dict[str, float]]:
+    """What `read_progress` reads, from the result.json of any of Tune's trials."""
     try:
-        lines = results_file(run).read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     rows: dict[float, dict[str, float]] = {}

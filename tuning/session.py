@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from natrl.evaluation.resources import check_resources
 
-__all__ = ["check_resources", "ray_session"]
+__all__ = ["check_reachable", "check_resources", "ray_session"]
 
 #: Set before Ray is imported: no usage statistics, no chatter of its processes, GPUs left visible to CPU tasks.
 _QUIET = {
@@ -22,6 +23,8 @@ _QUIET = {
 
 #: Loggers of Ray that speak of what is meant to be (its new API), or print tracebacks that a RunError sums up.
 _LOUD = ("ray.rllib.algorithms.algorithm_config", "ray.tune")
+
+PATIENCE_S = 10.0  # for a cluster to answer
 
 
 @contextmanager
@@ -41,6 +44,8 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None, verb
     if ray.is_initialized():
         yield
         return
+    if address is not None:
+        check_reachable(address)
     address = address or ("auto" if os.environ.get("RAY_ADDRESS") else "local")
     options: dict[str, Any] = {"include_dashboard": False, "num_cpus": num_cpus} if address == "local" else {}
     try:
@@ -56,3 +61,16 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None, verb
         yield
     finally:
         ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """ConnectionError if nothing listens at a "host:port": Ray itself tries for minutes, and says so on and on."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(
+            f"no Ray at address {address!r}: {error}; `ray status` on the head node says where it is"
+        ) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints, Literal, Union
 
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.policies.network import Head
@@ -12,7 +13,7 @@ from natrl.rllib.settings import LearnSettings
 from natrl.spaces import Skeleton
 from natrl.transitions import check_choice, CostMode, Rule
 
-__all__ = ["RunSettings"]
+__all__ = ["RunSettings", "field_names"]
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,44 @@ def _read(cls: Any, document: Any, where: str) -> Any:
             value = _read(nested, value, f"{where}.{name}")
         elif isinstance(value, list):
             value = tuple(value)
-        elif hints[name] is float and isinstance(value, int):
-            value = float(value)
-        values[name] = value
+        if not _fits(value, hints[name]):
+            raise ValueError(f"settings{where}: {name} must be {_kind(hints[name])}, got {value!r:.60}")
+        values[name] = float(value) if hints[name] is float else value
     try:
         return cls(**values)
     except TypeError as error:
         raise ValueError(f"settings{where}: {error}") from None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value that was read from a file is of a field's type. What a Literal allows, the classes check."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if get_origin(hint) is Literal:
+        return isinstance(value, str)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _kind(hint: Any) -> str:
+    """What `_fits` accepts, in words."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_kind, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return "a list"
+    return _KINDS.get(hint, "text" if get_origin(hint) is Literal else "fields and values")
+
+
+def field_names(cls: Any = RunSettings, prefix: str = "") -> list[str]:
+    """The dotted names of all settings that hold one value: "head", "learn.entropy", "evaluator.skeleton.channels"."""
+    names: list[str] = []
+    for f in fields(cls):
+        nested = _NESTED.get(f.name)
+        names += field_names(nested, f"{prefix}{f.name}.") if nested else [f"{prefix}{f.name}"]
+    return names

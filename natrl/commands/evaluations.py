@@ -17,18 +17,18 @@ SHOWN = 20  # rows in the terminal; files hold all
 
 
 def evaluations(
-    run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="A run or sweep directory.", metavar="RUN")],
     csv: Annotated[Path | None, typer.Option(help="Write all of them to this .csv file.", metavar="FILE")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the evaluations that a run has paid for (trainings, table look-ups), the best first; a running one, too.
+    """Show the evaluations that a run or sweep has paid for, the best first; a running one's, too.
 
     Example: natrl evaluations runs/first --csv evaluations.csv
     """
     from natrl.evaluation.ledger import read_ledger
-    from natrl.tuning.rundir import ledger_file, read_config
+    from natrl.tuning.rundir import check_run_or_sweep, ledger_file
 
-    read_config(run)
+    check_run_or_sweep(run)
     frame = read_ledger(ledger_file(run)).sort_values("score", ascending=False, kind="stable")
     if csv is not None:
         frame.to_csv(csv, index=False)

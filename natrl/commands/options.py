@@ -15,10 +15,12 @@ __all__ = [
     "Data",
     "Gpus",
     "Json",
+    "Mlflow",
     "Out",
     "Picture",
     "Seed",
     "Verbose",
+    "Wandb",
     "check_new",
 ]
 
@@ -37,6 +39,10 @@ Address = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write; must not exist yet.", metavar="DIR")]
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
+Mlflow = Annotated[
+    str | None, typer.Option(help="Log to MLflow too: a server or a store as sqlite:///FILE.", metavar="URI")
+]
+Wandb = Annotated[str | None, typer.Option(help="Log to this project of Weights & Biases too.", metavar="PROJECT")]
 
 
 def check_new(out: Path | None) -> None:

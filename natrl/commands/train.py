@@ -4,41 +4,57 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, Cells, Channels, Data, Gpus, Json, Seed, Verbose
-from natrl.commands.show import resized
-from natrl.evaluation.factory import EvaluatorSpec
-from natrl.rllib.settings import LearnSettings
-from natrl.spaces import space as find_space
+from natrl.commands.options import Address, Cells, Channels, Json, Mlflow, Verbose, Wandb
 from natrl.tuning.session import ray_session
 
-__all__ = ["presets", "train"]
+__all__ = ["train"]
 
 
 def train(
-    space: Annotated[str, typer.Option(help="Space of architectures.", metavar="NAME")] = "darts",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings from a YAML or JSON file, or a run's config.json; options win.", metavar="FILE"),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Space of architectures.", metavar="NAME", show_default="darts")
+    ] = None,
     reward: Annotated[
-        str, typer.Option(help="Evaluator: supernet, scratch, table:NAME or table:FILE.", metavar="KIND")
-    ] = "supernet",
+        str | None,
+        typer.Option(
+            help="Evaluator: supernet, scratch, table:NAME or table:FILE.", metavar="KIND", show_default="supernet"
+        ),
+    ] = None,
     column: Annotated[
         str | None, typer.Option(help="Column of a table file with validation accuracies.", metavar="NAME")
     ] = None,
-    data: Data = "digits",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Data set: digits, a torchvision name, folder:PATH or module:callable.",
+            metavar="NAME",
+            show_default="digits",
+        ),
+    ] = None,
     metric: Annotated[
         str | None, typer.Option(help="What is rewarded: accuracy or cross_entropy.", metavar="NAME")
     ] = None,
-    algorithm: Annotated[str, typer.Option(help="ppo or reinforce.", metavar="NAME")] = "ppo",
+    algorithm: Annotated[str | None, typer.Option(help="ppo or reinforce.", metavar="NAME", show_default="ppo")] = None,
     head: Annotated[
-        str, typer.Option(help="Policy head: joint, autoregressive or lstm.", metavar="NAME")
-    ] = "autoregressive",
-    rule: Annotated[str, typer.Option(help="Transitions: nat or nat++.", metavar="NAME")] = "nat++",
-    cost: Annotated[str, typer.Option(help="Mask: strict, rule or live.", metavar="NAME")] = "strict",
+        str | None,
+        typer.Option(help="Policy head: joint, autoregressive or lstm.", metavar="NAME", show_default="autoregressive"),
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Transitions: nat or nat++.", metavar="NAME", show_default="nat++")
+    ] = None,
+    cost: Annotated[
+        str | None, typer.Option(help="Mask: strict, rule or live.", metavar="NAME", show_default="strict")
+    ] = None,
     initial: Annotated[
         str | None, typer.Option(help="Initial architectures: uniform or pool:N.", metavar="KIND")
     ] = None,
@@ -61,25 +77,32 @@ def train(
     channels: Channels = None,
     cells: Cells = None,
     schedule: Annotated[
-        str, typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME")
-    ] = "quick",
+        str | None,
+        typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME", show_default="quick"),
+    ] = None,
     surrogate: Annotated[
         int | None,
         typer.Option(help="Scratch or table: evaluate so many architectures, predict the others.", metavar="N"),
     ] = None,
-    actors: Actors = 0,
-    gpus_per_actor: Gpus = 0.0,
+    actors: Annotated[
+        int | None, typer.Option(help="Ray actors that evaluate architectures.", metavar="N", show_default="0")
+    ] = None,
+    gpus_per_actor: Annotated[
+        float | None, typer.Option(help="GPUs of each actor; fractions share one.", metavar="X", show_default="0")
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(help="Seconds that an evaluation on an actor may take; then it is tried again.", metavar="S"),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default="0")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run directory; must not exist yet.", metavar="RUN")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run instead of starting one.", metavar="RUN")
     ] = None,
+    mlflow: Mlflow = None,
+    wandb: Wandb = None,
     address: Address = None,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -96,80 +119,64 @@ def train(
 
             _report(resume_run(resume), as_json)
         return
-    spec_defaults, learn_defaults, run_defaults = presets(reward, algorithm)
-    if batch_size is not None:  # PPO's minibatches are no larger than a batch
-        usual = learn_defaults.get("minibatch_size", LearnSettings.minibatch_size)
-        learn_defaults["minibatch_size"] = max(1, min(batch_size, usual))
-    spec = EvaluatorSpec(
-        reward=reward,
-        space=space,
-        column=column,
-        data=data,
-        schedule=schedule,
-        surrogate=surrogate,
-        seed=seed,
-        actors=actors,
-        num_gpus=gpus_per_actor,
-        timeout=timeout,
-        **_chosen(spec_defaults, metric=metric),
-    )
-    spec = replace(spec, skeleton=resized(find_space(space).skeleton, channels, cells))
+    from natrl.tuning.documents import complete, read_settings
+
+    given = {
+        "evaluator": {
+            "reward": reward,
+            "space": space,
+            "column": column,
+            "data": data,
+            "metric": metric,
+            "schedule": schedule,
+            "surrogate": surrogate,
+            "actors": actors,
+            "num_gpus": gpus_per_actor,
+            "timeout": timeout,
+            "skeleton": {"channels": channels, "cells": cells},
+        },
+        "learn": {
+            "algorithm": algorithm,
+            "iterations": iterations,
+            "batch_size": batch_size,
+            "group_size": group_size,
+            "baseline": baseline,
+            "learning_rate": learning_rate,
+            "entropy": entropy,
+            "warmup_steps": warmup_steps,
+            "weight_steps": weight_steps,
+        },
+        "head": head,
+        "rule": rule,
+        "cost": cost,
+        "initial": initial,
+        "seed": seed,
+    }
+    document = _over(read_settings(config) if config else {}, given)
+    if not (iterations is warmup_steps is weight_steps is None):
+        for derived in ("total_steps", "surrogate_every"):  # the file's belong to the file's steps
+            document.get("evaluator", {}).pop(derived, None)
+    settings = complete(document)
     with ray_session(address, verbose=verbose):
         from natrl.tuning.run import train as train_run
-        from natrl.tuning.settings import RunSettings
+        from natrl.tuning.tracking import trackers
 
-        learn = LearnSettings(
-            algorithm=algorithm,  # type: ignore[arg-type]  # checked there
-            **_chosen(
-                learn_defaults,
-                iterations=iterations,
-                batch_size=batch_size,
-                group_size=group_size,
-                baseline=baseline,
-                learning_rate=learning_rate,
-                entropy=entropy,
-                warmup_steps=warmup_steps,
-                weight_steps=weight_steps,
-            ),
-        )
-        if surrogate is not None:
-            from natrl.evaluation.surrogate import rounds_every
-
-            spec = replace(spec, surrogate_every=rounds_every(learn.iterations))
-        steps = learn.warmup_steps + learn.iterations * learn.weight_steps
-        settings = RunSettings(
-            evaluator=replace(spec, total_steps=max(1, steps)),
-            learn=learn,
-            head=head,  # type: ignore[arg-type]
-            rule=rule,  # type: ignore[arg-type]
-            cost=cost,  # type: ignore[arg-type]
-            seed=seed,
-            **_chosen(run_defaults, initial=initial),
-        )
-        _report(train_run(settings, out, command=" ".join(["natrl", *sys.argv[1:]])), as_json)  # type: ignore[arg-type]
+        assert out is not None
+        callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name, parameters=settings.to_dict())
+        _report(train_run(settings, out, command=" ".join(["natrl", *sys.argv[1:]]), callbacks=callbacks), as_json)
 
 
-def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Defaults of evaluator, algorithm and run for a reward: tables are cheap, trained networks are not."""
-    learn: dict[str, Any] = {} if algorithm == "ppo" else {"group_size": 4, "entropy": 0.03}
-    if reward.startswith("table:"):
-        return {}, learn, {}
-    small = {
-        "iterations": 50,
-        "batch_size": 64,
-        "minibatch_size": 32,
-        "entropy": 0.01,
-        "final_entropy": 0.01,
-        "reward_scale": 1.0,
-    }
-    if reward == "supernet":
-        small |= {"warmup_steps": 2500}
-    return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
-
-
-def _chosen(defaults: dict[str, Any], **given: Any) -> dict[str, Any]:
-    """The defaults with what the user gave in place."""
-    return defaults | {name: value for name, value in given.items() if value is not None}
+def _over(document: Any, given: dict[str, Any]) -> Any:
+    """The document with what the user gave in place; None and groups without a value are not given."""
+    if not isinstance(document, dict):
+        return document  # which is no group of fields: `complete` says so
+    merged = dict(document)
+    for name, value in given.items():
+        if isinstance(value, dict):
+            value = _over(merged.get(name) or {}, value) or None
+        if value is not None:
+            merged[name] = value
+    return merged
 
 
 def _report(run: Path, as_json: bool) -> None:
@@ -180,4 +187,5 @@ def _report(run: Path, as_json: bool) -> None:
         print(json.dumps({"run": str(run), **result}))
         return
     shown = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
-    Console().print(f"{run}: {shown}\nnext: natrl transform ARCH --policy {run}", highlight=False)
+    text = f"{run}: {shown}\nnext: natrl transform ARCH --policy {run}"
+    Console().print(text, highlight=False, soft_wrap=True)  # a command is copied whole

@@ -72,7 +72,7 @@ def _grown(groups: list[tuple[int, Node]]) -> list[Node] | None:
 
 
 def _bootstrap(path: Path) -> Iterator[tuple[int, Node]]:
-    import yaml  # type: ignore[import-untyped]  # Ray's own dependency
+    import yaml  # Ray's own dependency
 
     document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     most = document.get("max_workers", 2)

@@ -97,7 +97,7 @@ def test_evaluations_of_a_run(policy, capsys, tmp_path):
     assert (frame.paid == 1).all()
     table = load_table("nasbench201")
     np.testing.assert_array_equal(frame["score"], table.evaluate([natrl.parse(key) for key in frame.architecture]))
-    assert "is not a run directory" in error(capsys, "evaluations", tmp_path)
+    assert "is not a run or sweep directory" in error(capsys, "evaluations", tmp_path)
 
 
 def test_report_of_a_run(policy, capsys):

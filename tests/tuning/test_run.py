@@ -14,13 +14,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import ray
 
 import natrl
 from natrl.evaluation.ledger import read_ledger
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
 from natrl.tuning.run import resume, RunError, train
-from natrl.tuning.rundir import last_result, ledger_file, read_config, read_progress, results_file
+from natrl.tuning.rundir import (
+    check_versions,
+    create_run,
+    last_result,
+    ledger_file,
+    read_config,
+    read_progress,
+    results_file,
+    versions,
+    write_json,
+)
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
 
 SETTINGS = RunSettings(
@@ -78,6 +89,21 @@ def test_what_cannot_work_fails_before_anything_is_written(ray_session, tmp_path
 def test_not_a_run(tmp_path):
     with pytest.raises(ValueError, match=r"is not a run directory: config\.json cannot be read"):
         resume(tmp_path)
+
+
+def test_a_run_of_another_version(tmp_path):
+    run = create_run(tmp_path / "run", SETTINGS, "natrl train")
+    document = read_config(run)
+    document["versions"]["ray"] = "2.9.3"
+    write_json(run / "config.json", document)
+    message = rf"was made with ray 2\.9\.3, and this is ray {ray.__version__}: go on .* ray==2\.9\.3, or start anew"
+    with pytest.raises(ValueError, match=message):
+        resume(run)
+
+
+def test_versions_that_can_be_gone_on_with(tmp_path):
+    check_versions(tmp_path, {**versions(), "torch": "1.0", "ray": f"{ray.__version__}.post1"})
+    check_versions(tmp_path, {})
 
 
 def test_initial_architectures_of_another_space_are_refused(ray_session, tmp_path):

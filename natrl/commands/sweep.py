@@ -1,0 +1,78 @@
+"""natrl sweep"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from natrl.commands.options import Address, Json, Mlflow, Verbose, Wandb
+from natrl.tuning.session import ray_session
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            help="Search space: a YAML file, or natrl's ppo, reinforce, policy or ablation.", metavar="FILE.yaml"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of the sweep; must not exist yet.", metavar="DIR")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this sweep instead.", metavar="DIR")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Samples of the search space, instead of the file's.", metavar="N")
+    ] = None,
+    concurrent: Annotated[
+        int | None, typer.Option(help="Trials at a time, instead of as many as fit.", metavar="N")
+    ] = None,
+    mlflow: Mlflow = None,
+    wandb: Wandb = None,
+    address: Address = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Search settings: many runs through Ray Tune, the best one's settings as a file.
+
+    Example: natrl sweep ppo --trials 8 -o sweeps/ppo
+    """
+    if resume is not None:
+        if not (file is out is trials is concurrent is mlflow is wandb is None):
+            raise ValueError("--resume DIR goes on with the sweep as it was started: give nothing else but --address")
+        with ray_session(address, verbose=verbose):
+            from natrl.tuning.sweep import resume_sweep
+
+            _report(resume, resume_sweep(resume), as_json)
+        return
+    if file is None or out is None:
+        raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
+    with ray_session(address, verbose=verbose):
+        from natrl.tuning.sweep import read_plan, run_sweep
+        from natrl.tuning.tracking import trackers
+
+        plan = read_plan(file, trials=trials, concurrent=concurrent)
+        callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name)
+        _report(out, run_sweep(plan, out, command=" ".join(["natrl", *sys.argv[1:]]), callbacks=callbacks), as_json)
+
+
+def _report(directory: Path, table: Any, as_json: bool) -> None:
+    from natrl.tuning.sweep.run import BEST, PICTURE, TABLE
+
+    statuses = table["status"].value_counts()
+    if as_json:
+        print(json.dumps({"sweep": str(directory), "trials": json.loads(table.to_json(orient="records"))}))
+        return
+    counts = ", ".join(f"{n} {status}" for status, n in statuses.items())
+    Console().print(
+        f"{directory}: {counts}; trials in {TABLE}, picture in {PICTURE}\n"
+        f"next: natrl train --config {directory / BEST} --out RUN",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,122 @@
+"""Settings as people write them: YAML or JSON documents, where what is left out takes defaults that suit the reward."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from natrl.spaces import space as find_space
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["complete", "presets", "read_document", "read_settings"]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, with 1e-4 read as a number (as YAML 1.2 does) and keys given twice refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys: list[Any] = []
+        for key, _ in node.value:
+            keys.append(self.construct_object(key))
+            if keys[-1] in keys[:-1]:
+                raise yaml.constructor.ConstructorError(None, None, f"{keys[-1]!r} is given twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """A YAML or (suffix .json) JSON file of names and values. ValueError in one line: the file and the reason."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)  # a safe loader
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"{path}{where}: {error.problem}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        raise ValueError(f"{path}: expected names and their values, got {document!r:.60}")
+    return document
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The fields of a run in a file: a document for `complete`, or the config.json of a run. ValueError in one line."""
+    document = read_document(path)
+    if "parameters" in document:
+        raise ValueError(f"{path} is a search space, not the settings of one run: natrl sweep {path} -o DIR")
+    return document["settings"] if isinstance(document.get("settings"), dict) else document
+
+
+def complete(document: Mapping[str, Any]) -> RunSettings:
+    """The settings of a run. What the document leaves out takes the preset of its reward and algorithm.
+
+    The skeleton's missing fields are those of the space and the evaluator's seed is the run's; `total_steps` of a
+    supernet is the number of weight steps of the whole run, and `surrogate_every` spreads a surrogate's rounds over its
+    iterations. ValueError lists unknown fields and the valid ones.
+    """
+    parts = [document.get("evaluator", {}), document.get("learn", {})]
+    if not all(isinstance(part, Mapping) for part in parts):
+        return RunSettings.from_dict(document)  # which says what is wrong
+    evaluator, learn = dict(parts[0]), dict(parts[1])
+    preset_evaluator, preset_learn, preset_run = presets(
+        str(evaluator.get("reward", "supernet")), str(learn.get("algorithm", "ppo"))
+    )
+    learn = preset_learn | learn
+    if "minibatch_size" not in parts[1]:  # PPO's minibatches are no larger than a batch
+        learn["minibatch_size"] = _at_most(learn.get("batch_size"), learn.get("minibatch_size", 128))
+    if "seed" in document:
+        evaluator.setdefault("seed", document["seed"])
+    given = evaluator.get("skeleton")
+    if isinstance(given, Mapping):
+        usual = find_space(evaluator.get("space", "darts")).skeleton
+        evaluator["skeleton"] = asdict(usual) | dict(given)
+    settings = RunSettings.from_dict(
+        preset_run | dict(document) | {"evaluator": preset_evaluator | evaluator, "learn": learn}
+    )
+    missing = {name: value for name, value in _derived(settings).items() if name not in evaluator}
+    return replace(settings, evaluator=replace(settings.evaluator, **missing))
+
+
+def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Defaults of evaluator, algorithm and run for a reward: tables are cheap, trained networks are not."""
+    learn: dict[str, Any] = {} if algorithm == "ppo" else {"group_size": 4, "entropy": 0.03}
+    if reward.startswith("table:"):
+        return {}, learn, {}
+    small = {
+        "iterations": 50,
+        "batch_size": 64,
+        "minibatch_size": 32,
+        "entropy": 0.01,
+        "final_entropy": 0.01,
+        "reward_scale": 1.0,
+    }
+    if reward == "supernet":
+        small |= {"warmup_steps": 2500}
+    return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
+
+
+def _derived(settings: RunSettings) -> dict[str, Any]:
+    """What of an evaluator depends on how long the policy is trained."""
+    learn = settings.learn
+    derived: dict[str, Any] = {"total_steps": max(1, learn.warmup_steps + learn.iterations * learn.weight_steps)}
+    if settings.evaluator.surrogate is None:
+        return derived
+    from natrl.evaluation.surrogate import rounds_every  # scikit-learn takes seconds
+
+    return derived | {"surrogate_every": rounds_every(learn.iterations)}
+
+
+def _at_most(batch: Any, usual: int) -> int:
+    return max(1, min(batch, usual)) if isinstance(batch, int) else usual

@@ -1,0 +1,142 @@
+"""Running a sweep through Ray Tune, in a directory of its own; going on with one after a kill."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ray import tune
+
+from natrl.drawing.architectures import save_figure
+from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.report.files import write_atomically
+from natrl.report.sweep import sweep_figure
+from natrl.tuning.documents import complete
+from natrl.tuning.progress import follow_trials, SweepLine
+from natrl.tuning.run import check_settings, RunError, STATE_PERIOD_S
+from natrl.tuning.rundir import (
+    check_versions,
+    ledger_file,
+    make_directory,
+    PLAN,
+    read_document_of,
+    tune_dir,
+    versions,
+    write_json,
+)
+from natrl.tuning.sweep.plan import SweepPlan
+from natrl.tuning.sweep.results import best_row, trial_table, write_best
+from natrl.tuning.sweep.search import make_sampler, make_scheduler
+from natrl.tuning.sweep.trial import SweepTrial
+
+__all__ = ["BEST", "PICTURE", "TABLE", "resume_sweep", "run_sweep"]
+
+#: Checkpoints of each trial that are kept. Population-based training reads those of others a while later.
+KEPT = {"pbt": 4}
+TABLE, BEST, PICTURE = "trials.csv", "best.yaml", "parameters.png"
+
+
+def run_sweep(
+    plan: SweepPlan, out: Path | str, *, command: str | None = None, callbacks: Sequence[tune.Callback] = ()
+) -> pd.DataFrame:
+    """Runs all trials in a new directory and returns their table (`trial_table`); Ray must run (`ray_session`).
+
+    The directory gets sweep.json (the plan), tune/ (Tune's files, a folder a trial), evaluations.db (the ledger that
+    all trials share), trials.csv, best.yaml (for `natrl train --config`) and parameters.png. ValueError on what cannot
+    work, before anything is written; RunError if every trial failed.
+    """
+    directory = Path(out)
+    documents = list(plan.extremes())
+    iterations = max(complete(document).learn.iterations for document in documents)
+    sampler, scheduler = make_sampler(plan), make_scheduler(plan, iterations)
+    check_all(documents)
+    make_directory(directory)
+    write_json(
+        directory / PLAN,
+        {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
+    )
+    tuner = tune.Tuner(
+        _trainable(directory),
+        param_space=plan.document({p.name: p.domain() for p in plan.parameters}),
+        tune_config=tune.TuneConfig(
+            metric=plan.metric,
+            mode=plan.mode,
+            search_alg=sampler,
+            scheduler=scheduler,
+            num_samples=plan.trials,
+            reuse_actors=True,
+            trial_dirname_creator=trial_folder,
+        ),
+        run_config=tune.RunConfig(
+            name=tune_dir(directory).name,
+            storage_path=str(directory.resolve()),
+            checkpoint_config=tune.CheckpointConfig(
+                num_to_keep=KEPT.get(plan.scheduler_name, 2),
+                checkpoint_frequency=complete(documents[0]).checkpoint_every,
+                checkpoint_at_end=True,
+            ),
+            failure_config=tune.FailureConfig(max_failures=1),
+            callbacks=[SweepLine(plan.metric, plan.mode), *callbacks],
+            verbose=0,
+        ),
+    )
+    return _fit(tuner, plan, directory)
+
+
+def resume_sweep(directory: Path | str) -> pd.DataFrame:
+    """Goes on with a sweep after a kill: finished trials stay, others go on from their last checkpoints.
+
+    ValueError if the directory is not a sweep; RunError if every trial failed.
+    """
+    directory = Path(directory)
+    document = read_document_of("sweep", directory, PLAN)
+    check_versions(directory, document.get("versions", {}))
+    plan = SweepPlan.from_dict(document["plan"])
+    path = str(tune_dir(directory).resolve())
+    if not tune.Tuner.can_restore(path):
+        raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
+    tuner = tune.Tuner.restore(path, trainable=_trainable(directory), resume_errored=True)
+    return _fit(tuner, plan, directory)
+
+
+def _trainable(directory: Path) -> Any:
+    """`SweepTrial`, paying into the sweep's one ledger: what a trial has paid for is free for all others."""
+    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory).resolve())
+
+
+def check_all(documents: Sequence[dict[str, Any]]) -> None:
+    """`check_settings` for every different evaluator and choice of initial architectures among the documents."""
+    different = {}
+    for document in documents:
+        settings = complete(document)
+        different[settings.evaluator, settings.initial] = settings
+    for settings in different.values():
+        check_settings(settings)
+
+
+def trial_folder(trial: Any) -> str:
+    """The folder of a trial, numbered in the order in which they were drawn (as Tune begins its experiment tags)."""
+    return f"trial_{int(trial.experiment_tag.partition('_')[0]):04d}"
+
+
+def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
+    pays = any(complete(document).evaluator.reward != "supernet" for document in plan.extremes())
+    with serve_ledger(ledger_file(directory)) if pays else nullcontext(), follow_trials(plan.total):
+        results = tuner.fit()
+    table = trial_table(plan, results)
+    write_atomically(directory / TABLE, table.to_csv(index=False))
+    try:
+        best = best_row(plan, table)
+    except ValueError as error:
+        reasons = ", ".join(sorted(set(table["error"]) - {""}))
+        raise RunError(f"{error}: {reasons or 'interrupted'} (logs in {tune_dir(directory)})") from None
+    configs = {Path(result.path).name: result.config for result in results}
+    write_best(plan, best, configs[best["trial"]], directory / BEST)
+    save_figure(sweep_figure(plan, table, best["trial"]), directory / PICTURE, "png")
+    return table
