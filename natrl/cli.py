@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,12 +12,14 @@ import typer
 from natrl import __version__
 from natrl.commands.bench import bench
 from natrl.commands.demo import demo
+from natrl.commands.doctor import doctor
 from natrl.commands.errors import run_safely
 from natrl.commands.evaluate import evaluate
 from natrl.commands.evaluations import evaluations
 from natrl.commands.rank import rank
 from natrl.commands.report import report
 from natrl.commands.show import show
+from natrl.commands.start import next_steps
 from natrl.commands.sweep import sweep
 from natrl.commands.train import train
 from natrl.commands.transform import transform
@@ -36,10 +39,12 @@ def start(
         print(__version__)
     elif context.invoked_subcommand is None:
         print(context.get_help())
-        print("Start here: natrl demo   (a few minutes on two cores: trains, transforms, retrains, writes a report)")
+        steps = next_steps(Path())
+        width = max(len(command) for command, _ in steps)
+        print("Next:", *(f"  {command:<{width}}  {what}" for command, what in steps), sep="\n")
 
 
-for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, sweep, report):
+for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, sweep, report, doctor):
     app.command(no_args_is_help=False)(command)
 
 

@@ -10,14 +10,19 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Cells, Channels, Json, Picture
-from natrl.genotypes import parse
+from natrl.genotypes import parse, zoo
 from natrl.spaces import live_cost, network_cost, Skeleton
 from natrl.spaces.nasbench201 import NasBench201Space
 
 __all__ = ["default_skeleton", "resized", "show"]
 
 ArchitectureArgument = Annotated[
-    str, typer.Argument(help="Zoo name (DARTS, VGG …), file, or text in any notation.", metavar="ARCH")
+    str,
+    typer.Argument(
+        help="Zoo name (DARTS, VGG …), file, or text in any notation.",
+        metavar="ARCH",
+        autocompletion=lambda: list(zoo()),
+    ),
 ]
 
 
