@@ -30,6 +30,7 @@ bench: $(INSTALLED) ## every benchmark, one JSON row a line
 
 docs: $(INSTALLED) ## the documentation as pages in site/
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/python docs/draw.py
 	$(BIN)/mkdocs build --strict --quiet
 
 $(INSTALLED): pyproject.toml

@@ -137,7 +137,7 @@ def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:
 
 
 def read_progress(run: Path) -> list[dict[str, float]]:
-    """Our metrics of each iteration, by rising iteration (docs/algorithms.md says what each is).
+    """Our metrics of each iteration, by rising iteration (docs/metrics.md says what each is).
 
     Of an iteration that was repeated after a kill the last result counts; a line torn by a kill is passed over.
     """

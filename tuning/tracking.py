@@ -47,7 +47,7 @@ def _require(package: str) -> None:
 
 
 def _ours(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics that docs/algorithms.md explains; RLlib's several hundred others stay in Tune's files."""
+    """The metrics that docs/metrics.md explains; RLlib's several hundred others stay in Tune's files."""
     return {name: result[name] for name in METRICS if name in result}
 
 

@@ -13,7 +13,7 @@ Baseline = Literal["none", "ema", "architecture", "critic"]  # natrl.rllib.advan
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """How the policy is learned. Defaults are PPO's for NAS-Bench-201 in a minute (docs/algorithms.md)."""
+    """How the policy is learned. Defaults are PPO's for NAS-Bench-201 in a minute (docs/ppo.md)."""
 
     algorithm: AlgorithmName = "ppo"
     iterations: int = 235  # policy updates

@@ -34,7 +34,7 @@ class SweepPlan:
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # of every trial, as `complete` reads them
     parameters: tuple[Parameter, ...] = ()  # what differs between trials
-    metric: str = "reward_mean"  # of a run (docs/algorithms.md); a trial's score is its mean over the last iterations
+    metric: str = "reward_mean"  # of a run (docs/metrics.md); a trial's score is its mean over the last iterations
     mode: Mode = "max"
     sampler: Sampler = "random"
     scheduler: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"none": {}})  # name → its arguments
