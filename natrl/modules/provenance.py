@@ -78,7 +78,7 @@ class Provenance(TorchDispatchMode):
             if owner is not None and owner != self.layer:
                 self.strayed[owner].add(func._overloadpacket.__name__)
         made = tensors(out)
-        if self.layer is None and made:
+        if self.layer is None and made and not takes_shape_only(func._overloadpacket.__name__):
             self._derive(func, read, made)
         return out
 
@@ -145,6 +145,11 @@ def is_pointwise(func: Any) -> bool:
     """Whether an operation is a normalisation, an activation, or another that keeps every pixel at its place."""
     packet = func._overloadpacket
     return torch.Tag.pointwise in func.tags or packet.__name__ in POINTWISE
+
+
+def takes_shape_only(name: str) -> bool:
+    """Whether an operation makes a tensor without reading values: new_zeros, empty_like."""
+    return name.startswith("new_") or name.endswith("_like")
 
 
 def written(func: Any, read: list[Tensor]) -> list[Tensor]:

@@ -71,13 +71,12 @@ def _role(layer: Layer, name: str, calls: Sequence[Call], outputs: int) -> str |
 
 def _null(calls: Sequence[Call], outputs: int) -> str | None:
     """Why a layer's output cannot be zero."""
-    met = frozenset[str]().union(*(call.met for call in calls))
-    if met != {"add"}:
-        return (
-            f"null needs an addition after the layer, and nothing else; its output goes into {', '.join(sorted(met))}"
-        )
     if len(calls) > 1:
         return f"null would cut {len(calls)} paths at once: the layer is called {len(calls)} times"
+    others = calls[0].met - {"add"}
+    if others or not calls[0].met:
+        found = ", ".join(sorted(others))
+        return f"null needs nothing but additions right after the layer; its output goes into {found}"
     if outputs > 1:
         return f"null could cut off one of the network's {outputs} outputs"
     return None

@@ -92,7 +92,7 @@ def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = No
         return copy.deepcopy(model, {id(old): new for old, new in (replaced or {}).items()})
     except Exception as error:
         raise ValueError(
-            f"{type(model).__name__} cannot be copied ({one_line(error)}): layers are replaced in a copy of the model, so "
+            f"{type(model).__name__} cannot be copied ({one_line(error)}): natrl replaces layers in a copy, so "
             "take out what copy.deepcopy cannot copy"
         ) from None
 

@@ -231,13 +231,18 @@ class Policy:
         return prices[-1], [modes[0], cheap]
 
 
-def load_policy(run_or_dir: Path | str) -> Policy:
+def load_policy(run_or_dir: Path | str, *, space: Space | str | None = None) -> Policy:
     """The policy in a directory that `Policy.save` wrote, or in the `policy` folder of a run.
 
-    ValueError in one line if there is none, it is damaged, or it was made with another vocabulary.
+    It acts on the space that it was saved with, or on `space`: a policy of a user's own network is saved with the name
+    of a space that no registry knows. ValueError in one line if there is none, it is damaged, or it was made with
+    another vocabulary.
     """
     network, stored = read_policy(Path(run_or_dir))
-    return Policy(network, stored.space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
+    home = space_of(stored.space if space is None else space)
+    if network.config.primitives != home.primitives and space is not None:
+        network = network.with_primitives(home.primitives)
+    return Policy(network, home, cast(Rule, stored.rule), cast(CostMode, stored.cost))
 
 
 def _repeat(obs: dict[str, Tensor], count: int) -> dict[str, Tensor]:
