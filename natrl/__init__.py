@@ -15,6 +15,7 @@ from natrl.spaces import network_cost, register_space, Skeleton, Space, space
 from natrl.transitions import successors
 
 if TYPE_CHECKING:
+    from natrl.modules import from_module
     from natrl.networks import build_network
     from natrl.policies import load_policy
 
@@ -27,6 +28,7 @@ __all__ = [
     "Skeleton",
     "Space",
     "build_network",
+    "from_module",
     "load_policy",
     "network_cost",
     "operation",
@@ -38,7 +40,11 @@ __all__ = [
     "zoo",
 ]
 
-_LAZY = {"build_network": "natrl.networks", "load_policy": "natrl.policies"}
+_LAZY = {
+    "build_network": "natrl.networks",
+    "from_module": "natrl.modules",
+    "load_policy": "natrl.policies",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -30,6 +30,7 @@ def test_public_names() -> None:
         "Skeleton",
         "Space",
         "build_network",
+        "from_module",
         "load_policy",
         "network_cost",
         "operation",
