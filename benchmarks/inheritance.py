@@ -17,7 +17,7 @@ from dataclasses import replace
 import torch
 from _rows import print_row
 from torch import nn, Tensor
-from torch.utils.data import Subset
+from torch.utils.data import TensorDataset
 
 from natrl.data import batches, ImageData, load_data
 from natrl.modules.inheritance import inherit, recalibrating, Reference
@@ -90,20 +90,25 @@ def starts(model: nn.Module, before: str, after: str, reference: Reference, reca
     return {"random": random, "kernel": kernels, "least squares": squares}
 
 
+def drawn(data: ImageData, images: int, seed: int) -> TensorDataset:
+    """So many training images, of all classes (data sets may be sorted)."""
+    return TensorDataset(*next(batches(data.train, images, shuffle_seed=seed)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10-jpeg")
     parser.add_argument("--image-size", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=20_000)
+    parser.add_argument("--train-images", type=int, default=10_000)
     parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--reference-images", type=int, default=512)
     parser.add_argument("--steps", type=int, default=0, help="of fine-tuning, 64 images each")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
     data = load_data(options.data, seed=options.seed, image_size=options.image_size)
-    data = replace(data, train=Subset(data.train, range(min(options.train_images, len(data.train)))))
+    data = replace(data, train=drawn(data, options.train_images, options.seed))
     torch.manual_seed(options.seed)
     model = resnet(options.channels, data)
     schedule = Schedule(epochs=options.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
@@ -113,7 +118,7 @@ def main() -> None:
     slots = [n for n, layer in model.named_modules() if operation_of(layer) in ("conv_5x5", "conv_3x3")]
     reference = Reference(model.eval(), slots, images)
     tuning = replace(schedule, epochs=1, learning_rate=0.02, warmup=0.0)
-    tuned_on = replace(data, train=Subset(data.train, range(64 * options.steps)))
+    tuned_on = replace(data, train=drawn(data, 64 * options.steps, options.seed)) if options.steps else data
     for name, (before, after) in CASES.items():
         start = time.perf_counter()
         raw, recalibrated = (starts(model, before, after, reference, again) for again in (False, True))

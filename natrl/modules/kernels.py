@@ -34,7 +34,7 @@ def inherit_kernel(layer: nn.Conv2d, module: nn.Module, *, filter_first: bool | 
     last = convolutions[-1]
     if len(convolutions) == 1:
         last.weight.copy_(_on_grid(layer, last))
-    elif convolutions[0].groups == 1:
+    elif last.kernel_size != (1, 1):
         _by_axes(layer, *convolutions)
     elif len(convolutions) == 2:
         _depthwise_pointwise(layer, *convolutions)
