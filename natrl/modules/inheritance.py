@@ -25,13 +25,14 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.modules.geometry import pair
-from natrl.modules.kernels import convolutions_of, inherit_kernel
+from natrl.modules.kernels import convolutions_of, factorise, filter_of, inherit_kernel, on_grid
 from natrl.networks.modes import in_mode
 
 __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
 
 ROWS = 8192  # pixels of a layer's output that are fitted
 RIDGE = 1e-3
+DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the way to a factorised one
 
 
 class Rows(NamedTuple):
@@ -120,14 +121,38 @@ def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, rid
         return
     signed = len(convolutions) > 2 and bool((x < 0).any())
     inherit_kernel(layer, module, filter_first=True if signed else None)
+    filtering = filter_of(convolutions)
     *before, last = list(module) if isinstance(module, nn.Sequential) else [module]
     assert isinstance(last, nn.Conv2d)
     free_mean = rows.normalised or layer.bias is not None
     for part in before:
         if isinstance(part, nn.BatchNorm2d):
             _make_identity(part, x, shift=free_mean)
+        if part is filtering:
+            _fit_filter(layer, filtering, last, x, rows, free_mean, ridge)
         x = part(x)
-    _solve(last, _patches(x, last, rows.pixels), rows.values, free_mean, ridge)
+    weight, bias = _solve(last.weight, _patches(x, last, rows.pixels), rows.values, free_mean, ridge)
+    last.weight.copy_(weight)
+    if last.bias is not None and free_mean:
+        last.bias.copy_(bias)
+
+
+def _fit_filter(
+    layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d, x: Tensor, rows: Rows, free_mean: bool, ridge: float
+) -> None:
+    """A depthwise filter for what it reads, and a first pointwise convolution: nearest to the trained kernel's outputs.
+
+    A filter with another dilation has taps where the trained kernel has none: then the kernel that is to be
+    approximated is fitted itself, if it is not too large.
+    """
+    kernel, patches = on_grid(layer, depthwise), _patches(x, depthwise, rows.pixels)
+    if depthwise.dilation != layer.dilation and patches.shape[1] <= DENSE:
+        kernel, _ = _solve(kernel, patches, rows.values, free_mean, ridge)
+    taps = patches.double().unflatten(1, (layer.in_channels, -1)).transpose(0, 1)  # (I, R, h·w)
+    moments = taps.mT @ taps / len(patches)
+    strength = ridge * moments.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    moments.diagonal(dim1=1, dim2=2).add_(strength.clamp(min=torch.finfo(torch.float32).tiny))
+    factorise(kernel, depthwise, pointwise, moments)
 
 
 def _make_identity(norm: nn.BatchNorm2d, x: Tensor, *, shift: bool) -> None:
@@ -154,20 +179,17 @@ def _patches(x: Tensor, conv: nn.Conv2d, pixels: Tensor) -> Tensor:
     return patches.permute(0, 3, 1, 2).flatten(1)
 
 
-def _solve(conv: nn.Conv2d, features: Tensor, values: Tensor, free_mean: bool, ridge: float) -> None:
-    z, y = features.double(), values.double()
+def _solve(start: Tensor, features: Tensor, values: Tensor, free_mean: bool, ridge: float) -> tuple[Tensor, Tensor]:
+    """Weights of the shape of `start` (O, …) and biases (O,): ridge regression of values (R, O) on features (R, F)."""
+    z, y, weight = features.double(), values.double(), start.detach().flatten(1).double()
     z_mean, y_mean = (z.mean(0), y.mean(0)) if free_mean else (z.new_zeros(z.shape[1]), y.new_zeros(y.shape[1]))
     z, y = z - z_mean, y - y_mean
-    start = conv.weight.detach().flatten(1).double()  # (O, F)
     gram = z.T @ z
     strength = ridge * gram.diagonal().mean()
     if strength > 0:  # all features are 0 otherwise
         gram.diagonal().add_(strength)
-        change = torch.linalg.solve(gram, z.T @ (y - z @ start.T), left=True)
-        start = start + change.T
-    conv.weight.copy_(start.reshape(conv.weight.shape))
-    if conv.bias is not None and free_mean:
-        conv.bias.copy_(y_mean - start @ z_mean)
+        weight = weight + torch.linalg.solve(gram, z.T @ (y - z @ weight.T)).T
+    return weight.reshape(start.shape), y_mean - weight @ z_mean
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import nn, Tensor
 
 from natrl.modules.inheritance import fit_layer, inherit, recalibrating, Reference, Rows
-from natrl.modules.kernels import inherit_kernel
+from natrl.modules.kernels import factorise, inherit_kernel
 from natrl.modules.replacements import replacement
 
 
@@ -140,3 +140,21 @@ def test_recalibration_takes_the_statistics_of_the_images_and_leaves_the_rest() 
     torch.testing.assert_close(net.norm.running_var, net.conv1(images).var((0, 2, 3)))
     torch.testing.assert_close(net(images), first, atol=1e-2, rtol=1e-2)  # no dropout in either
     assert not net.training
+
+
+def test_a_factorisation_is_the_nearest_one_in_the_outputs() -> None:
+    """What remains is what the other singular values of each channel's kernel, times a root of the moments, hold."""
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.randn(5, 3, 3, 3, generator=generator)
+    taps = torch.randn(3, 40, 9, generator=generator).double().cumsum(-1)  # neighbours are alike
+    moments = taps.mT @ taps / 40
+    depthwise, pointwise = nn.Conv2d(3, 3, 3, groups=3, bias=False), nn.Conv2d(3, 5, 1, bias=False)
+    with torch.no_grad():
+        factorise(kernel, depthwise, pointwise, moments)
+    filters, mix = depthwise.weight.flatten(1).double(), pointwise.weight[:, :, 0, 0].T.double()
+    rest = kernel.double().transpose(0, 1).flatten(2) - mix[:, :, None] * filters[:, None]
+    remaining = ((rest @ taps.mT) ** 2).sum((1, 2)) / 40
+    values, vectors = torch.linalg.eigh(moments)
+    root = vectors @ values.sqrt().diag_embed()
+    singular = torch.linalg.svdvals(kernel.double().transpose(0, 1).flatten(2) @ root)
+    torch.testing.assert_close(remaining, (singular[:, 1:] ** 2).sum(1), rtol=1e-4, atol=1e-6)
