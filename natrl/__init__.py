@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from natrl.modules import from_module
     from natrl.networks import build_network
     from natrl.policies import load_policy
+    from natrl.tuning.modules import optimize
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "network_cost",
     "operation",
     "operation_cost",
+    "optimize",
     "parse",
     "register_space",
     "space",
@@ -44,6 +46,7 @@ _LAZY = {
     "build_network": "natrl.networks",
     "from_module": "natrl.modules",
     "load_policy": "natrl.policies",
+    "optimize": "natrl.tuning.modules",
 }
 
 

@@ -35,6 +35,7 @@ def test_public_names() -> None:
         "network_cost",
         "operation",
         "operation_cost",
+        "optimize",
         "parse",
         "register_space",
         "space",

@@ -2,5 +2,6 @@
 
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSlot, ModuleSpace
+from natrl.modules.storage import load_module, save_module
 
-__all__ = ["ModuleSlot", "ModuleSpace", "from_module"]
+__all__ = ["ModuleSlot", "ModuleSpace", "from_module", "load_module", "save_module"]

@@ -83,8 +83,10 @@ class Geometry(NamedTuple):
         return Geometry(*(w.with_kernel(k, d) for w, k, d in zip(self, kernel, dilation, strict=True)))
 
 
-def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    """(rows, columns) from what torch's layers hold."""
+def pair(value: int | str | tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) from what torch's layers hold. TypeError on text ("same")."""
+    if isinstance(value, str):
+        raise TypeError(f"expected numbers of pixels, got {value!r}")
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
@@ -98,6 +100,6 @@ def geometry_of(layer: Layer) -> Geometry:
             before = d * (k - 1) // 2
             after = d * (k - 1) - before
         else:
-            before = after = 0 if isinstance(layer.padding, str) else pair(layer.padding)[axis]
+            before = after = 0 if layer.padding == "valid" else pair(layer.padding)[axis]
         windows.append(Window(k, s, d, before, after))
     return Geometry(*windows)

@@ -12,7 +12,7 @@ from natrl.operations import Cost, VOCABULARY_INDEX
 from natrl.spaces import Skeleton, Space
 from natrl.spaces.counting import CostTable
 
-__all__ = ["Budget", "cheapest", "cheapest_within"]
+__all__ = ["Budget", "cheapest", "cheapest_within", "limit_of"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Budget:
     @classmethod
     def of(cls, original: Cost, max_madds: float | str | None, max_params: float | str | None) -> Budget:
         """From absolute numbers, or shares of what the original costs, such as "80%". ValueError on anything else."""
-        return cls(_limit("max_madds", max_madds, original.madds), _limit("max_params", max_params, original.params))
+        madds = limit_of("max_madds", max_madds, original.madds)
+        return cls(madds, limit_of("max_params", max_params, original.params))
 
     def __bool__(self) -> bool:
         return self.madds is not None or self.params is not None
@@ -43,7 +44,8 @@ class Budget:
         return " and ".join(f"at most {limit:,.0f} {unit}" for limit, unit in limits if limit is not None)
 
 
-def _limit(label: str, value: float | str | None, reference: int) -> float | None:
+def limit_of(label: str, value: float | str | None, reference: float) -> float | None:
+    """A limit from a number, or a share of what the original has, such as "80%". ValueError on anything else."""
     if value is None:
         return None
     try:
