@@ -31,6 +31,7 @@ class Episodes:
 
     def settle(self, after: Batch, invalid: np.ndarray, repaired: np.ndarray) -> np.ndarray:
         """Ends a transform with these architectures; returns the rewards, float64 (N,)."""
+        after = after.space.pruned(after)
         before, scores = self.scores, self._core.scores(after)
         self._arrive(after, scores, after.costs, invalid, repaired)
         self.transforms += 1

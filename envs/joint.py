@@ -127,7 +127,7 @@ class ArchTransitionEnv(gymnasium.Env):
         if self.render_mode == "ansi":
             return describe(self._view())
         if self.render_mode == "rgb_array":
-            return picture(self._view(), self.core.space.skeleton)
+            return self._picture()
         return None
 
     def close(self) -> None:
@@ -142,7 +142,11 @@ class ArchTransitionEnv(gymnasium.Env):
 
     def _show(self) -> None:
         if self._window is not None:
-            self._window.show(picture(self._view(), self.core.space.skeleton), 1 / self.metadata["render_fps"])
+            self._window.show(self._picture(), 1 / self.metadata["render_fps"])
+
+    def _picture(self) -> np.ndarray:
+        space = self.core.space
+        return picture(self._view(), space.skeleton if space.stacked else None)
 
     def _start(self, initial: Batch) -> None:
         self._episodes = Episodes(self.core, initial)

@@ -41,8 +41,11 @@ def describe(view: View) -> str:
     return "\n".join([*lines, view.summary])
 
 
-def picture(view: View, skeleton: Skeleton) -> np.ndarray:
-    """uint8 (HEIGHT, WIDTH, 3): both architectures as the papers draw them, changed operations marked and listed."""
+def picture(view: View, skeleton: Skeleton | None) -> np.ndarray:
+    """uint8 (HEIGHT, WIDTH, 3): both architectures as the papers draw them, changed operations marked and listed.
+
+    With a skeleton, what they cost too.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 

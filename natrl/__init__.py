@@ -15,8 +15,10 @@ from natrl.spaces import network_cost, register_space, Skeleton, Space, space
 from natrl.transitions import successors
 
 if TYPE_CHECKING:
+    from natrl.modules import from_module
     from natrl.networks import build_network
     from natrl.policies import load_policy
+    from natrl.tuning.modules import optimize
 
 __version__ = "0.1.0"
 
@@ -27,10 +29,12 @@ __all__ = [
     "Skeleton",
     "Space",
     "build_network",
+    "from_module",
     "load_policy",
     "network_cost",
     "operation",
     "operation_cost",
+    "optimize",
     "parse",
     "register_space",
     "space",
@@ -38,7 +42,12 @@ __all__ = [
     "zoo",
 ]
 
-_LAZY = {"build_network": "natrl.networks", "load_policy": "natrl.policies"}
+_LAZY = {
+    "build_network": "natrl.networks",
+    "from_module": "natrl.modules",
+    "load_policy": "natrl.policies",
+    "optimize": "natrl.tuning.modules",
+}
 
 
 def __getattr__(name: str) -> Any:

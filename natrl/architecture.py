@@ -30,7 +30,7 @@ class Slot(NamedTuple):
     cell: str  # name of its cell
     source: int  # node it reads
     target: int  # node it writes
-    stride: int  # 2 where a reduction cell reads one of its inputs, else 1
+    stride: int  # 2 where a reduction cell reads one of its inputs, else 1; or as the cell says
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Cell:
     edges: tuple[tuple[int, int], ...]  # (source, target) of each slot, by rising target
     outputs: tuple[int, ...]  # nodes that are concatenated
     reduction: bool = False  # halves height and width
+    strides: tuple[int, ...] | None = None  # of each slot, where the cell is a whole network (natrl.modules)
 
     @property
     def nodes(self) -> int:
@@ -50,11 +51,13 @@ class Cell:
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
+        if self.strides is not None:
+            return tuple(Slot(self.name, s, t, n) for (s, t), n in zip(self.edges, self.strides, strict=True))
         return tuple(Slot(self.name, s, t, 2 if self.reduction and s < self.inputs else 1) for s, t in self.edges)
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.inputs, self.edges, self.outputs, self.reduction))
+        return hash((self.name, self.inputs, self.edges, self.outputs, self.reduction, self.strides))
 
     def __hash__(self) -> int:
         return self._hash  # topologies are keys of every cache: worked out once
@@ -81,11 +84,11 @@ class Architecture:
 
     @cached_property
     def key(self) -> str:
-        """Canonical text: equal for architectures that differ only in the order of slots. `natrl.parse` reads it."""
-        return " ; ".join(
-            _cell_text(cell, sorted(zip(cell.edges, ops, strict=True), key=lambda slot: (slot[0][::-1], slot[1])))
-            for cell, ops in self._by_cell()
-        )
+        """Canonical text: equal for architectures that differ only in the order of slots. `natrl.parse` reads it.
+
+        (Slots of a cell with strides of its own have their order: two that are parallel may differ in channels.)
+        """
+        return " ; ".join(_cell_text(cell, ops) for cell, ops in self._by_cell())
 
     def _by_cell(self) -> Iterable[tuple[Cell, tuple[str, ...]]]:
         start = 0
@@ -146,6 +149,7 @@ class Architecture:
                 "reduction": cell.reduction,
                 "slots": [[op, s, t] for op, (s, t) in zip(ops, cell.edges, strict=True)],
                 "outputs": list(cell.outputs),
+                **({} if cell.strides is None else {"strides": list(cell.strides)}),
             }
             for cell, ops in self._by_cell()
         ]
@@ -185,12 +189,18 @@ class Architecture:
 
 
 def make_cell(
-    name: str, inputs: int, slots: Iterable[tuple[str, int, int]], outputs: Iterable[int], reduction: bool = False
+    name: str,
+    inputs: int,
+    slots: Sequence[tuple[str, int, int]],
+    outputs: Iterable[int],
+    reduction: bool = False,
+    strides: Sequence[int] | None = None,
 ) -> tuple[Cell, tuple[str, ...]]:
-    """A cell and its operations from (operation, source, target) triples in any order."""
-    ordered = sorted(slots, key=lambda slot: slot[2])
-    ops = tuple("null" if op == "none" else op for op, _, _ in ordered)
-    return Cell(name, inputs, tuple((s, t) for _, s, t in ordered), tuple(outputs), reduction), ops
+    """A cell and its operations from (operation, source, target) triples in any order, and strides in the same."""
+    order = sorted(range(len(slots)), key=lambda i: slots[i][2])
+    ops = tuple("null" if slots[i][0] == "none" else slots[i][0] for i in order)
+    own = None if strides is None else tuple(strides[i] for i in order)
+    return Cell(name, inputs, tuple(slots[i][1:] for i in order), tuple(outputs), reduction, own), ops
 
 
 def _cell_from_dict(index: int, document: Any) -> tuple[Cell, tuple[str, ...]]:
@@ -205,8 +215,13 @@ def _cell_from_dict(index: int, document: Any) -> tuple[Cell, tuple[str, ...]]:
             raise ValueError(f"{where}, slot {i}: {short(slot)} is not [operation, from, to]")
     if not all(type(node) is int for node in document["outputs"]):
         raise ValueError(f"{where}: outputs must be node numbers, got {short(document['outputs'])}")
+    strides = document.get("strides")
+    if strides is not None and not (isinstance(strides, list) and all(type(s) is int for s in strides)):
+        raise ValueError(f"{where}: strides must be a list of numbers, got {short(strides)}")
+    if strides is not None and len(strides) != len(document["slots"]):
+        raise ValueError(f"{where}: {len(document['slots'])} slots but {len(strides)} strides")
     slots = [(op, s, t) for op, s, t in document["slots"]]
-    return make_cell(document["name"], document["inputs"], slots, document["outputs"], document["reduction"])
+    return make_cell(document["name"], document["inputs"], slots, document["outputs"], document["reduction"], strides)
 
 
 @lru_cache(maxsize=16384)
@@ -234,8 +249,12 @@ def wiring(cells: tuple[Cell, ...]) -> Wiring:
     return Wiring(*batched)
 
 
-def _cell_text(cell: Cell, slots: Iterable[tuple[tuple[int, int], str]]) -> str:
-    body = " ".join(f"{op}:{s}>{t}" for (s, t), op in slots)
+def _cell_text(cell: Cell, operations: Sequence[str]) -> str:
+    slots = list(zip(cell.edges, operations, strict=True))
+    if cell.strides is None:
+        body = " ".join(f"{op}:{s}>{t}" for (s, t), op in sorted(slots, key=lambda slot: (slot[0][::-1], slot[1])))
+    else:
+        body = " ".join(f"{op}:{s}>{t}/{n}" for ((s, t), op), n in zip(slots, cell.strides, strict=True))
     usual = (cell.inputs, cell.reduction) == (2, cell.name == "reduce")
     kind = "" if usual else f"/{cell.inputs}{'r' if cell.reduction else ''}"
     return f"{cell.name}{kind}: {body} | concat {' '.join(map(str, cell.outputs))}"
@@ -247,6 +266,8 @@ def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
         raise ValueError(f"{where}: the name of a cell is a word")
     if not 1 <= cell.inputs <= MAX_INPUTS:
         raise ValueError(f"{where}: needs 1 to {MAX_INPUTS} inputs, got {cell.inputs}")
+    if cell.strides is not None and (len(cell.strides) != len(cell.edges) or min(cell.strides, default=1) < 1):
+        raise ValueError(f"{where}: needs one stride of at least 1 for each slot, got {short(cell.strides)}")
     for i, ((source, target), op) in enumerate(zip(cell.edges, ops, strict=True)):
         slot = f"{where}, slot {i} ({op}:{source}>{target})"
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from reprlib import repr as short
@@ -32,7 +32,7 @@ NASBENCH201_OPERATIONS = {
     "avg_pool_3x3": "avg_pool_3x3",
 }
 _NODE = re.compile(r"\d{1,4}", re.ASCII)
-_SLOT = re.compile(r"(\w+):(\d{1,4})>(\d{1,4})", re.ASCII)
+_SLOT = re.compile(r"(\w+):(\d{1,4})>(\d{1,4})(?:/(\d{1,4}))?", re.ASCII)
 _CELL_HEAD = re.compile(r"\s*(\w+)(?:/(\d{1,4})(r?))?\s*:\s", re.ASCII)
 
 
@@ -85,14 +85,18 @@ def _from_key(text: str) -> Architecture:
         if not head or not bar or word != "concat" or not all(map(_NODE.fullmatch, nodes)):
             raise ValueError(f"malformed cell {part[:60]!r}: expected 'name: operation:from>to ... | concat nodes'")
         name, inputs, reduction = head.groups()
-        triples = []
+        triples, strides = [], []
         for i, word in enumerate(body.split()):
             slot = _SLOT.fullmatch(word)
             if not slot:
                 raise ValueError(f"cell {name!r}, slot {i}: {short(word)} is not operation:from>to")
             triples.append((slot[1], int(slot[2]), int(slot[3])))
+            strides += [int(slot[4])] if slot[4] else []
+        if strides and len(strides) < len(triples):
+            raise ValueError(f"cell {name!r}: either every slot has a stride (operation:from>to/stride), or none has")
         outputs = [int(n) for n in nodes]
-        cell, ops = make_cell(name, int(inputs or 2), triples, outputs, bool(reduction) if inputs else name == "reduce")
+        halves = bool(reduction) if inputs else name == "reduce"
+        cell, ops = make_cell(name, int(inputs or 2), triples, outputs, halves, strides or None)
         cells.append(cell)
         operations += ops
     return Architecture(tuple(cells), tuple(operations)).validate()
@@ -141,7 +145,7 @@ def _from_genotype(text: str) -> Architecture:
     return Architecture(tuple(cells), tuple(operations)).validate()
 
 
-def _triples(cell: str, slots: Any) -> Iterable[tuple[str, int, int]]:
+def _triples(cell: str, slots: Any) -> list[tuple[str, int, int]]:
     """(operation, from, to) from NAT triples, or from DARTS pairs, of which two at a time write the next node."""
     if not isinstance(slots, list | tuple) or not slots:
         raise ValueError(f"cell {cell!r}: expected a list of slots, got {short(slots)}")

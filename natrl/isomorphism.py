@@ -15,7 +15,8 @@ def function_key(architecture: Architecture) -> str:
     """Text that is equal for architectures that differ only in what no input of the cell can tell.
 
     Null slots and what they alone feed are dropped, a skip passes its source on, and the order of slots and inner nodes
-    does not count (the unique strings of NAS-Bench-201, arXiv 2001.00326). Stride-2 skips are operations.
+    does not count (the unique strings of NAS-Bench-201, arXiv 2001.00326). Stride-2 skips are operations. Slots of a
+    cell with strides of its own differ in channels: each keeps its place.
     """
     parts, start = [], 0
     for cell in architecture.cells:
@@ -28,14 +29,15 @@ def function_key(architecture: Architecture) -> str:
 def _nodes(cell: Cell, operations: Iterable[str]) -> list[str]:
     """Each output node as a sum of terms; "" is a node that nothing live writes."""
     terms = {node: Counter([f"x{node}"] if node < cell.inputs else []) for node in range(cell.nodes)}
-    for slot, op in zip(cell.slots, operations, strict=True):
+    for e, (slot, op) in enumerate(zip(cell.slots, operations, strict=True)):
         source = terms[slot.source]  # complete: slots come by rising target
         if op == "null" or not source:
             continue
         if op == "skip_connect" and slot.stride == 1:
             terms[slot.target].update(source)
         else:
-            terms[slot.target][f"{op}{'/2' * (slot.stride == 2)}({_sum(source)})"] += 1
+            place = "/2" * (slot.stride == 2) if cell.strides is None else f"@{e}"
+            terms[slot.target][f"{op}{place}({_sum(source)})"] += 1
     return [_sum(terms[node]) for node in cell.outputs]
 
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from natrl.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
 from natrl.networks.device import default_device
+from natrl.networks.distillation import Distillation
 from natrl.networks.network import build_network
 from natrl.networks.schedule import Schedule
 from natrl.spaces.skeleton import Skeleton
@@ -101,13 +102,14 @@ def fit(
     seed: int,
     device: torch.device | str | None = None,
     amp: bool = False,
+    distillation: Distillation | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> float:
     """Trains the network in place on the training split; the mean loss of the last epoch.
 
-    The network gives logits (B, classes), or in training (logits, logits of an auxiliary head). `amp`: bfloat16 where
-    autocast says so. `on_epoch(epoch, loss)` is called after each epoch, the first being 1. FloatingPointError where
-    the loss is not finite.
+    The network gives logits (B, classes), or in training (logits, logits of auxiliary heads …). `amp`: bfloat16 where
+    autocast says so. `distillation`: a network to learn from besides the labels. `on_epoch(epoch, loss)` is called
+    after each epoch, the first being 1. FloatingPointError where the loss is not finite.
     """
     device = default_device(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,7 +130,8 @@ def fit(
                 drop_last=size >= schedule.batch_size,
             )
             rates = [schedule.rate(epoch * steps + step, schedule.epochs * steps) for step in range(steps)]
-            loss = _train_epoch(network, optimizer, schedule, zip(rates, epoch_batches, strict=True), device, amp)
+            epoch_steps = zip(rates, epoch_batches, strict=True)
+            loss = _train_epoch(network, optimizer, schedule, epoch_steps, device, amp, distillation)
             if not np.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss} in epoch {epoch + 1}; lower the learning rate")
             if on_epoch:
@@ -143,6 +146,7 @@ def _train_epoch(
     steps: Iterable[tuple[float, tuple[Tensor, Tensor]]],  # learning rate, (images, labels)
     device: torch.device,
     amp: bool,
+    distillation: Distillation | None,
 ) -> float:
     """One step a batch; the mean loss."""
     network.train()
@@ -151,7 +155,10 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            loss = _loss(network(images), labels, schedule)
+            outputs = network(images)
+            loss = _loss(outputs, labels, schedule)
+            if distillation is not None:
+                loss = distillation.loss(images, outputs[0] if isinstance(outputs, tuple) else outputs, loss)
         optimizer.zero_grad()
         loss.backward()
         if schedule.clip:
@@ -182,14 +189,14 @@ def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device |
     return Measured(correct / count, entropy / count)
 
 
-def _loss(outputs: Tensor | tuple[Tensor, Tensor], labels: Tensor, schedule: Schedule) -> Tensor:
-    logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
-    if auxiliary is None:
-        return loss
-    return loss + schedule.auxiliary * functional.cross_entropy(
-        auxiliary, labels, label_smoothing=schedule.label_smoothing
-    )
+def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, schedule: Schedule) -> Tensor:
+    def entropy(logits: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+
+    if not isinstance(outputs, tuple):
+        return entropy(outputs)
+    logits, *auxiliary = outputs
+    return entropy(logits) + schedule.auxiliary * sum(entropy(other) for other in auxiliary)
 
 
 def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -9,10 +9,10 @@ import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.operations import Cost, VOCABULARY_INDEX
-from natrl.spaces import network_cost, Skeleton
-from natrl.spaces.counting import cost_table
+from natrl.spaces import Skeleton, Space
+from natrl.spaces.counting import CostTable
 
-__all__ = ["Budget", "cheapest", "cheapest_within"]
+__all__ = ["Budget", "cheapest", "cheapest_within", "limit_of"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Budget:
     @classmethod
     def of(cls, original: Cost, max_madds: float | str | None, max_params: float | str | None) -> Budget:
         """From absolute numbers, or shares of what the original costs, such as "80%". ValueError on anything else."""
-        return cls(_limit("max_madds", max_madds, original.madds), _limit("max_params", max_params, original.params))
+        madds = limit_of("max_madds", max_madds, original.madds)
+        return cls(madds, limit_of("max_params", max_params, original.params))
 
     def __bool__(self) -> bool:
         return self.madds is not None or self.params is not None
@@ -33,17 +34,18 @@ class Budget:
     def allows(self, cost: Cost) -> bool:
         return (self.madds is None or cost.madds <= self.madds) and (self.params is None or cost.params <= self.params)
 
-    def shares(self, architecture: Architecture, primitives: tuple[str, ...], skeleton: Skeleton) -> np.ndarray:
+    def shares(self, table: CostTable, primitives: tuple[str, ...]) -> np.ndarray:
         """float64 (E, K): what each primitive costs in each slot, as a share of the limits (their sum); 0 if none."""
         weights = [0 if limit is None else 1 / max(limit, 1) for limit in (self.params, self.madds)]
-        return _slot_costs(architecture, primitives, skeleton) @ np.array(weights)
+        return _slot_costs(table, primitives) @ np.array(weights)
 
     def __str__(self) -> str:
         limits = ((self.madds, "MAdds"), (self.params, "parameters"))
         return " and ".join(f"at most {limit:,.0f} {unit}" for limit, unit in limits if limit is not None)
 
 
-def _limit(label: str, value: float | str | None, reference: int) -> float | None:
+def limit_of(label: str, value: float | str | None, reference: float) -> float | None:
+    """A limit from a number, or a share of what the original has, such as "80%". ValueError on anything else."""
     if value is None:
         return None
     try:
@@ -57,16 +59,21 @@ def _limit(label: str, value: float | str | None, reference: int) -> float | Non
 
 
 def cheapest_within(
-    budget: Budget, architecture: Architecture, mask: np.ndarray, primitives: tuple[str, ...], skeleton: Skeleton
+    budget: Budget, architecture: Architecture, mask: np.ndarray, space: Space, skeleton: Skeleton | None
 ) -> Architecture:
     """A cheapest transformation that the budget allows; `mask` bool (E, K). ValueError if there is none."""
-    prices = _slot_costs(architecture, primitives, skeleton)
+
+    def cost(found: Architecture) -> Cost:
+        return space.cost(space.prune(found), skeleton)
+
+    primitives = space.primitives
+    prices = _slot_costs(space.cost_table(architecture, skeleton), primitives)
     found = []
     for weights in ((1.0, 0.0), (0.0, 1.0), (1 / max(budget.params or 1, 1), 1 / max(budget.madds or 1, 1))):
         found.append(cheapest(architecture, np.where(mask, prices @ np.array(weights), np.inf), primitives))
-        if budget.allows(network_cost(found[-1], skeleton)):
+        if budget.allows(cost(found[-1])):
             return found[-1]
-    params, madds = network_cost(found[0], skeleton).params, network_cost(found[1], skeleton).madds
+    params, madds = cost(found[0]).params, cost(found[1]).madds
     least = f"{madds:,} MAdds" if budget.params is None else f"{params:,} parameters"
     least = least if budget.madds is None or budget.params is None else f"{madds:,} MAdds, or {params:,} parameters"
     raise ValueError(f"no transformation has {budget}; the smallest reachable cost is {least}")
@@ -87,10 +94,9 @@ def cheapest(architecture: Architecture, prices: np.ndarray, primitives: tuple[s
     return architecture.with_operations([primitives[k] for k in best])
 
 
-def _slot_costs(architecture: Architecture, primitives: tuple[str, ...], skeleton: Skeleton) -> np.ndarray:
+def _slot_costs(table: CostTable, primitives: tuple[str, ...]) -> np.ndarray:
     """int64 (E, K, 2): parameters and MAdds that each primitive adds in each slot."""
-    columns = [VOCABULARY_INDEX[name] for name in primitives]
-    return cost_table(architecture.cells, skeleton).slots[:, columns]
+    return table.slots[:, [VOCABULARY_INDEX[name] for name in primitives]]
 
 
 def _shortest_paths(architecture: Architecture, length: np.ndarray) -> Iterator[list[int]]:

@@ -11,7 +11,7 @@ from natrl.architecture import Architecture, Slot
 from natrl.operations import Cost, VOCABULARY_INDEX
 from natrl.policies.budget import Budget
 from natrl.spaces import Skeleton
-from natrl.spaces.counting import cost_table
+from natrl.spaces.counting import CostTable
 
 __all__ = ["Candidates", "Change"]
 
@@ -33,10 +33,18 @@ class Candidates:
 
     architectures: tuple[Architecture, ...]
     log_probabilities: np.ndarray  # float64 (N,): of the policy's actions
-    costs: tuple[Cost, ...]  # of the networks on `skeleton`
+    costs: tuple[Cost, ...]  # of the networks
     scores: np.ndarray | None  # float64 (N,): the evaluator's, if there is one
     best_index: int
-    skeleton: Skeleton
+    table: CostTable  # what each operation costs in each slot
+    stacked_to: Skeleton | None = None  # None: an architecture is a whole network
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """That the cells are stacked to. ValueError where an architecture is a whole network."""
+        if self.stacked_to is None:
+            raise ValueError("these architectures are whole networks: there is no skeleton")
+        return self.stacked_to
 
     @property
     def original(self) -> Architecture:
@@ -53,7 +61,7 @@ class Candidates:
     def changes(self, architecture: Architecture | None = None) -> tuple[Change, ...]:
         """The changed slots of the chosen architecture, or of another one of the same topology."""
         before, after = self.original, architecture or self.best
-        table = cost_table(before.cells, self.skeleton).slots
+        table = self.table.slots
         changes = []
         for i in before.changes(after):
             old, new = before.operations[i], after.operations[i]

@@ -20,7 +20,7 @@ from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
 from natrl.policies.network import PolicyNetwork
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
-from natrl.spaces import apply_actions, encode, network_cost, Skeleton, Space, wiring_of
+from natrl.spaces import apply_actions, encode, Skeleton, Space, wiring_of
 from natrl.spaces import space as space_of
 from natrl.spaces.base import mask_tables
 from natrl.transitions import check_choice, CostMode, Rule
@@ -163,27 +163,38 @@ class Policy:
                 seed=seed,
                 skeleton=skeleton,
             )
-        skeleton = skeleton or self.space.skeleton
-        original = network_cost(self.space.check(architecture), skeleton)
+        skeleton = skeleton or (self.space.skeleton if self.space.stacked else None)
+        original = self.space.cost(self.space.check(architecture), skeleton)
         budget = Budget.of(original, max_madds, max_params)
         obs = self.observe([architecture], skeleton)
-        found, mode = self._propose(architecture, obs, n, seed, skeleton, budget)
-        costs = tuple(network_cost(a, skeleton) for a in found)
+        proposed, mode = self._propose(architecture, obs, n, seed, skeleton, budget)
+        found = [architecture, *map(self.space.prune, proposed[1:])]
+        costs = tuple(self.space.cost(a, skeleton) for a in found)
         assert self.cost == "rule" or all(cost <= original for cost in costs), "a candidate costs more"
         scores = None if evaluator is None else check_scores(evaluator.evaluate(found), found, evaluator.metric)
-        log_probabilities = self.log_probabilities(obs, found)
+        log_probabilities = self.log_probabilities(obs, proposed)
         best = choose(log_probabilities, costs, scores, mode, budget)
-        return Candidates(tuple(found), log_probabilities, costs, scores, best, skeleton)
+        table = self.space.cost_table(architecture, skeleton)
+        return Candidates(tuple(found), log_probabilities, costs, scores, best, table, skeleton)
 
     def _propose(
-        self, architecture: Architecture, obs: dict[str, Tensor], n: int, seed: int, skeleton: Skeleton, budget: Budget
+        self,
+        architecture: Architecture,
+        obs: dict[str, Tensor],
+        n: int,
+        seed: int,
+        skeleton: Skeleton | None,
+        budget: Budget,
     ) -> tuple[list[Architecture], int]:
-        """Different candidates, the original first, and the index of the most probable transformation.
+        """Different candidates as decoded, the original first, and the index of the most probable transformation.
 
         With a budget the samples are within it, and so is one more: the most probable one at the lowest prices.
         """
         prices, modes = self._price(architecture, obs, skeleton, budget)
-        found = {a.key: a for a in (architecture, *modes)}
+        prune = self.space.prune
+        found = {architecture.key: architecture}
+        for mode in modes:
+            found.setdefault(prune(mode).key, mode)
         count, limit = DRAWS * n, len(found) + n
         # At lower prices more samples are too dear, but those that are not keep more of what the policy would keep.
         penalty = torch.linspace(0.5, 1.0, count).to(prices)[:, None, None] * prices
@@ -193,38 +204,45 @@ class Policy:
                 [architecture] * count, _repeat(obs, count), False, generator, temperature, penalty=penalty
             )
             for sample in drawn:
-                if len(found) < limit and budget.allows(network_cost(sample, skeleton)):
-                    found.setdefault(sample.key, sample)
+                pruned = prune(sample)
+                if len(found) < limit and budget.allows(self.space.cost(pruned, skeleton)):
+                    found.setdefault(pruned.key, sample)
             if len(found) == limit:
                 break
-        return list(found.values()), list(found).index(modes[0].key)
+        return list(found.values()), list(found).index(prune(modes[0]).key)
 
     def _price(
-        self, architecture: Architecture, obs: dict[str, Tensor], skeleton: Skeleton, budget: Budget
+        self, architecture: Architecture, obs: dict[str, Tensor], skeleton: Skeleton | None, budget: Budget
     ) -> tuple[Tensor, list[Architecture]]:
         """Prices of operations in logits (E, K), proportional to what they cost, as low as the budget lets them be.
 
         And the most probable transformations, without prices and at these: the second one is within the budget.
         """
         mask = obs["action_mask"][0].cpu().numpy()
-        cheap = cheapest_within(budget, architecture, mask, self.space.primitives, skeleton)
-        share = torch.as_tensor(budget.shares(architecture, self.space.primitives, skeleton)).to(obs["features"])
+        cheap = cheapest_within(budget, architecture, mask, self.space, skeleton)
+        table = self.space.cost_table(architecture, skeleton)
+        share = torch.as_tensor(budget.shares(table, self.space.primitives)).to(obs["features"])
         prices = share.new_tensor(PRICES if budget else PRICES[:1])[:, None, None] * share
         count = len(prices)
         modes = self._decode([architecture] * count, _repeat(obs, count), True, penalty=prices)
         for price, mode in zip(prices, modes, strict=True):
-            if budget.allows(network_cost(mode, skeleton)):
+            if budget.allows(self.space.cost(self.space.prune(mode), skeleton)):
                 return price, [modes[0], mode]
         return prices[-1], [modes[0], cheap]
 
 
-def load_policy(run_or_dir: Path | str) -> Policy:
+def load_policy(run_or_dir: Path | str, *, space: Space | str | None = None) -> Policy:
     """The policy in a directory that `Policy.save` wrote, or in the `policy` folder of a run.
 
-    ValueError in one line if there is none, it is damaged, or it was made with another vocabulary.
+    It acts on the space that it was saved with, or on `space`: a policy of a user's own network is saved with the name
+    of a space that no registry knows. ValueError in one line if there is none, it is damaged, or it was made with
+    another vocabulary.
     """
     network, stored = read_policy(Path(run_or_dir))
-    return Policy(network, stored.space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
+    home = space_of(stored.space if space is None else space)
+    if network.config.primitives != home.primitives and space is not None:
+        network = network.with_primitives(home.primitives)
+    return Policy(network, home, cast(Rule, stored.rule), cast(CostMode, stored.cost))
 
 
 def _repeat(obs: dict[str, Tensor], count: int) -> dict[str, Tensor]:

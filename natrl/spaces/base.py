@@ -11,7 +11,7 @@ import numpy as np
 from natrl.architecture import Architecture
 from natrl.operations import Cost, operation, VOCABULARY_INDEX
 from natrl.spaces.batch import Batch
-from natrl.spaces.counting import cost_table
+from natrl.spaces.counting import cost_table, CostTable
 from natrl.spaces.encoding import operation_indices
 from natrl.spaces.skeleton import Skeleton
 from natrl.spaces.topologies import Topologies
@@ -30,6 +30,7 @@ class Space(ABC):
     primitives: tuple[str, ...]  # K operation names: the actions of a slot
     n_slots: int  # E, the same for every architecture of the space
     skeleton: Skeleton
+    stacked: bool = True  # False: an architecture is a whole network, and there is no skeleton
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -48,8 +49,12 @@ class Space(ABC):
             if op not in self.primitives:
                 valid = ", ".join(self.primitives)
                 raise ValueError(f"slot {i}: {op!r} is not a primitive of space {self.name!r}; they are: {valid}")
-        self.skeleton.plan(architecture)
+        self.check_cells(architecture)
         return architecture
+
+    def check_cells(self, architecture: Architecture) -> None:
+        """ValueError if the cells are not of a kind that this space has."""
+        self.skeleton.plan(architecture)
 
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture, where the space is small enough to list. ValueError otherwise."""
@@ -62,7 +67,23 @@ class Space(ABC):
 
     def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
         """What the network costs, dead slots counted (the space's own skeleton unless another is given)."""
-        return cost_table(architecture.cells, skeleton or self.skeleton).cost(architecture)
+        return self.cost_table(architecture, skeleton).cost(architecture)
+
+    def cost_table(self, architecture: Architecture, skeleton: Skeleton | None = None) -> CostTable:
+        """What each operation adds in each slot to the network of this topology, and what is there without them."""
+        return cost_table(architecture.cells, skeleton or self.skeleton)
+
+    def costs_of(self, choices: np.ndarray, topologies: Topologies) -> np.ndarray:
+        """int64 (B, 2): parameters and MAdds of the networks with primitives `choices` int (B, E)."""
+        return topologies.costs(choices, self.primitives, self.skeleton)
+
+    def pruned(self, batch: Batch) -> Batch:
+        """The batch without what a transform left unused: here as it is, since dead slots count (arXiv 2102.10301)."""
+        return batch
+
+    def prune(self, architecture: Architecture) -> Architecture:
+        """`pruned` of one architecture."""
+        return self.pruned(Batch.of(self, [architecture]))[0]
 
     def masks(self, architecture: Architecture, rule: Rule = "nat++", cost: CostMode = "strict") -> np.ndarray:
         """bool (E, K): the primitives that each slot may become.
@@ -85,7 +106,11 @@ class Space(ABC):
     def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
         """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
         masks = mask_tables(self.primitives, rule, cost, self.skeleton.widths)[topologies.strides - 1, ops]
-        if cost == "live" and "skip_connect" in self.primitives:
+        return self.without_revivals(masks, ops, topologies) if cost == "live" else masks
+
+    def without_revivals(self, masks: np.ndarray, ops: np.ndarray, topologies: Topologies) -> np.ndarray:
+        """The masks, changed: no skip that would bring a dead part of the cell back to life."""
+        if "skip_connect" in self.primitives:
             skip = self.primitives.index("skip_connect")
             masks[:, :, skip] &= ~topologies.revived(ops != VOCABULARY_INDEX["null"])
         return masks

@@ -79,7 +79,7 @@ class Batch(Sequence[Architecture]):
     @property
     def costs(self) -> np.ndarray:
         """int64 (N, 2): parameters and MAdds, as `Space.cost` counts them."""
-        return self.topologies.costs(self.choices, self.space.primitives, self.space.skeleton)
+        return self.space.costs_of(self.choices, self.topologies)
 
     def masks(self, rule: Rule = "nat++", cost: CostMode = "strict") -> np.ndarray:
         """bool (N, E, K): the primitives that each slot may become, as `Space.masks` says."""

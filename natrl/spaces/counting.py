@@ -9,7 +9,7 @@ import numpy as np
 
 from natrl.architecture import Architecture, Cell, Slot
 from natrl.operations import Convolution, Cost, network_operation_cost, VOCABULARY, VOCABULARY_INDEX
-from natrl.spaces.skeleton import Block, Skeleton
+from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
 __all__ = ["CostTable", "cost_table", "live_cost", "network_cost"]
 
@@ -37,7 +37,8 @@ def network_cost(architecture: Architecture, skeleton: Skeleton | None = None) -
 
 @lru_cache(maxsize=4096)
 def cost_table(cells: tuple[Cell, ...], skeleton: Skeleton) -> CostTable:
-    """The cost table of a topology on a skeleton."""
+    """The cost table of a topology on a skeleton. ValueError if the skeleton cannot stack such cells."""
+    check_cells(cells)
     layout = tuple([(cell.name, cell.inputs, cell.reduction, len(cell.outputs)) for cell in cells])
     fixed, kinds = _layout_costs(layout, skeleton)
     slots = np.concatenate([kinds[c][[int(s < cell.inputs) for s, _ in cell.edges]] for c, cell in enumerate(cells)])

@@ -25,7 +25,7 @@ FEATURES: tuple[str, ...] = (
     "entry",  # reads an input of its cell
     "exit",  # writes an output node of its cell
     *(f"cell_{i}" for i in range(MAX_CELLS)),
-    "stride_2",
+    "stride_2",  # or more
     "reduction",
     *(f"source_{i}" for i in range(POSITIONS)),  # one-hot node number, the last one for all that are higher
     *(f"target_{i}" for i in range(POSITIONS)),
@@ -87,7 +87,7 @@ def _encode_cell(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
     features[:, COLUMN["exit"]] = wires.exits[0]
     features[:, COLUMN["reduction"]] = cell.reduction
     for e, slot in enumerate(cell.slots):
-        features[e, COLUMN["stride_2"]] = slot.stride == 2
+        features[e, COLUMN["stride_2"]] = slot.stride > 1
         features[e, COLUMN[f"source_{min(slot.source, POSITIONS - 1)}"]] = 1
         features[e, COLUMN[f"target_{min(slot.target, POSITIONS - 1)}"]] = 1
         features[e, COLUMN["source_depth"]] = slot.source / max(1, cell.nodes - 1)

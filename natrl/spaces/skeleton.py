@@ -96,10 +96,21 @@ class Skeleton:
         return tuple(blocks)
 
 
+def check_cells(cells: tuple[Cell, ...]) -> None:
+    """ValueError if one of them is a whole network, which no skeleton stacks."""
+    for cell in cells:
+        if cell.strides is not None:
+            raise ValueError(
+                f"a skeleton stacks cells, but {cell.name!r} is a whole network with strides of its own: its space, "
+                "which natrl.from_module made, says what it costs and builds it"
+            )
+
+
 @lru_cache(maxsize=4096)
 def _plan(skeleton: Skeleton, cells: tuple[Cell, ...]) -> tuple[Block, ...]:
     inputs = {cell.inputs for cell in cells}
     names = [cell.name for cell in cells]
+    check_cells(cells)
     if inputs == {2} and names == ["normal", "reduce"]:
         return skeleton._plan_two_inputs(cells)
     if inputs == {1} and len(names) == 1:

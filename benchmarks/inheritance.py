@@ -1,0 +1,138 @@
+"""How a replaced network starts: random, from the trained kernels alone, or by least squares.
+
+A small ResNet with a 5×5 stem is trained; then all its slots of a kind are replaced at once. Accuracies on the
+validation split: as it is ("raw"), after new batch-norm statistics ("recalibrated"), and after a short fine-tuning
+("tuned", with --steps above 0).
+
+    nice -n 5 python benchmarks/inheritance.py --data cifar10-jpeg --image-size 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+from _rows import print_row
+from torch import nn, Tensor
+from torch.utils.data import TensorDataset
+
+from natrl.data import batches, ImageData, load_data
+from natrl.modules.inheritance import inherit, recalibrating, Reference
+from natrl.modules.kernels import inherit_kernel
+from natrl.modules.replacements import operation_of, replacement
+from natrl.networks.schedule import Schedule
+from natrl.networks.training import fit, measure
+
+CASES = {
+    "conv_5x5 → conv_3x3": ("conv_5x5", "conv_3x3"),
+    "conv_3x3 → sep_conv_3x3": ("conv_3x3", "sep_conv_3x3"),
+    "conv_3x3 → dil_conv_3x3": ("conv_3x3", "dil_conv_3x3"),
+    "conv_3x3 → conv_1x1": ("conv_3x3", "conv_1x1"),
+}
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions and a shortcut (He et al. 2016)."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or before != after:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        return (out + self.shortcut(x)).relu()
+
+
+def resnet(channels: int, data: ImageData) -> nn.Sequential:
+    """Six blocks in three stages: 12 3×3 convolutions."""
+    stem = [nn.Conv2d(data.image_channels, channels, 5, 1, 2, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+    blocks, before = [], channels
+    for stage in range(3):
+        for index in range(2):
+            after = channels * 2**stage
+            blocks.append(Block(before, after, 2 if stage and not index else 1))
+            before = after
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, data.num_classes))
+
+
+def replaced(model: nn.Module, before: str, after: str, *, kernels: bool) -> tuple[nn.Module, dict[str, nn.Conv2d]]:
+    """A copy with every slot that holds `before` replaced, and the layers that stood there."""
+    copy, layers = deepcopy(model), {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d) and operation_of(layer) == before:
+            layers[name] = layer
+            new = replacement(layer, after)
+            if kernels:
+                inherit_kernel(layer, new)
+            copy.set_submodule(name, new)
+    return copy, layers
+
+
+def starts(model: nn.Module, before: str, after: str, reference: Reference, recalibrate: bool) -> dict[str, nn.Module]:
+    """The replaced network with each kind of first weights."""
+    random, layers = replaced(model, before, after, kernels=False)
+    kernels, _ = replaced(model, before, after, kernels=True)
+    squares = deepcopy(kernels)
+    inherit(squares, layers, reference, recalibrate=recalibrate)
+    if recalibrate:
+        for network in (random, kernels):
+            with recalibrating(network), torch.no_grad():
+                network(reference.images)
+    return {"random": random, "kernel": kernels, "least squares": squares}
+
+
+def drawn(data: ImageData, images: int, seed: int) -> TensorDataset:
+    """So many training images, of all classes (data sets may be sorted)."""
+    return TensorDataset(*next(batches(data.train, images, shuffle_seed=seed)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="cifar10-jpeg")
+    parser.add_argument("--image-size", type=int, default=16)
+    parser.add_argument("--train-images", type=int, default=10_000)
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--reference-images", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=0, help="of fine-tuning, 64 images each")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    data = load_data(options.data, seed=options.seed, image_size=options.image_size)
+    data = replace(data, train=drawn(data, options.train_images, options.seed))
+    torch.manual_seed(options.seed)
+    model = resnet(options.channels, data)
+    schedule = Schedule(epochs=options.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
+    fit(model, data, schedule, seed=options.seed)
+    print_row("inheritance", slots="none replaced", accuracy=measure(model, data.validation).accuracy)
+    images, _ = next(batches(data.train, options.reference_images, shuffle_seed=options.seed))
+    slots = [n for n, layer in model.named_modules() if operation_of(layer) in ("conv_5x5", "conv_3x3")]
+    reference = Reference(model.eval(), slots, images)
+    tuning = replace(schedule, epochs=1, learning_rate=0.02, warmup=0.0)
+    tuned_on = replace(data, train=drawn(data, 64 * options.steps, options.seed)) if options.steps else data
+    for name, (before, after) in CASES.items():
+        start = time.perf_counter()
+        raw, recalibrated = (starts(model, before, after, reference, again) for again in (False, True))
+        seconds = time.perf_counter() - start
+        for kind, network in recalibrated.items():
+            figures = {
+                "raw": measure(raw[kind], data.validation).accuracy,
+                "recalibrated": measure(network, data.validation).accuracy,
+            }
+            if options.steps:
+                fit(network, tuned_on, tuning, seed=options.seed)
+                figures["tuned"] = measure(network, data.validation).accuracy
+            print_row("inheritance", slots=name, start=kind, **figures, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main()

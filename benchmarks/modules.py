@@ -1,0 +1,170 @@
+"""Networks of torchvision and timm as spaces: what can be replaced in each, and whether natrl keeps what it promises.
+
+For each network: convolutions and poolings, how many of them are slots, seconds to import, legal moves (operations that
+slots may become), natrl's MAdds against torch's FlopCounterMode on real data, whether the network built from its own
+architecture gives the same outputs to the last bit (in evaluation and in training, with the same random numbers), and
+how many of some random legal transforms run, cost no more, and cost what torch counts. One JSON row a network, then a
+table; the exit status is 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in the same order, and times that compare
+
+import numpy as np
+import torch
+import torchvision
+from _rows import print_row
+from rich.console import Console
+from rich.table import Table
+from torch import nn, Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import natrl
+from natrl.modules import ModuleSpace
+
+#: One of each family of convolutional classifiers.
+TORCHVISION = (
+    *("alexnet", "vgg16_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121", "googlenet"),
+    *("inception_v3", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0", "shufflenet_v2_x1_0"),
+    *("efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny"),
+)
+TIMM = (
+    *("resnet26t", "seresnet50", "skresnet18", "ecaresnet26t", "resnest14d", "res2net50_26w_4s", "resnetv2_50"),
+    *("dla34", "hrnet_w18_small", "cspresnet50", "cspdarknet53", "darknet53", "densenet121", "dpn68", "ese_vovnet39b"),
+    *("inception_v4", "inception_resnet_v2", "xception41", "efficientnet_b0", "efficientnet_lite0", "mixnet_s"),
+    *("mobilenetv3_small_100", "mobilenetv4_conv_small", "fbnetc_100", "ghostnet_100", "repvgg_a0", "mobileone_s0"),
+    *("selecsls42b", "regnetx_004", "gernet_s", "hardcorenas_a", "lcnet_050", "tresnet_m", "nf_regnet_b0"),
+)
+SIZES = {"inception_v3": 299}  # pixels, where the default is too small: its second head is larger
+NOTHING = ("convnext_tiny",)  # says that it has nothing to replace
+MADDS, SECONDS = 0.001, {"resnet50": 5.0}  # targets: relative difference; seconds to import
+
+
+def make(source: str, name: str) -> nn.Module:
+    torch.manual_seed(0)
+    if source == "torchvision":
+        return getattr(torchvision.models, name)(weights=None)
+    import timm
+
+    return timm.create_model(name, pretrained=False)
+
+
+def flops(model: nn.Module, image: Tensor) -> int:
+    """MAdds of one image as torch counts them, in evaluation mode."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(image)
+    return counter.get_total_flops() // 2
+
+
+def outputs(model: nn.Module, images: Tensor, *, training: bool) -> list[Tensor]:
+    """All that a network gives, and its running statistics after it, with the same random numbers."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        found = model.train(training)(images)
+    given = found if isinstance(found, tuple) else (found,)
+    return [*(t for t in given if isinstance(t, Tensor)), *model.buffers()]
+
+
+def is_identical(space: ModuleSpace, make: Callable[[], nn.Module], images: Tensor, *, training: bool) -> bool:
+    pair = (outputs(model, images, training=training) for model in (make(), space.build(space.architecture)))
+    return all(torch.equal(a, b) or bool(a.isnan().all()) for a, b in zip(*pair, strict=True))
+
+
+def transforms(space: ModuleSpace, image: Tensor, n: int) -> int:
+    """How many of n random legal transforms run, cost no more, and cost what torch counts."""
+    original, fine = space.cost(space.architecture), 0
+    for architecture in space.samples(np.random.default_rng(0), n):
+        model = space.build(architecture)
+        cost, params = space.cost(architecture), sum(p.numel() for p in model.parameters())
+        same = params == cost.params and abs(flops(model, image) - cost.madds) <= MADDS * cost.madds
+        fine += same and cost <= original and space.check(architecture).is_live
+    return fine
+
+
+def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
+    """One row."""
+    image, images = torch.randn(1, 3, size, size), torch.randn(2, 3, size, size)
+    model = make(source, name)
+    start = time.perf_counter()
+    try:
+        space = natrl.from_module(model, image)
+    except ValueError as error:
+        said = str(error)
+        return {"said": said, "targets": name in NOTHING and "nothing to replace" in said}
+    seconds = time.perf_counter() - start
+    madds, counted = space.cost(space.architecture).madds, flops(make(source, name), image)
+    layers = {kind: [s for s in space.slots if (s.operation.startswith("conv")) == kind] for kind in (True, False)}
+    identical = [
+        is_identical(space, lambda: make(source, name), images, training=training) for training in (False, True)
+    ]
+    fine = transforms(space, image, n)
+    return {
+        "convolutions": sum(isinstance(m, nn.Conv2d) for m in model.modules()),
+        "slots": len(layers[True]),
+        "poolings": len(layers[False]),
+        "wires": space.n_slots - len(space.slots),
+        "seconds": seconds,
+        "moves": int(space.masks(space.architecture).sum()) - space.n_slots,
+        "madds": madds,
+        "off": abs(madds - counted) / counted,
+        "identical": identical[0],
+        "identical_training": identical[1],
+        "transforms": f"{fine}/{n}",
+        "targets": all(identical)
+        and abs(madds - counted) <= MADDS * counted
+        and fine == n
+        and seconds <= SECONDS.get(name, np.inf),
+    }
+
+
+COLUMNS = ("convolutions", "slots", "poolings", "wires", "moves", "seconds", "madds", "off")
+CHECKS = ("identical", "identical_training", "transforms", "targets")
+
+
+def table(rows: list[tuple[str, dict[str, Any]]]) -> Table:
+    shown = Table("network", *COLUMNS, *CHECKS)
+    for name, row in rows:
+        if "said" in row:
+            shown.add_row(name, row["said"])
+        else:
+            values = [f"{v:.2g}" if isinstance(v, float) else f"{v:,}" for v in (row[c] for c in COLUMNS)]
+            shown.add_row(name, *values, *(str(row[c]) for c in CHECKS))
+    return shown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="such as torchvision:resnet18 or timm:dla34; all if none are given")
+    parser.add_argument("--size", type=int, default=128, help="height and width of the images in pixels")
+    parser.add_argument("--transforms", type=int, default=2, help="random transforms of each network")
+    arguments = parser.parse_args()
+    names = arguments.names or [*(f"torchvision:{n}" for n in TORCHVISION), *(f"timm:{n}" for n in TIMM)]
+    warnings.simplefilter("ignore")  # the networks' own, of weights that nobody loads
+    rows = []
+    for full in names:
+        source, _, name = full.partition(":")
+        try:
+            row = measure(source, name, SIZES.get(name, arguments.size), arguments.transforms)
+        except Exception as error:  # a failure is a row
+            row = {"said": f"{type(error).__name__}: {error}", "targets": False}
+        print_row("modules", network=full, **row)
+        rows.append((full, row))
+    console = Console(stderr=True)
+    console.print(table(rows))
+    missed = [name for name, row in rows if not row["targets"]]
+    if missed:
+        console.print(f"targets missed: {', '.join(missed)}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

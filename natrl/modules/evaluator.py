@@ -1,0 +1,173 @@
+"""Scores of replaced networks: weights inherited by least squares, then validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, replace
+from hashlib import sha256
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+from torch.utils.data import TensorDataset
+
+from natrl.architecture import Architecture
+from natrl.data import batches, ImageData
+from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.modules.inheritance import inherit, Reference
+from natrl.networks.device import default_device
+from natrl.networks.schedule import Schedule
+from natrl.networks.training import fit, measure, Measured
+from natrl.transitions import check_choice
+
+if TYPE_CHECKING:
+    from natrl.modules.space import ModuleSpace
+
+__all__ = ["ModuleEvaluator"]
+
+#: Steps of fine-tuning where inherited weights alone do not rank.
+STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
+FALLBACK_STEPS = 20
+PROBES = 5  # random architectures that tell whether they do
+CHANCE = 2.0  # an accuracy below this many times that of guessing says nothing
+
+
+class ModuleEvaluator(Evaluator):
+    """Validation score of a replaced network whose weights were inherited from the trained one, often without training.
+
+    Replacements are fitted by least squares to what the trained layers give on unlabelled training images, and
+    batch-norms take over the new statistics (natrl.modules.inheritance). After that the network is trained for `steps`
+    steps, the same number for all: None finds out whether there is need to. If most of a few random architectures are
+    near guessing, fitted weights rank nothing, and it is 20; else 0. The original with `steps` 0 scores as it is. The
+    test split is not held. Everything is drawn once, by the seed.
+    """
+
+    def __init__(
+        self,
+        space: ModuleSpace,
+        data: ImageData,
+        *,
+        metric: Metric = "accuracy",
+        steps: int | None = None,
+        reference_images: int = 256,
+        validation_images: int = 512,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """`reference_images`, `validation_images`: at most so many. ValueError on an unknown metric or bad numbers."""
+        check_choice("metric", metric, Metric)
+        for name, value in (("reference_images", reference_images), ("validation_images", validation_images)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if steps is not None and steps < 0:
+            raise ValueError(f"steps must be at least 0, got {steps}")
+        self.metric = metric
+        self.space = space
+        self.seed = seed
+        self._device = device
+        self._steps = steps
+        self._images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
+        most = max(steps or 0, FALLBACK_STEPS) * STEPS.batch_size
+        held = [
+            next(batches(part, n, shuffle_seed=seed))
+            for part, n in ((data.train, most), (data.validation, validation_images))
+        ]
+        train, validation = (TensorDataset(*tensors) for tensors in held)
+        nothing = TensorDataset(self._images[:0], torch.zeros(0, dtype=torch.int64))
+        self._data = replace(data, train=train, validation=validation, test=nothing)
+        self._reference: tuple[Reference, dict[str, nn.Conv2d]] | None = None
+
+    def __deepcopy__(self, memo: Any) -> ModuleEvaluator:
+        return self  # RLlib copies its configuration at every iteration
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_reference": None}  # made again where it is needed
+
+    @property
+    def device(self) -> torch.device:
+        return default_device(self._device)
+
+    @property
+    def steps(self) -> int:
+        """Steps of training before a network is scored."""
+        if self._steps is None:
+            rng = np.random.default_rng(self.seed)
+            probes = [self._measure(self.inherit(self.space.sample(rng))).accuracy for _ in range(PROBES)]
+            chance = CHANCE / self._data.num_classes
+            self._steps = FALLBACK_STEPS if np.median(probes) < chance else 0
+        return self._steps
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,). FailedEvaluations names those whose outputs are not finite."""
+        scores, failures = np.full(len(architectures), np.nan), {}
+        for i, architecture in enumerate(architectures):
+            try:
+                scores[i] = self._score(architecture)
+            except FloatingPointError as error:
+                failures[architecture.key] = str(error)
+        if failures:
+            raise FailedEvaluations(failures, scores)
+        return check_scores(scores, architectures, self.metric)
+
+    def _score(self, architecture: Architecture) -> float:
+        network = self.inherit(architecture)
+        if self.steps:
+            size = self.steps * STEPS.batch_size
+            few = replace(self._data, train=TensorDataset(*self._data.train[:size]))
+            fit(network, few, STEPS, seed=self.seed, device=self.device)
+        measured = self._measure(network)
+        return measured.accuracy if self.metric == "accuracy" else -measured.cross_entropy
+
+    def _measure(self, network: nn.Module) -> Measured:
+        return measure(network, self._data.validation, device=self.device)
+
+    def inherit(self, architecture: Architecture) -> nn.Module:
+        """The network of the architecture, of the user's class, with inherited weights; on the evaluator's device."""
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
+            network = self.space.build(architecture, verify=False).to(self.device)
+        if architecture != self.space.architecture:
+            reference, layers = self._recorded
+            now = self.space.operations(architecture)
+            replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
+            inherit(network, {name: layers[name] for name in replaced & layers.keys()}, reference)
+        return network
+
+    @property
+    def _recorded(self) -> tuple[Reference, dict[str, nn.Conv2d]]:
+        """What the trained layers give, and these layers; worked out on first use."""
+        if self._reference is None:
+            original = deepcopy(self.space.model).to(self.device)
+            modules = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
+            layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+            images = self._images.to(self.device)
+            self._reference = Reference(original, list(layers), images, seed=self.seed), layers
+        return self._reference
+
+    def settings(self) -> dict[str, Any]:
+        """The model is known by a hash of its weights; data by name, seed and numbers of images."""
+        return {
+            "evaluator": "module",
+            "weights": weights_digest(self.space.model.state_dict()),
+            "data": self._data.name,
+            "reference_images": len(self._images),
+            "validation_images": len(self._data.validation),  # type: ignore[arg-type]  # a TensorDataset
+            "steps": self.steps,
+            "schedule": asdict(STEPS),
+            "metric": self.metric,
+            "seed": self.seed,
+        }
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and values."""
+    digest = sha256()
+    for name, tensor in state.items():
+        digest.update(name.encode())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            if tensor.dim()
+            else str(tensor.item()).encode()
+        )
+    return digest.hexdigest()

@@ -1,0 +1,122 @@
+"""Any network in: from a model and an example input to a space."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+
+from torch import nn
+
+from natrl.architecture import Architecture
+from natrl.modules.contraction import contract, Contraction, unconnected
+from natrl.modules.geometry import Layer, pair
+from natrl.modules.graph import build_graph, Graph
+from natrl.modules.layers import frozen_layers, unreplaceable
+from natrl.modules.replacements import operation_of
+from natrl.modules.rules import Choice, choices_of
+from natrl.modules.sandbox import Sandbox
+from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
+from natrl.modules.trace import Call, Trace, trace
+from natrl.operations import Cost
+
+__all__ = ["from_module"]
+
+
+def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
+    """The space of what a network can become by replacing its convolutions and poolings.
+
+    `example_input` is a batch as the model takes it in evaluation mode (or a tuple of several inputs): a copy of the
+    model is run on it once, without data where that is possible. Dense nn.Conv2d and nn.MaxPool2d, nn.AvgPool2d that
+    hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The model is not changed,
+    and `.build` copies it. ValueError in one line where the model cannot be run, or has nothing to replace.
+    """
+    sandbox = Sandbox(model, example_input)
+    traced = trace(model, sandbox)
+    frozen = frozen_layers(model, traced)
+    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
+    frozen |= unreplaceable(model, sandbox, counts)
+    frozen |= unconnected(traced, frozen)
+    contraction = contract(traced, frozen)
+    _check(model, contraction, frozen)
+    calls: dict[str, list[Call]] = {layer: [] for layer in contraction.layers.values()}
+    for call in traced.calls:
+        if call.layer in calls:
+            calls[call.layer].append(call)
+    layers = {name: cast(Layer, model.get_submodule(name)) for name in calls}
+    graph = build_graph(
+        traced.inputs,
+        contraction.reads,
+        contraction.outputs,
+        {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()},
+        "network",
+    )
+    held = {name: str(operation_of(layer)) for name, layer in layers.items()}
+    outputs = len(graph.cell.outputs)
+    choices = {
+        name: choices_of(layer, held[name], calls[name], batch=traced.batch, outputs=outputs, primitives=PRIMITIVES)
+        for name, layer in layers.items()
+    }
+    slots = _slots(graph, contraction, calls, layers, choices, held)
+    operations = ["skip_connect"] * len(graph.slots)
+    for slot in slots:
+        operations[slot.index] = slot.operation
+    architecture = Architecture((graph.cell,), tuple(operations)).validate()
+    return ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+
+
+def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]) -> None:
+    """ValueError where there is nothing to replace."""
+    kind = type(model).__name__
+    if contraction.layers:
+        return
+    if not frozen:
+        raise ValueError(f"{kind} has nothing to replace: it has no convolution and no pooling")
+    if not contraction.outputs:
+        raise ValueError(f"{kind} cannot be followed: its output does not come from its input by operations on tensors")
+    reasons = Counter(re.sub(r"\d+", "…", reason) for reason in frozen.values()).most_common(3)
+    told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
+    raise ValueError(f"{kind} has nothing to replace: {len(frozen)} convolutions and poolings stay, {told}")
+
+
+def _slots(
+    graph: Graph,
+    contraction: Contraction,
+    calls: Mapping[str, list[Call]],
+    layers: Mapping[str, Layer],
+    choices: Mapping[str, Mapping[str, Choice]],
+    held: Mapping[str, str],
+) -> tuple[ModuleSlot, ...]:
+    """The slots in the order of the architecture."""
+    known = {**dict.fromkeys(range(graph.cell.inputs), "input"), **contraction.layers}
+    slots = []
+    for index, number in enumerate(graph.slots):
+        if number is None:
+            continue
+        name = contraction.layers[number]
+        first = calls[name][0]
+        after = [contraction.layers[n] for n, read in contraction.reads.items() if number in read]
+        after += ["output"] if any(number in output for output in contraction.outputs) else []
+        slots.append(
+            ModuleSlot(
+                index=index,
+                name=name,
+                operation=held[name],
+                in_shape=cast(tuple[int, int, int], first.in_shape[1:]),
+                out_shape=cast(tuple[int, int, int], first.out_shape[1:]),
+                stride=pair(layers[name].stride),
+                calls=len(calls[name]),
+                cost=choices[name][held[name]].cost,
+                before=tuple(dict.fromkeys(known[n] for n in sorted(contraction.reads[number]))),
+                after=tuple(after),
+            )
+        )
+    return tuple(slots)
+
+
+def _fixed(model: nn.Module, traced: Trace, slots: tuple[ModuleSlot, ...]) -> Cost:
+    """What the network costs without its slots."""
+    total = Cost.total(slot.cost for slot in slots)
+    params = sum(p.numel() for p in model.parameters())
+    return Cost(params - total.params, traced.madds - total.madds)

@@ -1,0 +1,164 @@
+"""Which layers of a network can be replaced, and why the others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.pooling import (
+    _AdaptiveAvgPoolNd,
+    _AdaptiveMaxPoolNd,
+    _AvgPoolNd,
+    _LPPoolNd,
+    _MaxPoolNd,
+    FractionalMaxPool2d,
+)
+from torch.nn.utils import parametrize
+
+from natrl.modules.replacements import operation_of
+from natrl.modules.sandbox import Sandbox
+from natrl.modules.trace import Trace, WATCHED
+
+__all__ = ["frozen_layers", "unreplaceable"]
+
+_KINDS = (
+    _ConvNd,
+    _MaxPoolNd,
+    _AvgPoolNd,
+    _AdaptiveAvgPoolNd,
+    _AdaptiveMaxPoolNd,
+    _LPPoolNd,
+    FractionalMaxPool2d,
+)
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
+    """Each convolution and pooling that stays, by name, and the reason; what a trace can tell."""
+    frozen: dict[str, str] = {}
+    shared = _shared_weights(model)
+    called = {call.layer for call in traced.calls}
+    for name, module in model.named_modules():
+        if isinstance(module, _KINDS):
+            reason = "it is the model itself" if not name else _own_reason(module)
+            reason = reason or shared.get(name) or _traced_reason(name, traced, name in called)
+            if reason is not None:
+                frozen[name] = reason
+    for name, operations in traced.functional.items():
+        if not isinstance(model.get_submodule(name), _KINDS):
+            frozen[f"{name or 'the model'} ({', '.join(sorted(operations))})"] = (
+                "a function call, not a layer: only an nn.Conv2d, nn.MaxPool2d or nn.AvgPool2d can be replaced"
+            )
+    return frozen
+
+
+def _own_reason(module: nn.Module) -> str | None:
+    """Why a convolution or pooling stays, wherever it is used."""
+    kind = type(module).__name__
+    if parametrize.is_parametrized(module):
+        return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
+    if type(module) not in WATCHED:
+        return f"it is a {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+    if any(getattr(module, hooks, None) for hooks in _HOOKS):
+        return "it has hooks, which would be lost"
+    if "forward" in vars(module):
+        return "its forward was replaced by another"
+    if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
+        return "it carries parameters, buffers or modules besides its own"
+    return None if operation_of(module) is not None else _no_operation(module)
+
+
+def _no_operation(module: Any) -> str:
+    """Why a layer holds no operation of the vocabulary."""
+    if getattr(module, "groups", 1) != 1:
+        return f"it has {module.groups} groups, and only dense convolutions can be replaced"
+    if getattr(module, "return_indices", False):
+        return "it returns indices"
+    if getattr(module, "divisor_override", None) is not None:
+        return "it divides by a number of its own"
+    size = module.kernel_size
+    rows, columns = (size, size) if isinstance(size, int) else size
+    return f"no operation has its kernel of {rows}×{columns}"
+
+
+def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
+    if not called:
+        return "it is not called on the example input"
+    if name in traced.strayed:
+        return f"its weights are used outside its own call, by {', '.join(sorted(traced.strayed[name]))}"
+    if any(len(call.in_shape) != 4 for call in traced.calls if call.layer == name):
+        return "it is called on an image without a batch dimension"
+    return None
+
+
+def _shared_weights(model: nn.Module) -> dict[str, str]:
+    """Layers with a parameter that another module holds too."""
+    holders: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                holders.setdefault(id(parameter), []).append(name)
+    return {
+        name: f"its weights are tied to those of {', '.join(n for n in names if n != name) or 'itself'}"
+        for names in holders.values()
+        if len(names) > 1
+        for name in names
+    }
+
+
+class _Marker(nn.Module):
+    """Stands where a layer stood, calls it, and notes what else is asked of it."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.calls = 0
+        self.asked: set[str] = set()
+
+    def forward(self, x: Any) -> Any:
+        self.calls += 1
+        return self.layer(x)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            value = getattr(super().__getattr__("layer"), name)
+        self.asked.add(name)
+        return value
+
+
+def unreplaceable(model: nn.Module, sandbox: Sandbox, calls: Mapping[str, int]) -> dict[str, str]:
+    """Which layers another module cannot stand for, and why: a copy of the model is run with stand-ins for all.
+
+    `calls`: how often each of the layers was called in the trace.
+    """
+    if not calls:
+        return {}
+    markers = {name: _Marker(sandbox.copy(model.get_submodule(name))) for name in calls}
+    replaced = {model.get_submodule(name): marker for name, marker in markers.items()}
+    try:
+        sandbox.run(sandbox.copy(model, replaced))
+    except Exception:  # by the model's own code
+        return dict(_blamed(model, sandbox, calls))
+    return {name: reason for name, marker in markers.items() if (reason := _complaint(marker, calls[name])) is not None}
+
+
+def _blamed(model: nn.Module, sandbox: Sandbox, calls: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Narrows down which of the stand-ins the model does not run with, by halves."""
+    if len(calls) == 1:
+        yield next(iter(calls)), "the model does not run with another module in its place"
+        return
+    order = list(calls)
+    for half in (order[: len(order) // 2], order[len(order) // 2 :]):
+        yield from unreplaceable(model, sandbox, {name: calls[name] for name in half}).items()
+
+
+def _complaint(marker: _Marker, calls: int) -> str | None:
+    if marker.asked:
+        return f"the model reads its {', '.join(sorted(marker.asked))}, which a replacement need not have"
+    if marker.calls != calls:
+        return "another module in its place is not what the model calls"
+    return None

@@ -1,0 +1,92 @@
+"""What a network may cost: MAdds, parameters, and latency measured on a device; and scores under such limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from natrl.architecture import Architecture
+from natrl.evaluation.base import check_scores, Evaluator
+from natrl.policies.budget import Budget, limit_of
+from natrl.spaces import Space
+
+__all__ = ["BudgetedEvaluator", "Limits"]
+
+KINDS = ("madds", "params", "latency")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits as given: numbers, or shares of what the original costs such as "80%". Latency is in seconds."""
+
+    madds: float | str | None = None
+    params: float | str | None = None
+    latency: float | str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, float | str] | Limits) -> Limits:
+        """From {"madds": "80%", "latency": 0.005}. ValueError on an unknown kind, or where there is no limit at all."""
+        if isinstance(given, Limits):
+            return given
+        unknown = sorted(set(given) - set(KINDS))
+        if unknown:
+            raise ValueError(f"unknown budget {', '.join(map(repr, unknown))}; known: {', '.join(KINDS)}")
+        limits = cls(**given)
+        if limits == cls():
+            raise ValueError('a budget limits at least one of madds, params and latency, such as {"madds": "80%"}')
+        return limits
+
+    def budget(self, space: Space, original: Architecture) -> Budget:
+        """The limits on MAdds and parameters in numbers. ValueError on what is neither a number nor a share."""
+        return Budget.of(space.cost(original), self.madds, self.params)
+
+    def seconds(self, original: float) -> float | None:
+        """The limit on latency, where the original takes so many seconds; None if there is none."""
+        return limit_of("latency", self.latency, original)
+
+
+class BudgetedEvaluator(Evaluator):
+    """Scores that fall where a budget is exceeded: accuracy × limit / cost, for each limit that is.
+
+    (MnasNet's reward with the exponents α = 0 and β = −1: Tan et al. 2019, arXiv 1807.11626, equation 2. A
+    cross-entropy is divided by the same factor.) What is within the budget scores as the wrapped evaluator says.
+    """
+
+    def __init__(self, inner: Evaluator, space: Space, budget: Budget) -> None:
+        self.inner = inner
+        self.metric = inner.metric
+        self.space = space
+        self.budget = budget
+
+    def __deepcopy__(self, memo: Any) -> BudgetedEvaluator:
+        return self  # RLlib copies its configuration at every iteration
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # the wrapped evaluator's
+        return self.inner.version
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,)."""
+        shares = np.array([self.share(a) for a in architectures])
+        scores = self.inner.evaluate(architectures)
+        scores = scores * shares if self.metric == "accuracy" else scores / shares
+        return check_scores(scores, architectures, self.metric)
+
+    def share(self, architecture: Architecture) -> float:
+        """In (0, 1]: the product of limit ÷ cost over the limits that are exceeded."""
+        cost = self.space.cost(architecture)
+        pairs = ((self.budget.madds, cost.madds), (self.budget.params, cost.params))
+        return float(np.prod([min(1.0, max(limit, 1.0) / max(c, 1)) for limit, c in pairs if limit is not None]))
+
+    def settings(self) -> dict[str, Any] | None:
+        inner = self.inner.settings()
+        return None if inner is None else {**inner, "max_madds": self.budget.madds, "max_params": self.budget.params}
+
+    def statistics(self) -> dict[str, float]:
+        return self.inner.statistics()
+
+    def close(self) -> None:
+        self.inner.close()

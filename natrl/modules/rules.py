@@ -1,0 +1,97 @@
+"""What each slot of a network may become, and why not.
+
+E slots, V vocabulary. Costs of a slot are those of all its calls: parameters once, MAdds for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from natrl.modules.geometry import Layer
+from natrl.modules.replacements import replacement_cost
+from natrl.modules.trace import Call
+from natrl.operations import Cost, operation, VOCABULARY
+from natrl.transitions import is_transition
+
+__all__ = ["Choice", "choices_of"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One operation in one slot: what it costs there, and why it cannot be had."""
+
+    cost: Cost
+    reason: str | None = None  # None: it can
+    builds: bool = True  # whether there is such a layer of the same output shape, whatever the rules say
+
+
+def choices_of(
+    layer: Layer, held: str, calls: Sequence[Call], *, batch: int, outputs: int, primitives: Sequence[str]
+) -> dict[str, Choice]:
+    """Every primitive in the place of a layer that holds `held`; what the layer holds is the first entry.
+
+    `batch`: the images of the example input; `outputs`: how many outputs the network has, as nodes.
+    """
+    choices = {held: Choice(_held_cost(layer, calls, batch))}
+    for name in primitives:
+        if name != held:
+            choices[name] = _choice(layer, held, name, calls, batch, outputs)
+    return choices
+
+
+def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, outputs: int) -> Choice:
+    """Reasons in this order: the transition rule, skip, pooling and null by their roles, geometry."""
+    nothing = Cost()
+    if not is_transition(operation(held), operation(name)):
+        return Choice(nothing, f"no rule lets {held} become {name}")
+    reason = _role(layer, name, calls, outputs)
+    try:
+        costs = [replacement_cost(layer, name, *call.in_shape[-2:]) for call in calls]
+    except ValueError as error:
+        return Choice(nothing, reason or str(error), builds=False)
+    if reason is not None:
+        return Choice(nothing, reason)
+    madds = sum(cost.madds * call.in_shape[0] for cost, call in zip(costs, calls, strict=True))
+    return Choice(Cost(costs[0].params, madds // batch))
+
+
+def _role(layer: Layer, name: str, calls: Sequence[Call], outputs: int) -> str | None:
+    """Why an operation without weights does not fit what the layer does in its network."""
+    same_channels = all(call.in_shape[1] == call.out_shape[1] for call in calls)
+    if name == "skip_connect" and any(call.in_shape != call.out_shape for call in calls):
+        return f"skip_connect needs an output like the input, {_change(calls)}"
+    if VOCABULARY[name].is_pooling and not same_channels:
+        return f"{name} needs as many output as input channels, {_change(calls)}"
+    return _null(calls, outputs) if name == "null" else None
+
+
+def _null(calls: Sequence[Call], outputs: int) -> str | None:
+    """Why a layer's output cannot be zero."""
+    if len(calls) > 1:
+        return f"null would cut {len(calls)} paths at once: the layer is called {len(calls)} times"
+    others = calls[0].met - {"add"}
+    if others or not calls[0].met:
+        found = ", ".join(sorted(others))
+        return f"null needs nothing but additions right after the layer; its output goes into {found}"
+    if outputs > 1:
+        return f"null could cut off one of the network's {outputs} outputs"
+    return None
+
+
+def _change(calls: Sequence[Call]) -> str:
+    call = next((call for call in calls if call.in_shape != call.out_shape), calls[0])
+    before, after = ("×".join(map(str, shape[1:])) for shape in (call.in_shape, call.out_shape))
+    return f"got {before} → {after}"
+
+
+def _held_cost(layer: Layer, calls: Sequence[Call], batch: int) -> Cost:
+    """What the layer itself costs."""
+    if not isinstance(layer, nn.Conv2d):
+        return Cost()
+    weights = layer.weight.numel()
+    madds = sum(weights * int(np.prod((call.out_shape[0], *call.out_shape[2:]))) for call in calls)
+    return Cost(sum(p.numel() for p in layer.parameters()), madds // batch)

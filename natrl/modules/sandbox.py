@@ -1,0 +1,151 @@
+"""Running copies of a user's network, so that nothing of the network itself can change.
+
+First without data (torch's FakeTensors: shapes only, in milliseconds); where that fails, because the network's path
+depends on the values that it computes, with the example input itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import nn, Tensor
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch.nn.parameter import is_lazy
+
+__all__ = ["Sandbox"]
+
+T = TypeVar("T")
+EXAMPLE = "torch.zeros(1, 3, 224, 224)"
+
+
+class Sandbox:
+    """Copies of a network and one example input."""
+
+    def __init__(self, model: nn.Module, example_input: Any) -> None:
+        """ValueError in one line where either cannot be run by its kind, with the reason and what would work."""
+        check_model(model)
+        self.inputs = example_tensors(model, example_input)
+        self.fake = True
+
+    def attempt(self, model: nn.Module, work: Callable[[], T]) -> T:
+        """What `work`, which runs a copy of the model, gives: without data or, where that fails, with the example.
+
+        The latter is what all later work here is done with. ValueError in one line where the model does not run.
+        """
+        try:
+            return work()
+        except Exception:  # whatever a model's own code raises: what counts is whether it runs with data
+            self.fake = False
+        try:
+            return work()
+        except Exception as error:
+            raise ValueError(_failure(model, self.inputs, error)) from None
+
+    @property
+    def batch(self) -> int:
+        """How many images the example input holds."""
+        return int(self.inputs[0].shape[0])
+
+    @cached_property
+    def _mode(self) -> FakeTensorMode:
+        return FakeTensorMode(allow_non_fake_inputs=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"inputs": self.inputs, "fake": self.fake}
+
+    def copy(self, model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
+        """A copy (`copied`) in evaluation mode, to be run here."""
+        with FakeCopyMode(self._mode) if self.fake else ExitStack():
+            return copied(model, replaced).eval()
+
+    def run(self, model: nn.Module, *modes: AbstractContextManager[Any], inputs: Sequence[Tensor] | None = None) -> Any:
+        """What a copy gives for the example input (or for `inputs` from `example`), run within `modes`."""
+        given = self.example() if inputs is None else inputs
+        with ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            if self.fake:
+                stack.enter_context(self._mode)
+            else:
+                on = given[0].device
+                stack.enter_context(torch.random.fork_rng([on] if on.type == "cuda" else []))
+            for mode in modes:
+                stack.enter_context(mode)
+            return model(*given)
+
+    def example(self) -> list[Tensor]:
+        """The example input, as copies that a network may write to."""
+        return [self._mode.from_tensor(t) if self.fake else t.clone() for t in self.inputs]
+
+
+def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
+    """A deep copy in which other modules stand for some, wherever the model refers to them.
+
+    ValueError where the model cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model, {id(old): new for old, new in (replaced or {}).items()})
+    except Exception as error:
+        raise ValueError(
+            f"{type(model).__name__} cannot be copied ({one_line(error)}): natrl replaces layers in a copy, so "
+            "take out what copy.deepcopy cannot copy"
+        ) from None
+
+
+def check_model(model: Any) -> None:
+    """ValueError unless it is a network whose modules can be replaced."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"expected a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
+    if hasattr(model, "_orig_mod"):
+        raise ValueError("a model from torch.compile is compiled code: give the model that was compiled (._orig_mod)")
+    lazy = [name for name, module in model.named_modules() if any(is_lazy(p) for p in module._parameters.values())]
+    if lazy:
+        raise ValueError(
+            f"layer {lazy[0]!r} is built lazily and has no weights yet: run model(example_input) once before"
+        )
+
+
+def example_tensors(model: nn.Module, example_input: Any) -> tuple[Tensor, ...]:
+    """The example input, one tensor or several, on the model's device and in its floating-point type."""
+    given = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
+    if not given or not all(isinstance(t, Tensor) for t in given):
+        kinds = ", ".join(type(t).__name__ for t in given) or "nothing"
+        raise ValueError(f"example_input must be a tensor such as {EXAMPLE}, or a tuple of the inputs, got {kinds}")
+    if given[0].dim() == 0 or not given[0].numel():
+        raise ValueError(f"example_input must be a batch of images, got a tensor of shape {(*given[0].shape,)}")
+    own = next((p for p in model.parameters() if p.is_floating_point()), given[0])
+    return tuple(t.detach().to(own.device, own.dtype if t.is_floating_point() else t.dtype) for t in given)
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """The kind of an error and the first line of its text."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text[:limit]}".rstrip(": ")
+
+
+def _failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) -> str:
+    """Why a model does not run on its example input, and what would work."""
+    name, shapes = type(model).__name__, ", ".join(str((*t.shape,)) for t in inputs)
+    if isinstance(error, ValueError) and str(error).startswith(f"{name} cannot be copied"):
+        return str(error)
+    required = [
+        p.name
+        for p in inspect.signature(model.forward).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if isinstance(error, TypeError) and len(required) != len(inputs):
+        return (
+            f"{name} takes {len(required)} inputs ({', '.join(required)}), the example has {len(inputs)}: "
+            "give example_input as a tuple with one tensor for each"
+        )
+    return (
+        f"{name} does not run on an example input of shape {shapes}: {one_line(error)}; "
+        "give a batch as the model takes it in evaluation mode"
+    )

@@ -1,0 +1,289 @@
+"""The space of what one network of a user's own can become.
+
+E slots of an architecture (layers, and the wires between nodes), K primitives, V vocabulary, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from natrl.architecture import Architecture
+from natrl.connectivity import live_slots
+from natrl.modules.geometry import Layer
+from natrl.modules.replacements import replacement
+from natrl.modules.rules import Choice
+from natrl.modules.sandbox import copied, one_line, Sandbox
+from natrl.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.spaces import Batch, Skeleton, Space, transition
+from natrl.spaces.counting import CostTable
+from natrl.spaces.topologies import Topologies
+from natrl.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
+
+__all__ = ["PRIMITIVES", "ModuleSlot", "ModuleSpace"]
+
+#: What a layer of a network can hold or become: all but the pairs of convolutions, which no single layer is. The same
+#: for every network, so that a policy can go from one to another.
+PRIMITIVES = tuple(name for name, op in VOCABULARY.items() if op.type != "conv_1xk_kx1")
+NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
+
+
+@dataclass(frozen=True)
+class ModuleSlot:
+    """A layer of a network that can be replaced. Shapes are (channels, height, width), of its first call."""
+
+    index: int  # of the slot among the architecture's operations
+    name: str  # of the layer in the model, as named_modules has it
+    operation: str  # that the layer holds
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    stride: tuple[int, int]  # rows, columns
+    calls: int  # in one forward pass
+    cost: Cost  # of the layer, all calls
+    before: tuple[str, ...]  # slots (or "input") whose outputs it reads, through layers that stay
+    after: tuple[str, ...]  # slots (or "output") that read its output
+
+    @property
+    def in_channels(self) -> int:
+        return self.in_shape[0]
+
+    @property
+    def out_channels(self) -> int:
+        return self.out_shape[0]
+
+
+class ModuleSpace(Space):
+    """What one network can become: `natrl.from_module` makes it.
+
+    An architecture says for each slot which operation it holds; `architecture` is the network as it is. `slots` are the
+    layers that can be replaced, and `frozen` says of each convolution and pooling that stays why. Costs are those of
+    the whole network for one image, and equal what torch counts on the network that `build` gives.
+    """
+
+    primitives = PRIMITIVES
+    stacked = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sandbox: Sandbox,
+        architecture: Architecture,
+        slots: tuple[ModuleSlot, ...],
+        choices: Mapping[str, Mapping[str, Choice]],
+        frozen: Mapping[str, str],
+        fixed: Cost,
+    ) -> None:
+        """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
+        self.name = type(model).__name__
+        self.model = model
+        self.architecture = architecture
+        self.slots = slots
+        self.frozen = dict(frozen)
+        self.n_slots = len(architecture.operations)
+        self._sandbox, self._choices = sandbox, choices
+        self._by_name = {slot.name: slot for slot in slots}
+        self._possible = np.zeros((self.n_slots, len(PRIMITIVES)), dtype=bool)  # (E, K)
+        self._prunable = np.zeros(self.n_slots, dtype=bool)  # (E,)
+        self._possible[:, SKIP] = True  # wires
+        self._table = CostTable(fixed, np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64))
+        for slot in slots:
+            self._possible[slot.index] = [choices[slot.name][p].reason is None for p in PRIMITIVES]
+            self._prunable[slot.index] = slot.calls == 1 and choices[slot.name]["null"].builds
+            for name, choice in choices[slot.name].items():
+                self._table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
+        self._masks: dict[tuple[Rule, CostMode], np.ndarray] = {}
+
+    @property
+    def skeleton(self) -> Skeleton:  # type: ignore[override]  # a plain attribute where there is one
+        """ValueError: a network of a user's own is stacked of no cells."""
+        raise ValueError(f"{self.name} is a whole network, not cells to be stacked: it has no skeleton")
+
+    def __deepcopy__(self, memo: Any) -> ModuleSpace:
+        return self  # Gymnasium and RLlib copy the arguments of environments
+
+    def __repr__(self) -> str:
+        stay = f"{len(self.frozen)} layers stay"
+        return f"<space of {self.name}: {len(self.slots)} slots, {len(self.primitives)} primitives, {stay}>"
+
+    # Architectures
+
+    def operations(self, architecture: Architecture) -> dict[str, str]:
+        """The operation of every slot, by the name of its layer."""
+        return {slot.name: architecture.operations[slot.index] for slot in self.slots}
+
+    def with_operations(self, operations: Mapping[str, str]) -> Architecture:
+        """The network's architecture with some layers' operations replaced, {layer: operation}, as they are given.
+
+        ValueError if a layer is no slot (and why it stays), or cannot become that operation (`reason`).
+        """
+        new = list(self.architecture.operations)
+        for name, op in operations.items():
+            new[self.slot(name).index] = operation(op).name
+        return self.check(self.architecture.with_operations(new))
+
+    def slot(self, name: str) -> ModuleSlot:
+        """The slot of a layer. ValueError if there is none, with the reason why the layer stays if it does."""
+        if name in self._by_name:
+            return self._by_name[name]
+        if name in self.frozen:
+            raise ValueError(f"layer {name!r} of {self.name} stays: {self.frozen[name]}")
+        raise ValueError(f"{self.name} has no slot {name!r}; the slots are: {', '.join(self._by_name)}")
+
+    def reason(
+        self, name: str, operation_name: str, held: str | None = None, rule: Rule = "nat++", cost: CostMode = "strict"
+    ) -> str | None:
+        """Why a layer cannot become an operation; None if it can.
+
+        `held`: what its slot holds; None: what the layer is. ValueError on an unknown layer, operation, rule or mode.
+        """
+        check_choice("rule", rule, Rule)
+        check_choice("cost mode", cost, CostMode)
+        if name in self.frozen:
+            return self.frozen[name]
+        slot, new = self.slot(name), operation(operation_name)
+        old = operation(slot.operation if held is None else held)
+        if new.name not in PRIMITIVES:
+            return f"{new.name} takes the place of no single layer"
+        if new == old:
+            return None
+        if not is_transition(old, new, rule):
+            return f"no rule lets {old.name} become {new.name}"
+        choices = self._choices[name]
+        if (why := choices[new.name].reason) is not None or cost == "rule":
+            return why
+        return _dearer(choices[old.name].cost, choices[new.name].cost)
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """Returns the architecture. ValueError naming the layer and the reason if it is not one of this space.
+
+        Null may stand where nothing uses the layer's output, whatever the rules for its slot are.
+        """
+        super().check(architecture)
+        choices = np.array([PRIMITIVES.index(op) for op in architecture.operations])
+        wrong = ~self._possible[np.arange(self.n_slots), choices]
+        for slot in self.slots:
+            if wrong[slot.index]:
+                op = architecture.operations[slot.index]
+                if op != "null" or self._is_used(architecture, slot.index):
+                    why = self._choices[slot.name][op].reason
+                    raise ValueError(f"layer {slot.name!r} of {self.name} cannot become {op}: {why}")
+                wrong[slot.index] = False
+        if wrong.any():
+            e = int(wrong.argmax())
+            raise ValueError(
+                f"slot {e} of {self.name} is a wire and holds skip_connect, not {architecture.operations[e]}"
+            )
+        return architecture
+
+    def check_cells(self, architecture: Architecture) -> None:
+        """ValueError if the architecture is of another network."""
+        if architecture.cells != self.architecture.cells:
+            raise ValueError(f"the architecture is not one of {self.name}: its slots are connected otherwise")
+
+    def _is_used(self, architecture: Architecture, e: int) -> bool:
+        """Whether slot e would lie on a path from input to output if it were active."""
+        active = np.array([[op != "null" or i == e for i, op in enumerate(architecture.operations)]])
+        return bool(live_slots(active, Topologies.of([architecture]).wiring)[0, e])
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """A random architecture that a transform of the network reaches."""
+        return self.samples(rng, 1)[0]
+
+    def samples(self, rng: np.random.Generator, n: int) -> Batch:
+        """n of them, those that n calls of `sample` would draw; each keeps a random share of the slots."""
+        draws = rng.random((n, 1 + 2 * self.n_slots))
+        original = Batch.of(self, [self.architecture]).take(np.zeros(n, dtype=np.int64))
+        masks = original.masks()
+        kept, order = draws[:, 1 : 1 + self.n_slots] < draws[:, :1], draws[:, 1 + self.n_slots :]
+        nth = (order * masks.sum(-1)).astype(np.int64)
+        drawn = (masks.cumsum(-1) > nth[..., None]).argmax(-1)
+        return self.pruned(transition(original, np.where(kept, original.choices, drawn), masks).batch)
+
+    # Costs and masks
+
+    def cost_table(self, architecture: Architecture, skeleton: Skeleton | None = None) -> CostTable:
+        """What each operation adds in each slot, all calls counted. ValueError if a skeleton is given."""
+        return self._table if skeleton is None else cast(CostTable, self.skeleton)
+
+    def costs_of(self, choices: np.ndarray, topologies: Topologies) -> np.ndarray:
+        """int64 (B, 2): parameters and MAdds of the networks with primitives `choices` int (B, E)."""
+        fixed = np.array((self._table.fixed.params, self._table.fixed.madds))
+        columns = np.array([VOCABULARY_INDEX[p] for p in PRIMITIVES])
+        return fixed + self._table.slots[np.arange(self.n_slots), columns[choices]].sum(1)
+
+    def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
+        """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
+        masks = self._mask_table(rule, cost)[np.arange(self.n_slots), ops]
+        return self.without_revivals(masks, ops, topologies) if cost == "live" else masks
+
+    def _mask_table(self, rule: Rule, cost: CostMode) -> np.ndarray:
+        """bool (E, V, K): [slot, vocabulary index of the operation held, primitive]."""
+        found = self._masks.get((rule, cost))
+        if found is None:
+            check_choice("cost mode", cost, CostMode)
+            columns = [VOCABULARY_INDEX[p] for p in PRIMITIVES]
+            states = self._possible.copy()
+            states[:, NULL] |= self._prunable
+            allowed = transition_matrix(PRIMITIVES, rule) & states[:, :, None] & self._possible[:, None, :]
+            if cost != "rule":
+                costs = self._table.slots[:, columns]  # (E, K, 2)
+                allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
+            allowed |= states[:, :, None] & np.eye(len(PRIMITIVES), dtype=bool)
+            found = np.zeros((self.n_slots, len(VOCABULARY), len(PRIMITIVES)), dtype=bool)
+            found[:, columns] = allowed
+            wires = np.ones(self.n_slots, dtype=bool)
+            wires[[slot.index for slot in self.slots]] = False
+            found[wires] = False
+            found[wires, VOCABULARY_INDEX["skip_connect"], SKIP] = True
+            self._masks[rule, cost] = found
+        return found
+
+    def pruned(self, batch: Batch) -> Batch:
+        """The batch with null in every slot that no path from input to output uses any more."""
+        active = batch.choices != NULL
+        live = live_slots(active, batch.topologies.wiring)
+        unused = active & ~live & self._prunable & live.any(-1, keepdims=True)
+        return batch.with_choices(np.where(unused, NULL, batch.choices)) if unused.any() else batch
+
+    # Networks
+
+    def build(self, architecture: Architecture, *, verify: bool = True) -> nn.Module:
+        """A copy of the model in which the slots' layers are replaced: the user's class, methods and other weights.
+
+        A slot that holds what its layer is keeps the layer: `build(space.architecture)` computes the same to the last
+        bit. New layers are freshly initialised, in the mode (training or evaluation) of those that they replace.
+        Slots that nothing uses are built as null. `verify` runs the network once, on shapes where that is possible.
+        ValueError if the architecture is not one of this space, or the network does not run.
+        """
+        architecture = self.prune(self.check(architecture))
+        replaced: dict[nn.Module, nn.Module] = {}
+        for slot in self.slots:
+            op = architecture.operations[slot.index]
+            if op != slot.operation:
+                layer = cast(Layer, self.model.get_submodule(slot.name))
+                replaced[layer] = replacement(layer, op)
+        model = copied(self.model, replaced)
+        if verify:
+            self._verify(model)
+        return model
+
+    def _verify(self, model: nn.Module) -> None:
+        try:
+            self._sandbox.run(self._sandbox.copy(model))
+        except Exception as error:
+            raise ValueError(f"{self.name} does not run with these replacements: {one_line(error)}") from None
+
+
+def _dearer(old: Cost, new: Cost) -> str | None:
+    """Why a replacement costs more; None if it does not."""
+    for what in ("params", "madds"):
+        before, after = getattr(old, what), getattr(new, what)
+        if after > before:
+            return (
+                f"it would cost more: {after:,} instead of {before:,} {'parameters' if what == 'params' else 'MAdds'}"
+            )
+    return None

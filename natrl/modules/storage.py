@@ -1,0 +1,62 @@
+"""A replaced network on disk: model.safetensors (its weights) and choice.json (which layers became what).
+
+With the user's constructor both give the network back; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from natrl.architecture import Architecture
+from natrl.modules.importing import from_module
+from natrl.modules.space import ModuleSpace
+
+__all__ = ["load_module", "save_module"]
+
+FORMAT = "natrl.module"
+CHOICE, WEIGHTS = "choice.json", "model.safetensors"
+
+
+def save_module(directory: Path | str, space: ModuleSpace, architecture: Architecture, network: nn.Module) -> Path:
+    """Writes the network of an architecture of the space; the directory is made if need be, and returned."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    document = {
+        "format": FORMAT,
+        "version": 1,
+        "model": space.name,
+        "operations": space.operations(architecture),
+        "architecture": architecture.to_dict(),
+    }
+    save_model(network, str(directory / WEIGHTS))
+    (directory / CHOICE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return directory
+
+
+def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> nn.Module:
+    """The network that `save_module` wrote, of the class of `model`: the user's network as its constructor gives it.
+
+    `example_input` as for `natrl.from_module`. ValueError in one line where the directory holds none, or that of
+    another model.
+    """
+    directory = Path(directory)
+    try:
+        document = json.loads((directory / CHOICE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{directory} holds no network: {CHOICE} cannot be read ({type(error).__name__})") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != 1:
+        raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" 1')
+    space = from_module(model, example_input)
+    network = space.build(Architecture.from_dict(document.get("architecture")))
+    try:
+        load_model(network, str(directory / WEIGHTS))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{directory / WEIGHTS} does not fit {space.name}: {reason}") from None
+    return network

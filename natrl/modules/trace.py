@@ -1,0 +1,115 @@
+"""One forward pass through a network: which layers ran, on what, and what became of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from natrl.modules.provenance import Provenance, tensors
+from natrl.modules.sandbox import Sandbox
+
+__all__ = ["Call", "Trace", "WATCHED", "trace"]
+
+#: The layers whose calls are recorded: torch's own types. A subclass may do something else.
+WATCHED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+OUTPUT = "the output"
+
+
+class Call(NamedTuple):
+    """One call of a watched layer."""
+
+    layer: str
+    sources: frozenset[int]  # of its input
+    met: frozenset[str]  # what its output ran into first: "add", "cat", "mul", another operation, "layer …", or OUTPUT
+    in_shape: tuple[int, ...]  # (B, Cin, H, W)
+    out_shape: tuple[int, ...]  # (B, Cout, H', W')
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a network did with its example input. Sources are numbers: inputs first, then calls as they happened."""
+
+    inputs: int
+    batch: int  # images of the example input
+    calls: tuple[Call, ...]  # call i is source inputs + i
+    outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output
+    running: frozenset[str]  # the modules that were called
+    strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
+    functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
+    madds: int  # of one image, all operations that torch's FlopCounterMode counts
+    complete: bool  # no path depended on computed values, as far as one pass can tell
+
+
+def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
+    """Runs a copy of the model once. The model itself is not touched. ValueError in one line where it does not run."""
+    return sandbox.attempt(model, lambda: _trace(model, sandbox))
+
+
+def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
+    copy, inputs = sandbox.copy(model), sandbox.example()
+    modules = dict(copy.named_modules())
+    watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
+    provenance = Provenance({id(p): name for name, module in watched.items() for p in module.parameters(False)})
+    recorder = _Recorder(provenance, len(inputs))
+    for name, module in modules.items():
+        recorder.watch(name, module) if name in watched else recorder.follow(name, module)
+    for i, tensor in enumerate(inputs):
+        provenance.mark(tensor, i)
+    output = sandbox.run(copy, provenance, inputs=inputs)
+    outputs = tuple(sources for tensor in tensors(output) if (sources := provenance.sources(tensor, OUTPUT)))
+    met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
+    return Trace(
+        inputs=len(inputs),
+        batch=sandbox.batch,
+        calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
+        outputs=outputs,
+        running=frozenset(recorder.running),
+        strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
+        functional={name: frozenset(by) for name, by in provenance.functional.items()},
+        madds=provenance.flops // 2 // sandbox.batch,
+        complete=sandbox.fake,
+    )
+
+
+class _Recorder:
+    """Hooks that note calls."""
+
+    def __init__(self, provenance: Provenance, inputs: int) -> None:
+        self._provenance, self._inputs = provenance, inputs
+        self.calls: list[Call] = []
+        self.running: set[str] = set()
+
+    def follow(self, name: str, module: nn.Module) -> None:
+        """Notes while a module runs."""
+
+        def enter(module: nn.Module, args: Any) -> None:
+            self.running.add(name)
+            self._provenance.running.append(name)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            self._provenance.running.pop()
+
+        module.register_forward_pre_hook(enter, prepend=True)
+        module.register_forward_hook(leave)
+
+    def watch(self, name: str, module: nn.Module) -> None:
+        """Notes every call of a watched layer, which is a source."""
+        open_calls: list[tuple[frozenset[int], tuple[int, ...]]] = []
+
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            sources = self._provenance.sources((args, kwargs), f"layer {name!r}")
+            open_calls.append((sources, (*tensors((args, kwargs))[0].shape,)))
+            self._provenance.layer = name
+
+        def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            self._provenance.layer = None
+            self.running.add(name)
+            sources, shape = open_calls.pop()
+            self._provenance.mark(output, self._inputs + len(self.calls))
+            self.calls.append(Call(name, sources, frozenset(), shape, (*tensors(output)[0].shape,)))
+
+        module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+        module.register_forward_hook(leave, with_kwargs=True)

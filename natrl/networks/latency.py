@@ -1,0 +1,78 @@
+"""How long networks take on a device: measured, with `torch.utils.benchmark` (warm-up, synchronised, repeated)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import nn, Tensor
+from torch.utils.benchmark import Measurement, Timer
+
+from natrl.networks.device import default_device
+from natrl.networks.modes import in_mode
+
+__all__ = ["Latency", "measure_latency"]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of a forward pass in evaluation mode, without gradients."""
+
+    batch: int  # images of a pass
+    seconds: float  # median over the runs
+    spread: float  # interquartile range of the runs, in seconds
+    runs: int
+    device: str
+
+    @property
+    def images_per_second(self) -> float:
+        return self.batch / self.seconds
+
+    def __str__(self) -> str:
+        return f"{1e3 * self.seconds:.3g} ± {1e3 * self.spread / 2:.2g} ms for {self.batch} on {self.device}"
+
+
+def measure_latency(
+    networks: Sequence[nn.Module],
+    example: Tensor,
+    *,
+    batch: int = 1,
+    device: torch.device | str | None = None,
+    rounds: int = 5,
+    min_seconds: float = 0.1,
+) -> list[Latency]:
+    """The latency of each network on `batch` images; `example` (N, C, H, W) gives shape and dtype.
+
+    The networks take turns, `rounds` times `min_seconds` each, so that a machine that gets slower meanwhile slows all
+    of them. The device is the GPU where there is one; networks elsewhere are copied to it. ValueError on numbers below
+    1 or an example that is not a batch of images.
+    """
+    if example.dim() != 4:
+        raise ValueError(f"an example must be a batch of images (N, C, H, W), got {example.dim()} dimensions")
+    if batch < 1 or rounds < 1 or not min_seconds > 0:
+        raise ValueError(
+            f"batch and rounds must be at least 1 and min_seconds above 0, got {batch, rounds, min_seconds}"
+        )
+    device = default_device(device)
+    images = example[:1].to(device).expand(batch, -1, -1, -1).contiguous()
+    with ExitStack() as stack:
+        for network in networks:
+            stack.enter_context(in_mode(network, training=False))
+        timers = [_timer(_on(network, device), images) for network in networks]
+        turns = [[timer.blocked_autorange(min_run_time=min_seconds) for timer in timers] for _ in range(rounds)]
+    measured = [Measurement.merge(turn[i] for turn in turns)[0] for i in range(len(timers))]
+    return [Latency(batch, m.median, m.iqr, len(m.times), str(device)) for m in measured]
+
+
+def _timer(network: nn.Module, images: Tensor) -> Timer:
+    run = torch.inference_mode()(network)
+    return Timer("run(images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
+
+
+def _on(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network there, a copy where it lives elsewhere."""
+    elsewhere = any(p.device.type != device.type for p in (*network.parameters(), *network.buffers()))
+    return deepcopy(network).to(device) if elsewhere else network

@@ -1,0 +1,154 @@
+"""Small networks, each with one thing that importing must get right."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional as F
+
+
+def conv(before: int, after: int, kernel: int = 3, **options) -> nn.Conv2d:  # type: ignore[no-untyped-def]
+    return nn.Conv2d(before, after, kernel, padding=kernel // 2, **options)
+
+
+class Residual(nn.Module):
+    """Stem, a pooling, a block with an identity shortcut, one with a convolution as shortcut, and a classifier."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.stem = conv(3, width, 5, stride=2)
+        self.pool = nn.MaxPool2d(3, 1, 1)
+        self.conv1, self.conv2 = conv(width, width, bias=False), conv(width, width, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.down1, self.down2 = conv(width, 2 * width, stride=2), conv(2 * width, 2 * width)
+        self.shortcut = nn.Conv2d(width, 2 * width, 1, 2)
+        self.head = nn.Linear(2 * width, 10)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.pool(torch.relu(self.stem(x)))
+        y = self.norm2(self.conv2(torch.relu_(self.norm1(self.conv1(x)))))
+        y += x
+        x = F.relu(y, inplace=True)
+        return torch.relu(self.down2(torch.relu(self.down1(x))) + self.shortcut(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).mean((2, 3)))
+
+
+class Dense(nn.Module):
+    """Each layer reads the concatenation of all before it."""
+
+    def __init__(self, layers: int = 6) -> None:
+        super().__init__()
+        self.stem = conv(3, 4)
+        self.layers = nn.ModuleList(conv(4 * (i + 1), 4) for i in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [self.stem(x)]
+        for layer in self.layers:
+            found.append(torch.relu(layer(torch.cat(found, 1))))
+        return torch.cat(found, 1)
+
+
+class Joins(nn.Module):
+    """A layer into an addition, one into a product, one into a concatenation, and one into both of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 4)
+        self.added, self.gate, self.joined, self.both = conv(4, 4), conv(4, 4), conv(4, 4), conv(4, 4)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        both = self.both(x)
+        x = F.hardswish(self.norm(self.added(x))) + x + both
+        x = x * self.gate(x).sigmoid() * both
+        return torch.cat([x, self.joined(x)], 1)
+
+
+class Shared(nn.Module):
+    """One convolution is called twice, on maps of different size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.twice, self.pool = conv(3, 4), conv(4, 4), nn.AvgPool2d(2)
+        self.alias = self.twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.alias(self.pool(x + self.twice(x)))
+
+
+class Slices(nn.Module):
+    """Outputs are written into slices of a tensor that was there before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = conv(3, 4), conv(3, 4), conv(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = x.new_zeros(x.shape[0], 8, *x.shape[2:])
+        both[:, :4] = self.first(x)
+        half = both[:, 4:]
+        half += self.second(x)
+        return self.last(both)
+
+
+class DataDependent(nn.Module):
+    """Which way it goes depends on the values of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dark, self.bright = conv(3, 4), conv(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bright(x) if x.mean() > 0 else self.dark(x)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.last = conv(3, 4), conv(1, 4), conv(4, 4)
+
+    def forward(self, image: Tensor, depth: Tensor) -> Tensor:
+        return self.last(self.left(image) + self.right(depth))
+
+
+class Tricks(nn.Module):
+    """Layers that must stay, each for another reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = conv(3, 8)
+        self.grouped = conv(8, 8, groups=2)
+        self.large = conv(8, 8, 11)
+        self.subclass = Subclass(8, 8, 3, padding=1)
+        self.hooked = conv(8, 8)
+        self.hooked.register_forward_hook(lambda module, args, output: output)
+        self.normed = nn.utils.parametrizations.weight_norm(conv(8, 8))
+        self.tied, self.twin = conv(8, 8), conv(8, 8)
+        self.twin.weight = self.tied.weight
+        self.decayed, self.read = conv(8, 8), conv(8, 8)
+        self.idle, self.unused = conv(8, 8), conv(8, 8)
+        self.transposed = nn.ConvTranspose2d(8, 8, 2, 2)
+        self.constant = nn.Parameter(torch.zeros(1, 8, 4, 4))
+        self.of_constant = conv(8, 8)
+        self.kernel = nn.Parameter(torch.zeros(8, 8, 3, 3))
+        self.indices = nn.MaxPool2d(2, return_indices=True)
+        self.average = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.plain(x)
+        for layer in (self.grouped, self.large, self.subclass, self.hooked, self.normed, self.tied, self.twin):
+            x = layer(x)
+        x = self.decayed(x) + 0 * self.decayed.weight.square().sum()
+        x = self.read(x) * self.read.weight.shape[0]
+        self.unused(x)
+        x = F.conv2d(x, self.kernel, padding=1)
+        x = x + self.of_constant(self.constant).mean()
+        return self.average(self.transposed(self.indices(x)[0]))
+
+
+class Subclass(nn.Conv2d):
+    pass

@@ -1,0 +1,139 @@
+"""What cannot be imported: one line with the reason and what would work; and what can be though it looks odd."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+import natrl
+from tests.modules.networks import conv, Residual, TwoInputs
+
+IMAGE = torch.zeros(1, 3, 16, 16)
+
+
+class Locked(nn.Module):
+    """Holds what cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = conv(3, 4)
+        self.found = self.conv.weight * 2
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return self.conv(x)
+
+
+class Lost(nn.Module):
+    """Leaves torch on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = conv(3, 4)
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return torch.from_numpy(self.conv(x).numpy() + 1)
+
+
+CASES = {
+    "no module": (lambda: "resnet18", IMAGE, "expected a torch.nn.Module, got str"),
+    "no tensor": (Residual, [[0.0]], r"example_input must be a tensor such as torch.zeros\(1, 3, 224, 224\).*got list"),
+    "nothing": (Residual, torch.zeros(0, 3, 8, 8), r"a batch of images, got a tensor of shape \(0, 3, 8, 8\)"),
+    "one of two inputs": (
+        TwoInputs,
+        IMAGE,
+        r"takes 2 inputs \(image, depth\), the example has 1: .* a tuple",
+    ),
+    "two of one input": (Residual, (IMAGE, IMAGE), r"Residual takes 1 inputs \(x\), the example has 2"),
+    "wrong channels": (
+        Residual,
+        torch.zeros(1, 1, 16, 16),
+        r"\(1, 1, 16, 16\): RuntimeError: .*3 channels, but got 1",
+    ),
+    "too small": (
+        lambda: torchvision.models.alexnet(),
+        torch.zeros(1, 3, 8, 8),
+        r"AlexNet does not run on an example input of shape \(1, 3, 8, 8\): .*; give a batch as the model takes it",
+    ),
+    "lazy": (
+        lambda: nn.Sequential(nn.LazyConv2d(4, 3)),
+        IMAGE,
+        r"layer '0' is built lazily and has no weights yet: run model\(example_input\) once before",
+    ),
+    "not to be copied": (Locked, IMAGE, r"Locked cannot be copied \(RuntimeError: .*\): .*take out"),
+    "no convolution": (
+        lambda: nn.Flatten(),
+        IMAGE,
+        "Flatten has nothing to replace: it has no convolution and no",
+    ),
+    "only depthwise": (
+        lambda: nn.Sequential(conv(3, 6, groups=3), conv(6, 6, groups=6)),
+        IMAGE,
+        "Sequential has nothing to replace: 2 convolutions and poolings stay, 2 because it has … groups",
+    ),
+    "one layer": (lambda: conv(3, 4), IMAGE, "Conv2d has nothing to replace: 1 .* 1 because it is the model itself"),
+    "left torch": (Lost, IMAGE, "Lost cannot be followed: its output does not come from its input by operations on"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_says_what_is_wrong(case):
+    make, example, message = CASES[case]
+    with pytest.raises(ValueError, match=message) as raised:
+        natrl.from_module(make(), example)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:FutureWarning")
+@pytest.mark.parametrize(
+    ("compiled", "advice"),
+    [
+        (torch.compile, "give the model that was compiled"),
+        (lambda model: torch.jit.trace(model.eval(), IMAGE), "give the nn.Module that it was made from"),
+    ],
+)
+def test_compiled_models_name_what_would_work(compiled, advice):
+    """Loading the compiler takes two seconds."""
+    with pytest.raises(ValueError, match=advice):
+        natrl.from_module(compiled(Residual()), IMAGE)
+
+
+def test_convnext_has_nothing_to_replace():
+    """Its dense convolutions have kernels 4×4 and 2×2, the others are depthwise. Half a second."""
+    model = torchvision.models.convnext.ConvNeXt(
+        [torchvision.models.convnext.CNBlockConfig(16, 32, 1), torchvision.models.convnext.CNBlockConfig(32, None, 1)]
+    )
+    with pytest.raises(ValueError, match=r"ConvNeXt has nothing to replace: 5 .*no operation has its kernel of …×…"):
+        natrl.from_module(model, torch.zeros(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_models_of_other_types_take_examples_as_they_come(dtype):
+    model = Residual().to(dtype)
+    space = natrl.from_module(model, IMAGE)
+    built = space.build(space.with_operations({"conv1": "sep_conv_3x3"}))
+    assert {p.dtype for p in built.parameters()} == {dtype}
+    assert space.cost(space.architecture) == (s := natrl.from_module(Residual(), IMAGE)).cost(s.architecture)
+
+
+def test_models_on_another_device_take_examples_as_they_come():
+    """The meta device stands for any other than the example's."""
+    model = Residual().to("meta")
+    space = natrl.from_module(model, IMAGE)
+    assert space.build(space.with_operations({"conv1": "conv_1x1"})).conv1.weight.is_meta
+
+
+def test_lazily_built_models_work_once_they_are_built():
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.LazyConv2d(4, 3))
+    model(IMAGE)
+    assert len(natrl.from_module(model, IMAGE).slots) == 2
+
+
+def test_several_inputs_and_a_batch():
+    """Costs are of one image, whatever the batch is."""
+    space = natrl.from_module(TwoInputs(), (torch.zeros(4, 3, 8, 8), torch.zeros(4, 1, 8, 8)))
+    assert space.cost(space.architecture).madds == 9 * 64 * (3 * 4 + 1 * 4 + 4 * 4)
+    assert space.architecture.cells[0].inputs == 2
+    assert space.reason("left", "null") is None

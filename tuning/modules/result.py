@@ -1,0 +1,130 @@
+"""What came of `natrl.optimize`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from torch import nn
+
+from natrl import formats
+from natrl.architecture import Architecture
+from natrl.modules.space import ModuleSpace
+from natrl.modules.storage import save_module
+from natrl.networks.latency import Latency
+from natrl.operations import Cost, VOCABULARY_INDEX
+
+__all__ = ["Figures", "LayerChange", "Optimized", "layer_changes"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a network costs and reaches."""
+
+    cost: Cost
+    validation_accuracy: float  # in [0, 1], of the whole split
+    test_accuracy: float  # in [0, 1]
+    latency: tuple[Latency, ...]  # at batch 1 and at a throughput batch
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A layer before and after."""
+
+    name: str  # in the model
+    before: str  # operation
+    after: str
+    cost: Cost  # of the whole layer, all calls
+    new_cost: Cost
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A network, and what it was made from."""
+
+    model: nn.Module  # of the user's own class, fine-tuned, in evaluation mode on the CPU
+    architecture: Architecture
+    space: ModuleSpace
+    before: Figures
+    after: Figures
+    layers: tuple[LayerChange, ...]  # every slot
+    candidates: int  # transformations that the last choice was made from
+    directory: Path  # Tune's files, the policy, model.safetensors, report.json
+
+    def table(self) -> Table:
+        """Layer by layer, before ⇒ after, and the whole network below."""
+        table = Table("layer", "before ⇒ after", title=f"{self.space.name}: layer by layer")
+        for heading in ("parameters", "MAdds"):
+            table.add_column(heading, justify="right")
+        for layer in self.layers:
+            what = f"{layer.before} ⇒ {layer.after}" if layer.changed else layer.before
+            table.add_row(
+                layer.name,
+                what,
+                _arrow(layer.cost.params, layer.new_cost.params),
+                _arrow(layer.cost.madds, layer.new_cost.madds),
+                style="" if layer.changed else "dim",
+            )
+        table.add_section()
+        before, after = self.before.cost, self.after.cost
+        counts = (_arrow(before.params, after.params), _arrow(before.madds, after.madds))
+        table.add_row("the whole network", "", *counts, style="bold")
+        return table
+
+    def summary(self) -> str:
+        """Accuracies, costs and latencies in a few lines."""
+        b, a = self.before, self.after
+        madds, params = a.cost.madds / b.cost.madds, a.cost.params / b.cost.params
+        lines = [
+            f"accuracy: test {b.test_accuracy:.2%} ⇒ {a.test_accuracy:.2%}, "
+            f"validation {b.validation_accuracy:.2%} ⇒ {a.validation_accuracy:.2%}",
+            f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
+        ]
+        lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready document."""
+        return {
+            "model": self.space.name,
+            "architecture": self.architecture.to_dict(),
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "layers": [asdict(layer) for layer in self.layers],
+            "frozen": self.space.frozen,
+            "candidates": self.candidates,
+        }
+
+    def save(self) -> Path:
+        """Writes model.safetensors with its architecture, and report.json, into the directory; returns it."""
+        save_module(self.directory, self.space, self.architecture, self.model)
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
+        (self.directory / "report.json").write_text(text, encoding="utf-8")
+        return self.directory
+
+
+def layer_changes(space: ModuleSpace, architecture: Architecture) -> tuple[LayerChange, ...]:
+    """Every slot of the network, in order."""
+    table, now = space.cost_table(architecture).slots, space.operations(architecture)
+
+    def cost(index: int, name: str) -> Cost:
+        params, madds = table[index, VOCABULARY_INDEX[name]].tolist()
+        return Cost(params, madds)
+
+    return tuple(
+        LayerChange(s.name, s.operation, now[s.name], cost(s.index, s.operation), cost(s.index, now[s.name]))
+        for s in space.slots
+    )
+
+
+def _arrow(before: int, after: int) -> str:
+    texts: Sequence[str] = [formats.count(before), formats.count(after)]
+    return texts[0] if before == after else " ⇒ ".join(texts)

@@ -1,0 +1,56 @@
+"""The settings of `natrl.optimize`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from natrl.modules.fine_tuning import FINE_TUNING
+from natrl.networks.schedule import Schedule
+from natrl.policies.network import Head
+from natrl.rllib.settings import LearnSettings
+from natrl.transitions import check_choice
+
+__all__ = ["OptimizeSettings"]
+
+
+def _few_updates() -> LearnSettings:
+    """A few hundred evaluations: each builds, fits and measures a network."""
+    return LearnSettings(
+        iterations=12,
+        batch_size=24,
+        minibatch_size=24,
+        learning_rate=5e-3,
+        final_learning_rate=1e-3,
+        entropy=0.02,
+        final_entropy=0.002,
+    )
+
+
+@dataclass(frozen=True)
+class OptimizeSettings:
+    """How a network is optimized."""
+
+    learn: LearnSettings = field(default_factory=_few_updates)  # the policy's training
+    head: Head = "autoregressive"  # of the policy
+    keep: float = (
+        2.0  # extra logit, at the start, of the operation that a slot holds: the policy starts near the network
+    )
+    candidates: int = 16  # transformations that the policy proposes at the end, besides the most probable ones
+    finalists: int = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
+    fine_tuning: Schedule = FINE_TUNING  # of each finalist
+    distill: bool = True  # fine-tuning learns from the original's outputs besides the labels
+    reference_images: int = 256  # unlabelled images that replacements are fitted on
+    validation_images: int = 512  # that candidates are scored on; finalists see the whole split
+    steps: int | None = None  # of training before a candidate is scored; None: only where it is needed
+    actors: int = 0  # Ray actors that score candidates; 0: in the policy's process
+    num_cpus: float = 1  # of each actor and of each fine-tuning
+    num_gpus: float = 0  # of each actor and of each fine-tuning
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("head", self.head, Head)
+        for name in ("candidates", "finalists", "reference_images", "validation_images"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.actors < 0:
+            raise ValueError(f"actors must be at least 0, got {self.actors}")
