@@ -111,14 +111,14 @@ def test_failures_are_mended(tmp_path, chunk):
 def test_architectures_that_always_fail_are_named_after_all_others_are_done(tmp_path):
     poison = dict(zip(KEYS[5:17:2], ACTS, strict=True))
     pool = PoolEvaluator(
-        functools.partial(Sleeper, poison, str(tmp_path)), actors=4, num_cpus=0.5, timeout=1.0, max_attempts=2
+        functools.partial(Sleeper, poison, str(tmp_path)), actors=4, num_cpus=0.5, timeout=2.5, max_attempts=2
     )
     cache = CachedEvaluator(pool)
     with pytest.raises(FailedEvaluations) as raised:
         cache.evaluate(ARCHS)
     expected = {
         "exit": "ActorDiedError: actor died",
-        "hang": "no result within 1.0 s",
+        "hang": "no result within 2.5 s",
         "raise": "RuntimeError: no such layer",
         "nan": "evaluator returned nan as accuracy of architecture",
         "above 1": "evaluator returned 1.5 as accuracy of architecture",
