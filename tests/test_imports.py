@@ -61,7 +61,7 @@ FLOORS = {
     ),
     "spaces": 1,
     **dict.fromkeys(("data", "networks", "drawing"), 2),
-    **dict.fromkeys(("evaluation", "policies", "search"), 3),
+    **dict.fromkeys(("evaluation", "policies", "search", "export"), 3),
     "envs": 4,
     "rllib": 5,
     **dict.fromkeys(("report", "tuning"), 6),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, Cells, Channels, Data, Gpus, Json, Seed, Verbose
+from natrl.commands.options import Actors, Address, Cells, Channels, Data, Gpus, invocation, Json, Seed, Verbose
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
@@ -146,7 +145,7 @@ def train(
             seed=seed,
             **_chosen(run_defaults, initial=initial),
         )
-        _report(train_run(settings, out, command=" ".join(["natrl", *sys.argv[1:]])), as_json)  # type: ignore[arg-type]
+        _report(train_run(settings, out, command=invocation()), as_json)  # type: ignore[arg-type]
 
 
 def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
