@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.progress import Progress
 
 from natrl.architecture import Architecture
@@ -20,6 +21,7 @@ from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
 from natrl.networks.training import TrainingResult
 from natrl.policies import load_policy, Policy
+from natrl.report.candidates import CANDIDATES, CandidateScores, write_candidates
 from natrl.report.results import Correlation, Results, Row
 from natrl.rllib.settings import LearnSettings
 from natrl.search.random_transform import cost_matched_random
@@ -111,6 +113,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
             rows, weights = retrain(originals, chosen, policy, skeleton, data, settings, bar)
     transformed = {row.name: (row.architecture, weights[row.name]) for row in rows if row.variant == "transformed"}
     export_architectures(transformed, skeleton, out / "models")
+    write_candidates(candidate_scores(trained, skeleton), out / CANDIDATES)
     pairs = [
         (f.proxy, float(np.mean(f.validation)), float(network_cost(f.architecture, skeleton).madds))
         for candidates in trained.values()
@@ -175,6 +178,27 @@ def train_finalists(
     for (name, a, proxy), results in zip(flat, trained, strict=True):
         result[name].append(Finalist(a, proxy, _validation(results)))
     return result
+
+
+def candidate_scores(trained: dict[str, list[Finalist]], skeleton: Skeleton) -> CandidateScores:
+    """What the choice was made by, for the report: each original comes first."""
+    rows = []
+    for name, finalists in trained.items():
+        for i, finalist in enumerate(finalists):
+            cost = network_cost(finalist.architecture, skeleton)
+            rows.append(
+                {
+                    "name": name,
+                    "method": "policy" if i else "original",
+                    "place": max(0, i - 1),
+                    "architecture": finalist.architecture.key,
+                    "params": cost.params,
+                    "madds": cost.madds,
+                    "score": float(np.mean(finalist.validation)),
+                }
+            )
+    how = f"training from scratch, mean of {len(CHOICE_SEEDS)} seeds"
+    return CandidateScores(how, "accuracy", skeleton, pd.DataFrame(rows))
 
 
 def retrain(

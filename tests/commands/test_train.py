@@ -14,6 +14,7 @@ from natrl.data import load_data
 from natrl.evaluation import load_table
 from natrl.networks.training import measure
 from natrl.report.results import read_results
+from natrl.tuning.chance import compare_with_random
 from tests.commands.cli import error, output, run
 
 ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -124,8 +125,39 @@ def test_evaluations_of_a_run(policy, capsys, tmp_path):
 
 
 def test_report_of_a_run(policy, capsys):
-    assert output(capsys, "report", policy).strip() == str(policy / "report.html")
-    assert "natrl" in (policy / "report.html").read_text()
+    assert output(capsys, "report", policy, "--compare", 0).strip() == str(policy / "report.html")
+    assert not (policy / "candidates.json").exists()
+    assert "Candidates, and random ones at the same budget: natrl report" in (policy / "report.html").read_text()
+    assert "at least 2 architectures, got 1" in (output(capsys, "report", policy, "--compare", 1), page(policy))[1]
+    output(capsys, "report", policy, "--compare", 6)
+    assert 'id="candidates"' in page(policy)
+    written = (policy / "candidates.json").stat().st_mtime_ns
+    output(capsys, "report", policy, "--compare", 6)
+    assert (policy / "candidates.json").stat().st_mtime_ns == written  # the same policy is not measured again
+
+
+def page(run):
+    return (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_policy_and_chance_have_the_same_budget_and_masks(policy):
+    scores, space, table = compare_with_random(policy, n=4), natrl.space("nasbench201"), load_table("nasbench201")
+    again = compare_with_random(policy, n=4)
+    assert again.rows.equals(scores.rows)
+    architectures = [natrl.parse(key) for key in scores.rows["architecture"]]
+    np.testing.assert_array_equal(scores.rows["score"], table.evaluate(architectures))
+    assert [space.cost(a).madds for a in architectures] == scores.rows["madds"].tolist()
+    assert scores.iteration == 3
+    for name, rows in scores.rows.assign(architecture=architectures).groupby("name"):
+        by_method = {method: list(group["architecture"]) for method, group in rows.groupby("method")}
+        (original,) = by_method["original"]
+        mask = space.masks(original)
+        assert len(by_method["policy"]) >= len(by_method["random"]) > 1, name
+        for a in by_method["policy"] + by_method["random"]:
+            assert all(mask[e, space.primitives.index(op)] for e, op in enumerate(a.operations))
+        for found in by_method.values():
+            assert len(set(found)) == len(found)
+        assert original not in by_method["random"]
 
 
 def test_evaluate(ray_session, capsys, tmp_path):
