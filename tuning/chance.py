@@ -33,8 +33,8 @@ def compare_with_random(
 ) -> CandidateScores:
     """The candidates of `n` originals by the run's policy and as many random ones, scored by the run's evaluator.
 
-    Supernet scores are those of the last checkpoint's weights. `on_result` is called after each original. ValueError if the run has no policy or evaluator to do
-    it with, or each evaluation would be a training.
+    Supernet scores are those of the last checkpoint's weights. `on_result` is called after each original. ValueError if
+    the run has no policy or evaluator to do it with, or each evaluation would be a training.
     """
     if n < 2:
         raise ValueError(f"a comparison needs at least 2 architectures, got {n}")

@@ -19,8 +19,7 @@ DARK = {
     INK: "#e6e9ec",
     "#000000": "#e6e9ec",  # matplotlib's own axes and texts
     MUTED: "#8a939b",
-    "#4d4d4d": "#b5bcc2",  # skip, originals
-    "#9a9a9a": "#7d858c",  # null
+    "#4d4d4d": "#b5bcc2",  # originals
     "#767676": "#a0a8af",
     "#5a6670": "#a0abb5",
     "#d9e2ea": "#33414d",  # inputs and outputs of cells
