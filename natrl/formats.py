@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["accuracy", "count", "points", "rank", "ratio", "seconds", "signed_percent"]
+__all__ = ["accuracy", "count", "nats", "points", "rank", "ratio", "seconds", "signed_percent"]
 
 MINUS = "−"
 MISSING = "–"
@@ -42,6 +42,13 @@ def points(difference: float, noise: float = math.nan) -> str:
     if math.isnan(difference):
         return MISSING
     return _signed(100 * difference, 2) + ("" if math.isnan(noise) else f" ± {100 * noise:.2f}")
+
+
+def nats(difference: float, noise: float = math.nan) -> str:
+    """A difference of cross-entropies: "+0.151 ± 0.027 nats"."""
+    if math.isnan(difference):
+        return MISSING
+    return _signed(difference, 3) + ("" if math.isnan(noise) else f" ± {noise:.3f}") + " nats"
 
 
 def signed_percent(share: float) -> str:

@@ -63,7 +63,7 @@ FLOORS = {
     ),
     "spaces": 1,
     **dict.fromkeys(("data", "networks", "drawing"), 2),
-    **dict.fromkeys(("evaluation", "modules", "policies", "search"), 3),
+    **dict.fromkeys(("evaluation", "modules", "policies", "search", "export"), 3),
     "envs": 4,
     "rllib": 5,
     **dict.fromkeys(("report", "tuning"), 6),

@@ -27,14 +27,16 @@ def train_all(
     *,
     seeds: Sequence[int],
     read_test: bool = False,
+    keep_weights: bool = False,
     num_cpus: float = 1,
     num_gpus: float = 0,
     on_result: Callable[[], None] | None = None,
 ) -> list[list[TrainingResult]]:
     """One Ray task for each architecture and seed; results [architecture][seed] in the order given. Ray must run.
 
-    Equal architectures are trained once a seed. The data set travels once, through the object store. ValueError or
-    RuntimeError with the training's own message if one fails.
+    Equal architectures are trained once a seed. With `keep_weights` the results of the first seed hold the weights. The
+    data set travels once, through the object store. ValueError or RuntimeError with the training's own message if one
+    fails.
     """
     shared = ray.put(data)
     task = ray.remote(train_network).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_RETRIES)
@@ -42,7 +44,10 @@ def train_all(
     for seed in seeds:
         for a in architectures:
             if (a.key, seed) not in jobs:
-                jobs[a.key, seed] = task.remote(a, skeleton, shared, schedule, seed=seed, read_test=read_test)
+                keep = keep_weights and seed == seeds[0]
+                jobs[a.key, seed] = task.remote(
+                    a, skeleton, shared, schedule, seed=seed, read_test=read_test, keep_weights=keep
+                )
     waiting = list(jobs.values())
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, check_new, Json, Verbose
+from natrl.commands.options import Address, check_new, invocation, Json, Verbose
 
 if TYPE_CHECKING:
     from natrl.evaluation.trained import TrainedTable
@@ -108,7 +107,7 @@ def bench(
                 bar.advance(task)
     if out is not None:
         save_figure(bench_figure(rows, points), out / "capture.png", "png")
-        command = " ".join(["natrl", *sys.argv[1:]])
+        command = invocation()
         write_json(out / "bench.json", {"rows": rows, "command": command, "versions": versions()})
     if as_json:
         print(json.dumps({"rows": rows}))

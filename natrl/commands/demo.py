@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, Data, Gpus, Json, Seed, Verbose
+from natrl.commands.options import Actors, Address, Data, Gpus, invocation, Json, Seed, Verbose
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
@@ -55,7 +54,7 @@ def demo(
             share=0.1 if quick else 1.0,
             seed=seed,
         )
-        results = demonstrate(settings, run, command=" ".join(["natrl", *sys.argv[1:]]))
+        results = demonstrate(settings, run, command=invocation())
     from natrl.report.html import write_report
     from natrl.report.results import write_results
 

@@ -9,15 +9,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.progress import Progress
 
 from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
+from natrl.export.folder import export_architectures, Weights
 from natrl.genotypes import zoo
 from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
+from natrl.networks.training import TrainingResult
 from natrl.policies import load_policy, Policy
+from natrl.report.candidates import CANDIDATES, CandidateScores, write_candidates
 from natrl.report.results import Correlation, Results, Row
 from natrl.rllib.settings import LearnSettings
 from natrl.search.random_transform import cost_matched_random
@@ -106,7 +110,10 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
             trained = train_finalists(finalists, skeleton, data, settings, bar)
             chosen = {name: choose(candidates, skeleton) for name, candidates in trained.items()}
         with timed(clock, "retraining"):
-            rows = retrain(originals, chosen, policy, skeleton, data, settings, bar)
+            rows, weights = retrain(originals, chosen, policy, skeleton, data, settings, bar)
+    transformed = {row.name: (row.architecture, weights[row.name]) for row in rows if row.variant == "transformed"}
+    export_architectures(transformed, skeleton, out / "models")
+    write_candidates(candidate_scores(trained, skeleton), out / CANDIDATES)
     pairs = [
         (f.proxy, float(np.mean(f.validation)), float(network_cost(f.architecture, skeleton).madds))
         for candidates in trained.values()
@@ -166,11 +173,32 @@ def train_finalists(
     """Short trainings; only validation data is read."""
     flat = [(name, a, proxy) for name, candidates in finalists.items() for a, proxy in candidates]
     architectures = [a for _, a, _ in flat]
-    accuracies = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, settings, bar, read_test=False)
+    trained = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, settings, bar)
     result: dict[str, list[Finalist]] = {name: [] for name in finalists}
-    for (name, a, proxy), (validation, _) in zip(flat, accuracies, strict=True):
-        result[name].append(Finalist(a, proxy, validation))
+    for (name, a, proxy), results in zip(flat, trained, strict=True):
+        result[name].append(Finalist(a, proxy, _validation(results)))
     return result
+
+
+def candidate_scores(trained: dict[str, list[Finalist]], skeleton: Skeleton) -> CandidateScores:
+    """What the choice was made by, for the report: each original comes first."""
+    rows = []
+    for name, finalists in trained.items():
+        for i, finalist in enumerate(finalists):
+            cost = network_cost(finalist.architecture, skeleton)
+            rows.append(
+                {
+                    "name": name,
+                    "method": "policy" if i else "original",
+                    "place": max(0, i - 1),
+                    "architecture": finalist.architecture.key,
+                    "params": cost.params,
+                    "madds": cost.madds,
+                    "score": float(np.mean(finalist.validation)),
+                }
+            )
+    how = f"training from scratch, mean of {len(CHOICE_SEEDS)} seeds"
+    return CandidateScores(how, "accuracy", skeleton, pd.DataFrame(rows))
 
 
 def retrain(
@@ -181,8 +209,11 @@ def retrain(
     data: ImageData,
     settings: DemoSettings,
     bar: Progress,
-) -> list[Row]:
-    """Originals, what was made of them, and random transformations of the same cost; here test data is read, once."""
+) -> tuple[list[Row], dict[str, Weights]]:
+    """Originals, what was made of them, and random transformations of the same cost; here test data is read, once.
+
+    And the weights of the transformed ones, by name, from the first seed's training.
+    """
     rng = np.random.default_rng([settings.seed, 2])
     named: list[tuple[str, str, Architecture]] = []
     for name, original in originals.items():
@@ -193,11 +224,13 @@ def retrain(
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]
     seeds = tuple(range(settings.seeds))
-    accuracies = _train("retraining", architectures, skeleton, data, seeds, settings, bar, read_test=True)
-    return [
-        Row.measured(name, variant, a, skeleton, validation=validation, test=test)  # type: ignore[arg-type]
-        for (name, variant, a), (validation, test) in zip(named, accuracies, strict=True)
+    trained = _train("retraining", architectures, skeleton, data, seeds, settings, bar, read_test=True)
+    rows = [
+        Row.measured(name, variant, a, skeleton, validation=_validation(results), test=_test(results))  # type: ignore[arg-type]
+        for (name, variant, a), results in zip(named, trained, strict=True)
     ]
+    pairs = zip(named, trained, strict=True)
+    return rows, {name: results[0].weights for (name, variant, _), results in pairs if variant == "transformed"}
 
 
 def _train(
@@ -209,28 +242,30 @@ def _train(
     settings: DemoSettings,
     bar: Progress,
     *,
-    read_test: bool,
-) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Validation and test accuracies of each architecture, a value a seed."""
+    read_test: bool = False,
+) -> list[list[TrainingResult]]:
+    """The results of each architecture, one a seed, with the weights of the first where test data is read."""
     total = len({a.key for a in architectures}) * len(seeds)
     task = bar.add_task(label, total=total, note="")
-    trained = train_all(
+    return train_all(
         architectures,
         skeleton,
         data,
         settings.schedule(len(data.train)),  # type: ignore[arg-type]
         seeds=seeds,
         read_test=read_test,
+        keep_weights=read_test,
         num_gpus=settings.gpus_per_actor,
         on_result=lambda: bar.advance(task),
     )
-    return [
-        (
-            tuple(r.validation_accuracy for r in results),
-            tuple(r.test_accuracy for r in results if r.test_accuracy is not None),
-        )
-        for results in trained
-    ]
+
+
+def _validation(results: list[TrainingResult]) -> tuple[float, ...]:
+    return tuple(r.validation_accuracy for r in results)
+
+
+def _test(results: list[TrainingResult]) -> tuple[float, ...]:
+    return tuple(r.test_accuracy for r in results if r.test_accuracy is not None)
 
 
 @contextmanager

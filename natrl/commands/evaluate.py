@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, Data, Json, Verbose
+from natrl.commands.options import Address, Cells, Channels, check_new, Data, invocation, Json, Onnx, Verbose
 from natrl.commands.show import default_skeleton, resized
 from natrl.genotypes import parse
 from natrl.tuning.session import ray_session
+
+if TYPE_CHECKING:
+    from natrl.networks.training import TrainingResult
+    from natrl.report.results import Row
+    from natrl.spaces import Skeleton
 
 __all__ = ["evaluate"]
 
@@ -30,6 +35,15 @@ def evaluate(
     gpus: Annotated[float, typer.Option(help="GPUs of each training.", metavar="X")] = 0.0,
     test: Annotated[bool, typer.Option("--test", help="Read the test split too (do it once, for a report).")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results.json here.", metavar="FILE")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write each architecture with the weights of its first training here: model.py, model.safetensors, "
+            "JSON and the papers' notations; a folder each where there are several.",
+            metavar="DIR",
+        ),
+    ] = None,
+    onnx: Onnx = False,
     address: Address = None,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -40,6 +54,9 @@ def evaluate(
     """
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {seeds}")
+    check_new(export, "--export")
+    if onnx:
+        _check_onnx(export)
     archs = {name: parse(name) for name in architectures}
     with ray_session(address, verbose=verbose):
         from natrl.data import load_data
@@ -63,6 +80,7 @@ def evaluate(
                 plan,
                 seeds=range(seeds),
                 read_test=test,
+                keep_weights=export is not None,
                 num_gpus=gpus,
                 on_result=lambda: bar.advance(task),
             )
@@ -83,14 +101,37 @@ def evaluate(
         seeds=tuple(range(seeds)),
         rows=rows,
         schedule=asdict(plan),
-        command=" ".join(["natrl", *sys.argv[1:]]),
+        command=invocation(),
         versions=versions(),
     )
     if out is not None:
         write_results(results, out)
+    if export is not None:
+        _export(rows, trained, skeleton, export, onnx)
     if as_json:
         import json
 
         print(json.dumps(results.to_dict()))
         return
     Console().print(comparison_table(results))
+
+
+def _check_onnx(export: Path | None) -> None:
+    from natrl.export.onnx_file import check_onnx
+
+    if export is None:
+        raise ValueError("--onnx writes into --export DIR: give that too")
+    check_onnx()
+
+
+def _export(
+    rows: Sequence[Row], trained: Sequence[Sequence[TrainingResult]], skeleton: Skeleton, out: Path, onnx: bool
+) -> None:
+    from natrl.export.folder import export_architecture, export_architectures
+
+    networks = {row.name: (row.architecture, first.weights) for row, (first, *_) in zip(rows, trained, strict=True)}
+    if len(networks) > 1:
+        export_architectures(networks, skeleton, out, onnx=onnx)
+    else:
+        ((architecture, weights),) = networks.values()
+        export_architecture(architecture, skeleton, out, weights=weights, onnx=onnx)

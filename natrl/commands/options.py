@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +14,20 @@ __all__ = [
     "Address",
     "Cells",
     "Channels",
+    "Classes",
     "Data",
     "Gpus",
+    "ImageSize",
     "Json",
     "Mlflow",
+    "Onnx",
     "Out",
     "Picture",
     "Seed",
     "Verbose",
     "Wandb",
     "check_new",
+    "invocation",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -31,6 +37,9 @@ Data = Annotated[
 ]
 Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.", metavar="C")]
 Cells = Annotated[int | None, typer.Option(help="Number of stacked cells.", metavar="N")]
+ImageSize = Annotated[int | None, typer.Option(help="Height and width of the images in pixels.", metavar="PX")]
+Classes = Annotated[int | None, typer.Option(help="Number of classes.", metavar="N")]
+Onnx = Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs natrl[export]).")]
 Actors = Annotated[int, typer.Option(help="Ray actors that evaluate architectures.", metavar="N")]
 Gpus = Annotated[float, typer.Option(help="GPUs of each actor; fractions share one.", metavar="X")]
 Address = Annotated[
@@ -45,7 +54,12 @@ Mlflow = Annotated[
 Wandb = Annotated[str | None, typer.Option(help="Log to this project of Weights & Biases too.", metavar="PROJECT")]
 
 
-def check_new(out: Path | None) -> None:
+def check_new(out: Path | None, option: str = "--out") -> None:
     """ValueError if there is something in the directory that a command is to write, or something else in its place."""
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists and is not empty; choose another --out")
+        raise ValueError(f"{out} exists and is not empty; choose another {option}")
+
+
+def invocation() -> str:
+    """The command line of this process, quoted so that a shell repeats it."""
+    return shlex.join(["natrl", *sys.argv[1:]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, check_new, Json, Seed, Verbose
+from natrl.commands.options import Address, Cells, Channels, check_new, invocation, Json, Seed, Verbose
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.spaces import space as find_space
@@ -84,7 +83,7 @@ def rank(
         "truth": truth,
         "architectures": len(table),
         "correlations": json.loads(result.to_json(orient="index")),
-        "command": " ".join(["natrl", *sys.argv[1:]]),
+        "command": invocation(),
     }
     if out is not None:
         _write(out, table, result, document)

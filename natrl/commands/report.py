@@ -10,11 +10,45 @@ import typer
 __all__ = ["report"]
 
 
-def report(run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="A run directory.", metavar="RUN")],
+    compare: Annotated[
+        int,
+        typer.Option(
+            help="Architectures on which the policy is compared with random choices, by the run's evaluator; 0: none.",
+            metavar="N",
+        ),
+    ] = 20,
+) -> None:
     """Write report.html of a run: one file that opens offline.
 
+    The comparison is made once for each state of the policy, and kept in candidates.json.
     Example: natrl report runs/first
     """
     from natrl.report.html import write_report
+    from natrl.report.run import read_run
 
-    print(write_report(run))
+    found = read_run(run)
+    reasons = {}
+    if compare and found.results is None and found.config:
+        try:
+            _compare(run, compare)
+        except ValueError as error:
+            reasons["candidates"] = str(error)
+    print(write_report(run, reasons))
+
+
+def _compare(run: Path, n: int) -> None:
+    """Writes candidates.json, unless it is there already."""
+    from natrl.report.candidates import CANDIDATES, read_candidates, write_candidates
+    from natrl.tuning.chance import compare_with_random
+    from natrl.tuning.progress import progress_bar
+    from natrl.tuning.rundir import last_result
+
+    known = read_candidates(run / CANDIDATES) if (run / CANDIDATES).is_file() else None
+    if known and (known.iteration, len(known.names)) == (int(last_result(run)["training_iteration"]), n):
+        return
+    with progress_bar() as bar:
+        task = bar.add_task("comparison", total=n, note="")
+        scores = compare_with_random(run, n=n, on_result=lambda: bar.advance(task))
+    write_candidates(scores, run / CANDIDATES)

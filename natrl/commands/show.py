@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Cells, Channels, Json, Picture
+from natrl.commands.options import Cells, Channels, Classes, ImageSize, Json, Picture
 from natrl.genotypes import parse, zoo
 from natrl.spaces import live_cost, network_cost, Skeleton
 from natrl.spaces.nasbench201 import NasBench201Space
@@ -30,8 +30,8 @@ def show(
     architecture: ArchitectureArgument,
     channels: Channels = None,
     cells: Cells = None,
-    image_size: Annotated[int, typer.Option(help="Height and width of the images in pixels.", metavar="PX")] = 32,
-    classes: Annotated[int, typer.Option(help="Number of classes.", metavar="N")] = 10,
+    image_size: ImageSize = None,
+    classes: Classes = None,
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
@@ -40,8 +40,7 @@ def show(
     Example: natrl show DARTS --picture darts.png
     """
     arch = parse(architecture)
-    usual = replace(default_skeleton(arch.cells[0].inputs), image_size=image_size, num_classes=classes)
-    skeleton = resized(usual, channels, cells)
+    skeleton = resized(default_skeleton(arch.cells[0].inputs), channels, cells, image_size, classes)
     cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)
     if picture is not None:
         from natrl.drawing.architectures import draw
@@ -75,10 +74,14 @@ def default_skeleton(inputs: int) -> Skeleton:
     return NasBench201Space.skeleton if inputs == 1 else Skeleton()
 
 
-def resized(skeleton: Skeleton, channels: int | None, cells: int | None) -> Skeleton:
-    """The skeleton with the channels and cells that a user gave, if any."""
-    return replace(
-        skeleton,
-        channels=skeleton.channels if channels is None else channels,
-        cells=skeleton.cells if cells is None else cells,
-    )
+def resized(
+    skeleton: Skeleton,
+    channels: int | None,
+    cells: int | None,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> Skeleton:
+    """The skeleton with the numbers that a user gave, if any."""
+    given = {"channels": channels, "cells": cells, "image_size": image_size, "num_classes": num_classes}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(skeleton, **chosen)

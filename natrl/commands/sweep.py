@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Json, Mlflow, Verbose, Wandb
+from natrl.commands.options import Address, invocation, Json, Mlflow, Verbose, Wandb
 from natrl.tuning.session import ray_session
 
 __all__ = ["sweep"]
@@ -59,7 +58,7 @@ def sweep(
 
         plan = read_plan(file, trials=trials, concurrent=concurrent)
         callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name)
-        _report(out, run_sweep(plan, out, command=" ".join(["natrl", *sys.argv[1:]]), callbacks=callbacks), as_json)
+        _report(out, run_sweep(plan, out, command=invocation(), callbacks=callbacks), as_json)
 
 
 def _report(directory: Path, table: Any, as_json: bool) -> None:

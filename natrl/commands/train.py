@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, Json, Mlflow, Verbose, Wandb
+from natrl.commands.options import Address, Cells, Channels, invocation, Json, Mlflow, Verbose, Wandb
 from natrl.tuning.session import ray_session
 
 __all__ = ["train"]
@@ -163,7 +162,7 @@ def train(
 
         assert out is not None
         callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name, parameters=settings.to_dict())
-        _report(train_run(settings, out, command=" ".join(["natrl", *sys.argv[1:]]), callbacks=callbacks), as_json)
+        _report(train_run(settings, out, command=invocation(), callbacks=callbacks), as_json)
 
 
 def _over(document: Any, given: dict[str, Any]) -> Any:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Json, Picture, Seed
-from natrl.commands.show import ArchitectureArgument
+from natrl.commands.options import Cells, Channels, check_new, Classes, ImageSize, Json, Onnx, Picture, Seed
+from natrl.commands.show import ArchitectureArgument, resized
 from natrl.genotypes import parse
 
 if TYPE_CHECKING:
@@ -38,31 +38,56 @@ def transform(
             metavar="KIND",
         ),
     ] = "none",
+    channels: Channels = None,
+    cells: Cells = None,
+    image_size: ImageSize = None,
+    classes: Classes = None,
     seed: Seed = 0,
     picture: Picture = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the chosen architecture as JSON.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the chosen architecture here: JSON, the papers' notations, model.py, which needs torch alone.",
+            metavar="DIR",
+        ),
+    ] = None,
+    onnx: Onnx = False,
     as_json: Json = False,
 ) -> None:
     """Apply a policy: the chosen architecture, each change and its saving.
 
-    Example: natrl transform DARTS --policy runs/first --max-madds 80%
+    Costs are those of the space's usual network, or of one with the channels, cells, images and classes given.
+    Example: natrl transform DARTS --policy runs/first --max-madds 80% -o better
     """
+    check_new(out)
+    if onnx and out is None:
+        raise ValueError("--onnx writes into --out DIR: give that too")
+    from natrl.export.folder import export_architecture
+    from natrl.export.onnx_file import check_onnx
     from natrl.policies import load_policy
 
+    if onnx:
+        check_onnx()
     arch = parse(architecture)
     learned = load_policy(policy)
+    skeleton = resized(learned.space.skeleton, channels, cells, image_size, classes)
     scorer = _evaluator(evaluator, policy)
-    candidates = learned.transform(arch, n=n, evaluator=scorer, max_madds=max_madds, max_params=max_params, seed=seed)
-    if out is not None:
-        out.write_text(candidates.best.to_json() + "\n", encoding="utf-8")
+    candidates = learned.transform(
+        arch, n=n, evaluator=scorer, max_madds=max_madds, max_params=max_params, seed=seed, skeleton=skeleton
+    )
+    files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
     if picture is not None:
         from natrl.drawing.architectures import draw
 
-        draw(candidates.best, picture, before=arch, skeleton=learned.space.skeleton)
+        draw(candidates.best, picture, before=arch, skeleton=skeleton)
     if as_json:
         print(json.dumps(_document(arch, candidates)))
         return
     _print(arch, candidates)
+    if files:
+        print(f"{out}: {', '.join(file.name for file in files)}")
 
 
 def _evaluator(kind: str, run: Path) -> Any:

@@ -13,7 +13,7 @@ from natrl.architecture import Architecture
 from natrl.drawing.canvas import BETWEEN, Canvas, change_width, FONT, HEADING, label_size, Panel, text_width
 from natrl.drawing.frames import change_frame
 from natrl.drawing.layout import CellLayout, layout_cell
-from natrl.drawing.palette import look_of
+from natrl.drawing.palette import looks_of
 from natrl.formats import count, signed_percent
 from natrl.spaces import network_cost, Skeleton
 
@@ -74,7 +74,6 @@ def architecture_figure(
     rows = _rows(versions)
     lines = _change_lines(before, architecture, skeleton) if before is not None else []
     costs = _cost_lines(versions, skeleton) if skeleton is not None else []
-    looks = {look_of(op).label: look_of(op) for version in versions.values() for op in version.operations}
     widths = [max(panel.width for panel in column) for column in zip(*rows, strict=True)]
     texts = [*(text_width(line, HEADING) for line in costs), *map(change_width, lines)]
     with settings():
@@ -86,7 +85,7 @@ def architecture_figure(
         for row in rows:
             canvas.row(row, widths)
         canvas.changes(lines)
-        canvas.legend(tuple(looks.values()))
+        canvas.legend(looks_of(op for version in versions.values() for op in version.operations))
         return canvas.finish()
 
 

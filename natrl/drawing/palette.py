@@ -1,15 +1,17 @@
 """How operations look: one colour and one line style a type, told apart by colour-blind readers and in grey print.
 
-The colours are those of Okabe and Ito (2008, Color Universal Design).
+The colours are those of Okabe and Ito (2008, Color Universal Design); the greys are as far from them as can be, for
+colour-blind readers too. On every arrow stands the name of its operation besides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from natrl.operations import operation
 
-__all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of"]
+__all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of", "looks_of"]
 
 INK = "#1b1b1b"
 MUTED = "#8a8a8a"
@@ -36,8 +38,8 @@ _LOOKS: dict[str, Look] = {
     "dil_conv": Look("dilated convolution", "#CC79A7", (0, (7, 2, 1.5, 2)), 2.0),
     "max_pool": Look("max pooling", "#D55E00", (0, (4, 2))),
     "avg_pool": Look("average pooling", "#E69F00", (0, (1.5, 1.5)), 2.0),
-    "skip_connect": Look("skip", "#4d4d4d", width=0.9),
-    "null": Look("null (nothing)", "#9a9a9a", (0, (1, 3.5)), 1.0),
+    "skip_connect": Look("skip", INK, width=0.9),
+    "null": Look("null (nothing)", "#666666", (0, (1, 3.5)), 1.0),
 }
 
 #: The variants of a comparison: label, colour, and the marker as matplotlib names it.
@@ -51,3 +53,9 @@ VARIANT_LOOKS: dict[str, tuple[Look, str]] = {
 def look_of(name: str) -> Look:
     """The look of an operation. ValueError on an unknown name."""
     return _LOOKS[operation(name).type]
+
+
+def looks_of(names: Iterable[str]) -> tuple[Look, ...]:
+    """The looks of these operations, each once, from the dearest type to none. ValueError on an unknown name."""
+    used = {operation(name).type for name in names}
+    return tuple(look for kind, look in _LOOKS.items() if kind in used)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from natrl.spaces.skeleton import Skeleton
 
 __all__ = ["Measured", "TrainingResult", "fit", "measure", "train_network"]
 
+AUXILIARY = "auxiliary."  # what the names of the auxiliary head's weights begin with
 MEASURING_BATCH = 500  # images
 ADAM_BETA2 = 0.99  # 0.999 averages over 1,000 steps, more than a short training has
 
@@ -47,6 +48,7 @@ class TrainingResult:
     epochs: int
     seed: int
     seconds: float  # of building, training and measuring
+    weights: dict[str, np.ndarray] | None = field(default=None, compare=False, repr=False)  # the network's state_dict
 
 
 def train_network(
@@ -60,6 +62,7 @@ def train_network(
     read_test: bool = False,
     amp: bool = False,
     network: nn.Module | None = None,
+    keep_weights: bool = False,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> TrainingResult:
     """Builds the architecture's network, trains it and measures it on the validation split.
@@ -67,8 +70,9 @@ def train_network(
     The test split is touched only with `read_test`. The seed fixes the initial weights, the batches and what is drawn
     in training. On a CPU one thread computes, so that the result repeats to the bit, whatever the global random state
     and the number of threads are (both are left as they were); run several trainings side by side to use more cores.
-    `network` is trained in place of a new one. The device is the GPU where there is one. ValueError where the skeleton
-    does not fit the data, or the loss is not finite.
+    `network` is trained in place of a new one. With `keep_weights` the result holds the trained weights, without those
+    of an auxiliary head: `build_network(architecture, skeleton)` takes them. The device is the GPU where there is one.
+    ValueError where the skeleton does not fit the data, or the loss is not finite.
     """
     start = time.perf_counter()
     _check_skeleton(skeleton, data)
@@ -87,11 +91,17 @@ def train_network(
         validation_cross_entropy=validation.cross_entropy,
         test_accuracy=test.accuracy if test else None,
         training_loss=loss,
-        parameters=sum(p.numel() for name, p in network.named_parameters() if not name.startswith("auxiliary.")),
+        parameters=sum(p.numel() for name, p in network.named_parameters() if not name.startswith(AUXILIARY)),
         epochs=schedule.epochs,
         seed=seed,
         seconds=time.perf_counter() - start,
+        weights=_weights(network) if keep_weights else None,
     )
+
+
+def _weights(network: nn.Module) -> dict[str, np.ndarray]:
+    weights = {name: value for name, value in network.state_dict().items() if not name.startswith(AUXILIARY)}
+    return {name: value.cpu().contiguous().numpy() for name, value in weights.items()}
 
 
 def fit(

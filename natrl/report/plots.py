@@ -16,7 +16,15 @@ from natrl.drawing.palette import INK, MUTED, PAPER, VARIANT_LOOKS
 from natrl.report.frames import comparison_frame, pareto_front
 from natrl.report.results import Correlation, Results
 
-__all__ = ["CURVES", "comparison_figure", "correlation_figure", "has_curves", "learning_figure"]
+__all__ = [
+    "COLLAPSE",
+    "CURVES",
+    "chart_grid",
+    "comparison_figure",
+    "correlation_figure",
+    "has_curves",
+    "learning_figure",
+]
 
 #: Learning curves by heading: the columns of progress.csv in one chart, each with its words, colour and line.
 CURVES: dict[str, dict[str, tuple[str, str, str]]] = {
@@ -47,7 +55,7 @@ def comparison_figure(results: Results) -> Figure:
     frame = comparison_frame(results)
     frame = frame.assign(x=frame["madds"] / 1e6, y=100 * frame["accuracy"], bar=100 * frame["spread"].fillna(0.0))
     with settings():
-        figure, (axes,) = _charts(1, width=8.6, height=4.8)
+        figure, (axes,) = chart_grid(1, width=8.6, height=4.8)
         for name in results.names:
             of_name = frame[frame["name"] == name].set_index("variant")
             for variant in of_name.index.intersection(["transformed", "random"]):
@@ -83,19 +91,20 @@ def has_curves(progress: pd.DataFrame) -> bool:
 def learning_figure(progress: pd.DataFrame) -> Figure:
     """The curves of `CURVES` that the run has, by iteration.
 
-    Faint: every iteration; line: mean of the w iterations around (w = a twentieth of the run); band: ± one standard
-    deviation of them.
+    Faint: every iteration; line: mean of the w iterations around (w = a twentieth of the run). Band: ± one standard
+    deviation over the episodes of an iteration where the run has it ("reward_std" for "reward_mean", …), else over the
+    iterations around.
     """
     headings = [heading for heading, columns in CURVES.items() if _drawn(progress, columns)]
     window = max(1, len(progress) // 20)
     with settings():
-        figure, charts = _charts(len(headings), width=9.6, height=2.3 * -(-len(headings) // 3), columns=3)
+        figure, charts = chart_grid(len(headings), width=9.6, height=2.3 * -(-len(headings) // 3), columns=3)
         for heading, axes in zip(headings, charts, strict=True):
             for column in _drawn(progress, CURVES[heading]):
                 label, color, line = CURVES[heading][column]
                 series = progress.set_index("training_iteration")[column].dropna()
                 rolling = series.rolling(window, center=True, min_periods=1)
-                mean, spread = rolling.mean(), rolling.std().fillna(0.0)
+                mean, spread = rolling.mean(), _spread(progress, column, window)
                 axes.plot(series, color=color, lw=0.6, alpha=0.35)
                 axes.plot(mean, color=color, ls=line, lw=1.5, label=label)
                 axes.fill_between(mean.index, mean - spread, mean + spread, color=color, alpha=0.15, lw=0)
@@ -112,7 +121,7 @@ def correlation_figure(correlation: Correlation) -> Figure:
     """Trained accuracy against the proxy's score, and beside it against MAdds alone, the baseline."""
     proxy, trained, madds = np.array(correlation.pairs, dtype=float).reshape(-1, 3).T
     with settings():
-        figure, (left, right) = _charts(2, width=9.6, height=3.6, columns=2)
+        figure, (left, right) = chart_grid(2, width=9.6, height=3.6, columns=2)
         style: dict[str, Any] = {"s": 26, "edgecolor": PAPER, "linewidth": 0.6}
         left.scatter(proxy, 100 * trained, color="#0072B2", **style)
         right.scatter(madds / 1e6, 100 * trained, color="#4d4d4d", **style)
@@ -122,12 +131,21 @@ def correlation_figure(correlation: Correlation) -> Figure:
         return figure
 
 
+def _spread(progress: pd.DataFrame, column: str, window: int) -> pd.Series:
+    """Standard deviations by iteration, where the column has figures; 0 where there is no other to compare."""
+    by_iteration = progress.set_index("training_iteration")
+    own = column.replace("_mean", "_std")
+    if own != column and own in by_iteration and by_iteration[own].notna().any():
+        return by_iteration[own][by_iteration[column].notna()].rolling(window, center=True, min_periods=1).mean()
+    return by_iteration[column].dropna().rolling(window, center=True, min_periods=1).std().fillna(0.0)
+
+
 def _drawn(progress: pd.DataFrame, columns: dict[str, tuple[str, str, str]]) -> list[str]:
     """The columns that the run has figures in."""
     return [column for column in columns if column in progress and progress[column].notna().any()]
 
 
-def _charts(n: int, *, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def chart_grid(n: int, *, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
     """A white figure (inches) with n charts, `columns` in a row."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
     rows = -(-n // columns)

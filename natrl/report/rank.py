@@ -41,7 +41,8 @@ def rank_figure(table: pd.DataFrame, correlations: pd.DataFrame, proxy: str) -> 
         style: dict[str, Any] = {"s": 26, "edgecolor": PAPER, "linewidth": 0.6}
         left.scatter(table["proxy"], 100 * table["trained"], color="#0072B2", **style)
         right.scatter(table["madds"] / 1e6, 100 * table["trained"], color="#4d4d4d", **style)
-        left.set(title=f"{proxy}: {_both(correlations.loc['proxy'])}", xlabel=f"score of the {proxy}")
+        left.set_title(f"{proxy}: {_both(correlations.loc['proxy'])}", parse_math=False)
+        left.set_xlabel(f"score of the {proxy}", parse_math=False)
         right.set(title=f"MAdds alone: {_both(correlations.loc['madds'])}", xlabel="MAdds (millions)")
         left.set_ylabel("trained validation accuracy (%)")
         return figure

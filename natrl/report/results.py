@@ -19,7 +19,7 @@ from natrl.architecture import Architecture
 from natrl.report.files import write_atomically
 from natrl.spaces import live_cost, network_cost, Skeleton
 
-__all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "write_results"]
+__all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "read_skeleton", "write_results"]
 
 FORMAT = "natrl.results"
 
@@ -158,7 +158,7 @@ class Results:
         correlation = document.get("correlation")
         return cls(
             data=_get(document, "data", str),
-            skeleton=_read_skeleton(_get(document, "skeleton", dict)),
+            skeleton=read_skeleton(_get(document, "skeleton", dict)),
             seeds=tuple(_numbers(document, "seeds", int)),
             rows=tuple(rows),
             schedule=_get(document, "schedule", dict),
@@ -244,7 +244,10 @@ def _read_row(row: Any) -> Row:
     return Row(name, variant, architecture, *costs, *accuracies)
 
 
-def _read_skeleton(fields: dict[str, Any]) -> Skeleton:
+def read_skeleton(fields: Any) -> Skeleton:
+    """The skeleton of a document. ValueError on a field that is unknown or malformed."""
+    if not isinstance(fields, dict):
+        raise ValueError(f"skeleton: expected an object, got {fields!r:.60}")
     try:
         return Skeleton(**fields)
     except TypeError:

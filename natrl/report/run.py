@@ -10,12 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from natrl.report.results import read_results, Results
+from natrl.evaluation.ledger import read_ledger
+from natrl.genotypes import parse
+from natrl.report.candidates import CANDIDATES, CandidateScores, read_candidates
+from natrl.report.results import read_results, read_skeleton, Results
+from natrl.spaces import network_cost
 from natrl.tuning.rundir import read_progress
 
 __all__ = ["Run", "read_run"]
 
-CONFIG, RESULTS = "config.json", "results.json"
+CONFIG, RESULTS, LEDGER = "config.json", "results.json", "evaluations.db"
+RANK = "rank"  # where `natrl rank --proxy RUN --out RUN/rank` writes
 PROGRESS = ("progress.csv", "tune/trial/result.json")  # the first that exists counts; the second is Tune's
 
 
@@ -27,6 +32,8 @@ class Run:
     config: Mapping[str, Any] = field(default_factory=dict)  # config.json
     progress: pd.DataFrame | None = None  # one row an iteration, by "training_iteration"
     results: Results | None = None
+    candidates: CandidateScores | None = None  # candidates.json, or what a run that trains from scratch has paid for
+    rank: tuple[pd.DataFrame, pd.DataFrame, str] | None = None  # rank.csv, its correlations, the proxy
 
     @property
     def command(self) -> str:
@@ -62,22 +69,51 @@ def read_run(run_dir: str | Path) -> Run:
     if not files:
         raise ValueError(f"{path} is not a run: it holds none of {', '.join((CONFIG, *PROGRESS, RESULTS))}")
     table, tune = (files.get(name) for name in PROGRESS)
+    config = _read_json(files[CONFIG], "settings") if CONFIG in files else {}
     return Run(
         path,
-        config=_read_config(files[CONFIG]) if CONFIG in files else {},
+        config=config,
         progress=_read_table(table) if table else _read_tune(path) if tune else None,
         results=read_results(files[RESULTS]) if RESULTS in files else None,
+        candidates=_read_candidates(path),
+        rank=_read_rank(path / RANK) if (path / RANK / "rank.json").is_file() else None,
     )
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, what: str) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected an object of settings, got {type(config).__name__}")
-    return config
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: expected an object of {what}, got {type(document).__name__}")
+    return document
+
+
+def _read_candidates(run: Path) -> CandidateScores | None:
+    """candidates.json; else the trainings in the ledger, each with the cost of its network."""
+    if (run / CANDIDATES).is_file():
+        return read_candidates(run / CANDIDATES)
+    paid = read_ledger(run / LEDGER) if (run / LEDGER).is_file() else pd.DataFrame()
+    if paid.empty or set(paid["kind"]) != {"scratch"} or len(set(paid["skeleton"])) > 1:
+        return None
+    skeleton = read_skeleton(json.loads(paid["skeleton"].iloc[0]))
+    costs = [network_cost(parse(key), skeleton) for key in paid["architecture"]]
+    rows = paid[["architecture", "score"]].assign(
+        name="", method="evaluated", place=0, params=[c.params for c in costs], madds=[c.madds for c in costs]
+    )
+    return CandidateScores("training from scratch", paid["metric"].iloc[0], skeleton, rows)
+
+
+def _read_rank(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    document = _read_json(folder / "rank.json", "correlations")
+    try:
+        table = pd.read_csv(folder / "rank.csv")[["proxy", "trained", "madds"]].astype(float)
+        correlations = pd.DataFrame.from_dict(document["correlations"], orient="index").astype(float)
+        correlations = correlations.loc[["proxy", "madds"], ["kendall", "spearman"]]
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{folder}: not what natrl rank writes: {' '.join(str(error).split())}") from None
+    return table, correlations, Path(str(document.get("proxy", "proxy"))).name
 
 
 def _read_tune(run: Path) -> pd.DataFrame | None:

@@ -47,9 +47,10 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
     def statistics(self) -> dict[str, float]:
         """Means over the episodes that ended since the last call (empty if none did).
 
-        All but reward_mean are of the episodes whose two architectures could be evaluated. reward_mean, accuracy_mean
-        and accuracy_initial_mean (or score_… for another metric), cost_ratio (MAdds after ÷ before), share_null and
-        share_skip of the slots, changes (slots a transform), repaired and invalid_actions.
+        All but reward_… are of the episodes whose two architectures could be evaluated. reward_mean, accuracy_mean and
+        accuracy_initial_mean (or score_… for another metric) and the standard deviations reward_std, …; cost_ratio
+        (MAdds after ÷ before), share_null and share_skip of the slots, changes (slots a transform), repaired and
+        invalid_actions.
         """
         finished, self._finished = self._finished, []
         if not finished:
@@ -70,9 +71,9 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         primitives = np.array(self.core.space.primitives)
         score = "accuracy" if self.core.evaluator.metric == "accuracy" else "score"
         return {
-            "reward_mean": float(np.mean(rewards)),
-            f"{score}_mean": float(np.mean(after)),
-            f"{score}_initial_mean": float(np.mean(before)),
+            **_moments("reward", rewards),
+            **_moments(score, after),
+            **_moments(f"{score}_initial", before),
             "cost_ratio": float(np.mean(costs[:, 1] / initial_costs[:, 1])),
             "share_null": float(np.mean(primitives[final] == "null")),
             "share_skip": float(np.mean(primitives[final] == "skip_connect")),
@@ -89,6 +90,10 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         """Goes on from `get_state`."""
         self.np_random.bit_generator.state = state["random"]
         self._last_seed = state["last_seed"]
+
+
+def _moments(name: str, values: np.ndarray) -> dict[str, float]:
+    return {f"{name}_mean": float(np.mean(values)), f"{name}_std": float(np.std(values))}
 
 
 def _create(config: dict[str, Any]) -> gymnasium.Env | TransitionVectorEnv:

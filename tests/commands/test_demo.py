@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from safetensors.torch import load_file
+
+from natrl import build_network, parse
 from natrl.report.results import read_results
 from natrl.spaces import network_cost
 from tests.commands.cli import output
@@ -29,5 +32,9 @@ def test_the_whole_path(ray_session, capsys, tmp_path):
     assert results.correlation is not None
     assert json.loads((run / "config.json").read_text())["settings"]["evaluator"]["actors"] == 2
     assert (run / "report.html").is_file()
+    chosen = results.row("ENAS", "transformed").architecture
+    assert parse(run / "models" / "ENAS" / "architecture.json") == chosen
+    weights = load_file(run / "models" / "ENAS" / "model.safetensors")
+    assert weights.keys() == build_network(chosen, results.skeleton).state_dict().keys()
     for picture in ("before.png", "after.png"):
         assert (run / picture).read_bytes().startswith(b"\x89PNG")

@@ -7,10 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 
 import natrl
+from natrl.data import load_data
 from natrl.evaluation import load_table
+from natrl.networks.training import measure
 from natrl.report.results import read_results
+from natrl.tuning.chance import compare_with_random
 from tests.commands.cli import error, output, run
 
 ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -58,14 +62,16 @@ def test_transform_within_a_budget_and_to_files(policy, capsys, tmp_path):
         "--max-madds",
         "60%",
         "--out",
-        tmp_path / "a.json",
+        tmp_path / "better",
         "--picture",
         tmp_path / "a.svg",
     )
     text = output(capsys, "transform", ARCH, *arguments)
     assert "→" in text
     space = natrl.space("nasbench201")
-    chosen = natrl.parse(tmp_path / "a.json")
+    assert f"{tmp_path / 'better'}: architecture.json, model.py, nasbench201.txt" in text
+    chosen = natrl.parse(tmp_path / "better" / "architecture.json")
+    assert "cells=15" in (tmp_path / "better" / "model.py").read_text()  # of the space's own network
     assert space.cost(chosen).madds <= 0.6 * space.cost(natrl.parse(ARCH)).madds
     assert "<svg" in (tmp_path / "a.svg").read_text()
 
@@ -78,11 +84,29 @@ def test_transform_within_a_budget_and_to_files(policy, capsys, tmp_path):
         ([ARCH, "--max-madds", "1"], "smallest"),
         ([ARCH, "--max-madds", "most"], "most"),
         ([ARCH, "--evaluator", "oracle"], "unknown evaluator 'oracle'; known: none, run, table:NAME"),
+        ([ARCH, "--classes", "0"], "num_classes must be a whole number of at least 1"),
+        ([ARCH, "--out", "."], "exists and is not empty; choose another --out"),
     ],
 )
 def test_transform_mistakes(policy, capsys, arguments, message, tmp_path):
-    assert message in error(capsys, "transform", *arguments, "--policy", policy, "--out", tmp_path / "a.json")
-    assert not (tmp_path / "a.json").exists()
+    assert message in error(capsys, "transform", "--out", tmp_path / "a", *arguments, "--policy", policy)
+    assert not (tmp_path / "a").exists()
+
+
+def test_transform_for_another_network(policy, capsys, tmp_path):
+    sizes = ("--channels", 4, "--cells", 3, "--image-size", 16, "--classes", 7)
+    document = json.loads(
+        output(capsys, "transform", ARCH, "--policy", policy, *sizes, "--out", tmp_path / "a", "--json")
+    )
+    skeleton = natrl.Skeleton(channels=4, cells=3, image_size=16, num_classes=7)
+    cost = natrl.network_cost(natrl.parse(tmp_path / "a" / "architecture.json"), skeleton)
+    assert (document["params"][1], document["madds"][1]) == (cost.params, cost.madds)
+    assert "channels=4, cells=3, image_channels=3, num_classes=7" in (tmp_path / "a" / "model.py").read_text()
+
+
+def test_onnx_needs_a_folder(policy, capsys):
+    assert "--onnx writes into --out DIR" in error(capsys, "transform", ARCH, "--policy", policy, "--onnx")
+    assert "--onnx writes into --export DIR" in error(capsys, "evaluate", "VGG", "--onnx")
 
 
 def test_evaluations_of_a_run(policy, capsys, tmp_path):
@@ -101,13 +125,45 @@ def test_evaluations_of_a_run(policy, capsys, tmp_path):
 
 
 def test_report_of_a_run(policy, capsys):
-    assert output(capsys, "report", policy).strip() == str(policy / "report.html")
-    assert "natrl" in (policy / "report.html").read_text()
+    assert output(capsys, "report", policy, "--compare", 0).strip() == str(policy / "report.html")
+    assert not (policy / "candidates.json").exists()
+    assert "Candidates, and random ones at the same budget: natrl report" in (policy / "report.html").read_text()
+    assert "at least 2 architectures, got 1" in (output(capsys, "report", policy, "--compare", 1), page(policy))[1]
+    output(capsys, "report", policy, "--compare", 6)
+    assert 'id="candidates"' in page(policy)
+    written = (policy / "candidates.json").stat().st_mtime_ns
+    output(capsys, "report", policy, "--compare", 6)
+    assert (policy / "candidates.json").stat().st_mtime_ns == written  # the same policy is not measured again
+
+
+def page(run):
+    return (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_policy_and_chance_have_the_same_budget_and_masks(policy):
+    scores, space, table = compare_with_random(policy, n=4), natrl.space("nasbench201"), load_table("nasbench201")
+    again = compare_with_random(policy, n=4)
+    assert again.rows.equals(scores.rows)
+    architectures = [natrl.parse(key) for key in scores.rows["architecture"]]
+    np.testing.assert_array_equal(scores.rows["score"], table.evaluate(architectures))
+    assert [space.cost(a).madds for a in architectures] == scores.rows["madds"].tolist()
+    assert scores.iteration == 3
+    for name, rows in scores.rows.assign(architecture=architectures).groupby("name"):
+        by_method = {method: list(group["architecture"]) for method, group in rows.groupby("method")}
+        (original,) = by_method["original"]
+        mask = space.masks(original)
+        assert len(by_method["policy"]) >= len(by_method["random"]) > 1, name
+        for a in by_method["policy"] + by_method["random"]:
+            assert all(mask[e, space.primitives.index(op)] for e, op in enumerate(a.operations))
+        for found in by_method.values():
+            assert len(set(found)) == len(found)
+        assert original not in by_method["random"]
 
 
 def test_evaluate(ray_session, capsys, tmp_path):
     path = tmp_path / "results.json"
-    text = output(capsys, "evaluate", "VGG", "NATv2_VGG", "--seeds", 2, "--channels", 4, "--out", path)
+    arguments = ("--seeds", 2, "--channels", 4, "--out", path, "--export", tmp_path / "models")
+    text = output(capsys, "evaluate", "VGG", "NATv2_VGG", *arguments)
     assert "NATv2_VGG" in text
     results = read_results(path)
     assert [row.name for row in results.rows] == ["VGG", "NATv2_VGG"]
@@ -115,3 +171,6 @@ def test_evaluate(ray_session, capsys, tmp_path):
         assert len(row.validation) == 2
         assert min(row.validation) > 0.8  # ten classes: chance is 0.1
         assert row.test == ()  # not asked for
+        network = natrl.build_network(row.architecture, results.skeleton)
+        network.load_state_dict(load_file(tmp_path / "models" / row.name / "model.safetensors"))
+        assert measure(network, load_data("digits").validation).accuracy == row.validation[0]

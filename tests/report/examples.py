@@ -8,7 +8,9 @@ import pandas as pd
 from natrl import Architecture, parse, Skeleton, zoo
 from natrl.architecture import Cell
 from natrl.operations import PRIMITIVES
+from natrl.report.candidates import CandidateScores, COLUMNS
 from natrl.report.results import Correlation, Results, Row
+from natrl.spaces import network_cost
 
 SKELETON = Skeleton(channels=8, cells=3, image_size=8, image_channels=1)
 NASBENCH = parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|")
@@ -92,3 +94,23 @@ def progress(n: int = 40, *, null: float = 0.1) -> pd.DataFrame:
             "trial_id": "a1b2",
         }
     )
+
+
+def small_candidates() -> CandidateScores:
+    """Two originals, two candidates of each method; gains that are easy to average by hand.
+
+    Best: policy +0.10 and +0.00 (the original stays), random +0.06 and +0.02. First: policy +0.02 and −0.10.
+    """
+    scores = {
+        "a": {"original": [0.50], "policy": [0.52, 0.60], "random": [0.56, 0.40]},
+        "b": {"original": [0.70], "policy": [0.60, 0.65], "random": [0.60, 0.72]},
+    }
+    rows = []
+    for name, methods in scores.items():
+        for method, values in methods.items():
+            for place, score in enumerate(values):
+                operation = {"original": "conv_3x3", "policy": "skip_connect", "random": "null"}[method]
+                architecture = changed(NASBENCH, {place: operation})
+                cost = network_cost(architecture, SKELETON)
+                rows.append((name, method, place, architecture.key, cost.params, cost.madds, score))
+    return CandidateScores("table t", "accuracy", SKELETON, pd.DataFrame(rows, columns=list(COLUMNS)), iteration=7)

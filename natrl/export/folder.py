@@ -1,0 +1,117 @@
+"""All that the next person needs of an architecture, in a new folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from natrl.architecture import Architecture
+from natrl.data.arrays import as_tensor
+from natrl.export.code import model_code
+from natrl.export.notations import notations
+from natrl.export.onnx_file import check_onnx, export_onnx
+from natrl.export.weights import save_weights
+from natrl.networks import build_network, Network
+from natrl.spaces import Skeleton
+
+__all__ = ["Weights", "export_architecture", "export_architectures", "new_folder"]
+
+#: The state_dict of an architecture's network (`TrainingResult.weights`); None: it was not trained.
+Weights = Mapping[str, np.ndarray] | None
+
+
+def export_architecture(
+    architecture: Architecture, skeleton: Skeleton, folder: Path | str, *, weights: Weights = None, onnx: bool = False
+) -> list[Path]:
+    """Writes a folder that does not exist yet, or is empty, whole or not at all; returns the files.
+
+    The notations (`natrl.export.notations`) and model.py; with weights model.safetensors; with `onnx` model.onnx, with
+    those weights or else random ones. ValueError if there is something in the folder, the skeleton cannot stack the
+    cells, the weights do not fit, or ONNX is not installed.
+    """
+    with new_folder(folder) as fresh:
+        _write(architecture, skeleton, fresh, weights, onnx)
+    return sorted(Path(folder).iterdir())
+
+
+def export_architectures(
+    architectures: Mapping[str, tuple[Architecture, Weights]],
+    skeleton: Skeleton,
+    folder: Path | str,
+    *,
+    onnx: bool = False,
+) -> list[Path]:
+    """As `export_architecture`, each of the named architectures in a folder of its own; returns these folders."""
+    with new_folder(folder) as fresh:
+        names = folder_names(list(architectures))
+        for name, (architecture, weights) in zip(names, architectures.values(), strict=True):
+            (fresh / name).mkdir()
+            _write(architecture, skeleton, fresh / name, weights, onnx)
+    return [Path(folder) / name for name in names]
+
+
+def folder_names(names: Sequence[str]) -> list[str]:
+    """A different folder name for each text, as like it as can be: letters, digits, dots, dashes and underscores."""
+    found: list[str] = []
+    for name in names:
+        base = re.sub(r"[^\w.-]+", "-", Path(name).stem).strip(".-")[:60] or "architecture"
+        number, wanted = 2, base
+        while wanted.lower() in {other.lower() for other in found}:
+            wanted = f"{base}-{number}"
+            number += 1
+        found.append(wanted)
+    return found
+
+
+def _write(architecture: Architecture, skeleton: Skeleton, folder: Path, weights: Weights, onnx: bool) -> None:
+    texts = {**notations(architecture), "model.py": model_code(architecture, skeleton)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if weights is None and not onnx:
+        return
+    if onnx:
+        check_onnx()
+    network = _network(architecture, skeleton, weights)
+    if weights is not None:
+        save_weights(network, folder / "model.safetensors")
+    if onnx:
+        images = torch.zeros(2, skeleton.image_channels, skeleton.image_size, skeleton.image_size)
+        export_onnx(network, images, folder / "model.onnx")
+
+
+def _network(architecture: Architecture, skeleton: Skeleton, weights: Weights) -> Network:
+    """The network, with the weights if there are any."""
+    network = build_network(architecture, skeleton)
+    if weights is not None:
+        try:
+            network.load_state_dict({name: as_tensor(value) for name, value in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from None
+    return network
+
+
+@contextmanager
+def new_folder(folder: Path | str) -> Iterator[Path]:
+    """A temporary folder beside the one wanted, which it becomes when the body ends; an error leaves nothing behind.
+
+    ValueError if there is something in the folder, or a file in its place.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield fresh
+        fresh.chmod(0o755)  # mkdtemp opens it to its owner alone
+        os.replace(fresh, folder)  # an empty folder gives way
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,32 @@
+"""The weights of any torch module as safetensors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import nn, Tensor
+
+__all__ = ["save_weights", "weights_of"]
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the module's state_dict on the CPU, contiguous, each tensor with memory of its own.
+
+    What a module shares between two names is there under both, so that `load_state_dict` finds every key.
+    """
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+
+
+def save_weights(model: nn.Module, path: Path | str) -> Path:
+    """Writes the weights and buffers of a module whole or not at all; returns the path."""
+    path = Path(path)
+    weights = weights_of(model)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(weights, fresh, metadata={"format": "pt"})
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,109 @@
+"""What a run's policy does to architectures, beside random transformations at the same number of evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from natrl.architecture import Architecture
+from natrl.evaluation import CachedEvaluator, Evaluator
+from natrl.evaluation.factory import fit_skeleton
+from natrl.genotypes import zoo
+from natrl.policies import load_policy, Policy
+from natrl.report.candidates import CandidateScores
+from natrl.search.random_transform import random_transforms
+from natrl.spaces import network_cost, Skeleton, Space
+from natrl.tuning.restore import restored_evaluator
+from natrl.tuning.rundir import last_result, read_config
+from natrl.tuning.settings import RunSettings
+
+__all__ = ["compare_with_random", "originals"]
+
+SAMPLES = 10  # of the policy, besides its most probable transformation
+DRAWS = 20  # random transformations drawn for each different one that is wanted
+
+
+def compare_with_random(
+    run: Path, *, n: int = 20, seed: int = 0, on_result: Callable[[], None] | None = None
+) -> CandidateScores:
+    """The candidates of `n` originals by the run's policy and as many random ones, scored by the run's evaluator.
+
+    Supernet scores are those of the last checkpoint's weights. `on_result` is called after each original. ValueError if
+    the run has no policy or evaluator to do it with, or each evaluation would be a training.
+    """
+    if n < 2:
+        raise ValueError(f"a comparison needs at least 2 architectures, got {n}")
+    settings = RunSettings.from_dict(read_config(run)["settings"])
+    if settings.evaluator.reward == "scratch":
+        raise ValueError("each candidate would be trained from scratch; natrl evaluate trains those that you choose")
+    policy, evaluator = load_policy(run), _evaluator(run, settings)
+    skeleton = settings.evaluator.skeleton or policy.space.skeleton
+    data = getattr(evaluator.inner, "data", None)  # of a supernet
+    skeleton = skeleton if data is None else fit_skeleton(skeleton, data)
+    rows: list[dict[str, Any]] = []
+    for i, (name, original) in enumerate(originals(policy.space, n, seed).items()):
+        rng = np.random.default_rng([seed, i, 2])
+        proposed = policy.transform(original, n=SAMPLES, seed=seed + i)
+        first = proposed.best
+        by_policy = [first, *(a for a in proposed.architectures if a not in (original, first))]
+        by_chance = _random(policy, original, len(by_policy), rng)
+        for method, found in (("original", [original]), ("policy", by_policy), ("random", by_chance)):
+            rows += _rows(name, method, found, evaluator, skeleton)
+        if on_result is not None:
+            on_result()
+    iteration = int(last_result(run)["training_iteration"])
+    reward = settings.evaluator.reward.replace(":", " ")
+    return CandidateScores(reward, evaluator.metric, skeleton, pd.DataFrame(rows), iteration)
+
+
+def originals(space: Space, n: int, seed: int = 0) -> dict[str, Architecture]:
+    """The hand-made and searched architectures of the papers that are of the space, then random ones; n in all."""
+    found: dict[str, Architecture] = {}
+    for name, architecture in zoo().items():
+        if name.startswith("NAT"):  # what the papers made of the others
+            continue
+        try:
+            found[name] = space.check(architecture)
+        except ValueError:
+            continue
+    rng = np.random.default_rng([seed, 1])
+    while len(found) < n:
+        found[f"random {len(found) + 1}"] = space.sample(rng)
+    return dict(list(found.items())[:n])
+
+
+def _evaluator(run: Path, settings: RunSettings) -> CachedEvaluator:
+    """The run's evaluator; a table itself, even where a surrogate stood before it."""
+    if settings.evaluator.reward.startswith("table:"):
+        return CachedEvaluator(replace(settings.evaluator, surrogate=None, actors=0)())
+    return restored_evaluator(run)
+
+
+def _random(policy: Policy, original: Architecture, n: int, rng: np.random.Generator) -> list[Architecture]:
+    """Up to n different random valid transformations, under the policy's own masks."""
+    drawn = random_transforms(policy.space, original, DRAWS * n, rng, rule=policy.rule, cost=policy.cost)
+    return [a for a in dict.fromkeys(drawn) if a != original][:n]
+
+
+def _rows(
+    name: str, method: str, architectures: list[Architecture], evaluator: Evaluator, skeleton: Skeleton
+) -> list[dict[str, Any]]:
+    scores = evaluator.evaluate(architectures) if architectures else np.empty(0)
+    costs = [network_cost(a, skeleton) for a in architectures]
+    return [
+        {
+            "name": name,
+            "method": method,
+            "place": place,
+            "architecture": a.key,
+            "params": cost.params,
+            "madds": cost.madds,
+            "score": score,
+        }
+        for place, (a, cost, score) in enumerate(zip(architectures, costs, scores.tolist(), strict=True))
+    ]
