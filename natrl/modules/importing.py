@@ -18,7 +18,7 @@ from natrl.modules.replacements import operation_of
 from natrl.modules.rules import Choice, choices_of
 from natrl.modules.sandbox import Sandbox
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
-from natrl.modules.trace import Call, Trace, trace
+from natrl.modules.trace import Trace, trace
 from natrl.operations import Cost
 
 __all__ = ["from_module"]
@@ -34,36 +34,30 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     """
     sandbox = Sandbox(model, example_input)
     traced = trace(model, sandbox)
-    frozen = frozen_layers(model, traced)
-    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
-    frozen |= unreplaceable(model, sandbox, counts)
-    frozen |= unconnected(traced, frozen)
+    frozen = _frozen(model, sandbox, traced)
     contraction = contract(traced, frozen)
     _check(model, contraction, frozen)
-    calls: dict[str, list[Call]] = {layer: [] for layer in contraction.layers.values()}
-    for call in traced.calls:
-        if call.layer in calls:
-            calls[call.layer].append(call)
-    layers = {name: cast(Layer, model.get_submodule(name)) for name in calls}
-    graph = build_graph(
-        traced.inputs,
-        contraction.reads,
-        contraction.outputs,
-        {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()},
-        "network",
-    )
-    held = {name: str(operation_of(layer)) for name, layer in layers.items()}
-    outputs = len(graph.cell.outputs)
+    layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
+    strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
+    graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
     choices = {
-        name: choices_of(layer, held[name], calls[name], batch=traced.batch, outputs=outputs, primitives=PRIMITIVES)
+        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, outputs=len(graph.cell.outputs))
         for name, layer in layers.items()
     }
-    slots = _slots(graph, contraction, calls, layers, choices, held)
+    slots = _slots(graph, contraction, traced, layers, choices)
     operations = ["skip_connect"] * len(graph.slots)
     for slot in slots:
         operations[slot.index] = slot.operation
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
     return ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+
+
+def _frozen(model: nn.Module, sandbox: Sandbox, traced: Trace) -> dict[str, str]:
+    """The layers that stay, and why."""
+    frozen = frozen_layers(model, traced)
+    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
+    frozen |= unreplaceable(model, sandbox, counts)
+    return frozen | unconnected(traced, frozen)
 
 
 def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]) -> None:
@@ -83,31 +77,30 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
 def _slots(
     graph: Graph,
     contraction: Contraction,
-    calls: Mapping[str, list[Call]],
+    traced: Trace,
     layers: Mapping[str, Layer],
     choices: Mapping[str, Mapping[str, Choice]],
-    held: Mapping[str, str],
 ) -> tuple[ModuleSlot, ...]:
     """The slots in the order of the architecture."""
-    known = {**dict.fromkeys(range(graph.cell.inputs), "input"), **contraction.layers}
+    known = {**dict.fromkeys(range(traced.inputs), "input"), **contraction.layers}
     slots = []
     for index, number in enumerate(graph.slots):
         if number is None:
             continue
         name = contraction.layers[number]
-        first = calls[name][0]
+        held, calls = str(operation_of(layers[name])), traced.calls_of(name)
         after = [contraction.layers[n] for n, read in contraction.reads.items() if number in read]
         after += ["output"] if any(number in output for output in contraction.outputs) else []
         slots.append(
             ModuleSlot(
                 index=index,
                 name=name,
-                operation=held[name],
-                in_shape=cast(tuple[int, int, int], first.in_shape[1:]),
-                out_shape=cast(tuple[int, int, int], first.out_shape[1:]),
+                operation=held,
+                in_shape=cast(tuple[int, int, int], calls[0].in_shape[1:]),
+                out_shape=cast(tuple[int, int, int], calls[0].out_shape[1:]),
                 stride=pair(layers[name].stride),
-                calls=len(calls[name]),
-                cost=choices[name][held[name]].cost,
+                calls=len(calls),
+                cost=choices[name][held].cost,
                 before=tuple(dict.fromkeys(known[n] for n in sorted(contraction.reads[number]))),
                 after=tuple(after),
             )

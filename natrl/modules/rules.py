@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from natrl.modules.geometry import Layer
-from natrl.modules.replacements import replacement_cost
+from natrl.modules.replacements import operation_of, replacement_cost
 from natrl.modules.trace import Call
 from natrl.operations import Cost, operation, VOCABULARY
 from natrl.transitions import is_transition
@@ -30,12 +30,13 @@ class Choice:
 
 
 def choices_of(
-    layer: Layer, held: str, calls: Sequence[Call], *, batch: int, outputs: int, primitives: Sequence[str]
+    layer: Layer, calls: Sequence[Call], primitives: Sequence[str], *, batch: int, outputs: int
 ) -> dict[str, Choice]:
-    """Every primitive in the place of a layer that holds `held`; what the layer holds is the first entry.
+    """Each primitive in the place of a layer; the operation that the layer holds comes first.
 
-    `batch`: the images of the example input; `outputs`: how many outputs the network has, as nodes.
+    `batch`: the images of the example input; `outputs`: how many different outputs the network has.
     """
+    held = str(operation_of(layer))
     choices = {held: Choice(_held_cost(layer, calls, batch))}
     for name in primitives:
         if name != held:

@@ -40,7 +40,11 @@ class Trace:
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
     madds: int  # of one image, all operations that torch's FlopCounterMode counts
-    complete: bool  # no path depended on computed values, as far as one pass can tell
+    complete: bool  # it ran without data; else its path may depend on values, and only the example's was seen
+
+    def calls_of(self, layer: str) -> tuple[Call, ...]:
+        """The calls of one layer."""
+        return tuple(call for call in self.calls if call.layer == layer)
 
 
 def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
@@ -49,7 +53,8 @@ def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
 
 
 def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
-    copy, inputs = sandbox.copy(model), sandbox.example()
+    copy = sandbox.copy(model)
+    inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
     watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
     provenance = Provenance({id(p): name for name, module in watched.items() for p in module.parameters(False)})

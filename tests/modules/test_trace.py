@@ -95,6 +95,7 @@ def test_a_path_that_depends_on_values_is_taken_with_data():
     assert not bright.complete
     assert [call.layer for call in bright.calls] == ["bright"]
     assert [call.layer for call in trace(model, Sandbox(model, -torch.ones(1, 3, 8, 8))).calls] == ["dark"]
+    assert natrl.from_module(model, torch.ones(1, 3, 8, 8)).needed_data
 
 
 @pytest.mark.parametrize("network", [Residual, DataDependent])
