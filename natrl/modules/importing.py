@@ -49,7 +49,12 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     for slot in slots:
         operations[slot.index] = slot.operation
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
-    return ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    if space.masks(architecture).sum() == space.n_slots:
+        raise ValueError(
+            _nothing(model, frozen, f"none of {len(slots)} layers has a replacement that costs no more, and ")
+        )
+    return space
 
 
 def _frozen(model: nn.Module, sandbox: Sandbox, traced: Trace) -> dict[str, str]:
@@ -69,9 +74,15 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
         raise ValueError(f"{kind} has nothing to replace: it has no convolution and no pooling")
     if not contraction.outputs:
         raise ValueError(f"{kind} cannot be followed: its output does not come from its input by operations on tensors")
+    raise ValueError(_nothing(model, frozen))
+
+
+def _nothing(model: nn.Module, frozen: Mapping[str, str], why: str = "") -> str:
+    """What to say of a network with nothing to replace: the most frequent reasons."""
     reasons = Counter(re.sub(r"\d+", "…", reason) for reason in frozen.values()).most_common(3)
     told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-    raise ValueError(f"{kind} has nothing to replace: {len(frozen)} convolutions and poolings stay, {told}")
+    stay = f"{len(frozen)} convolutions and poolings stay" + (f", {told}" if told else "")
+    return f"{type(model).__name__} has nothing to replace: {why}{stay}"
 
 
 def _slots(
