@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import nn
 
 from natrl.architecture import Architecture
-from natrl.modules.contraction import contract, Contraction, unconnected
+from natrl.modules.contraction import contract, Contraction, needed, unconnected
 from natrl.modules.geometry import Layer, pair
 from natrl.modules.graph import build_graph, Graph
 from natrl.modules.layers import frozen_layers, unreplaceable
@@ -40,8 +40,9 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
     strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
     graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
+    kept = needed(contraction)
     choices = {
-        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, outputs=len(graph.cell.outputs))
+        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, needed=kept.get(name))
         for name, layer in layers.items()
     }
     slots = _slots(graph, contraction, traced, layers, choices)

@@ -90,7 +90,7 @@ def test_one_line_says_what_is_wrong(case):
 def test_compiled_models_name_what_would_work():
     compiled = nn.Module()
     compiled._orig_mod = Residual()  # as torch.compile wraps a model; loading the compiler would take seconds
-    with pytest.raises(ValueError, match="give the model that was compiled"):
+    with pytest.raises(ValueError, match=r"the model comes from torch\.compile: give the module"):
         natrl.from_module(compiled, IMAGE)
     with pytest.raises(ValueError, match=r"give the nn\.Module that it was made from"):
         natrl.from_module(torch.jit.trace(conv(3, 4), IMAGE), IMAGE)
