@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import nn
 
 from natrl.architecture import Architecture
-from natrl.modules.contraction import contract, Contraction, unconnected
+from natrl.modules.contraction import contract, Contraction, needed, unconnected
 from natrl.modules.geometry import Layer, pair
 from natrl.modules.graph import build_graph, Graph
 from natrl.modules.layers import frozen_layers, unreplaceable
@@ -40,8 +40,9 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
     strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
     graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
+    kept = needed(contraction)
     choices = {
-        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, outputs=len(graph.cell.outputs))
+        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, needed=kept.get(name))
         for name, layer in layers.items()
     }
     slots = _slots(graph, contraction, traced, layers, choices)
@@ -49,7 +50,12 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     for slot in slots:
         operations[slot.index] = slot.operation
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
-    return ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    if space.masks(architecture).sum() == space.n_slots:
+        raise ValueError(
+            _nothing(model, frozen, f"none of {len(slots)} layers has a replacement that costs no more, and ")
+        )
+    return space
 
 
 def _frozen(model: nn.Module, sandbox: Sandbox, traced: Trace) -> dict[str, str]:
@@ -69,9 +75,15 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
         raise ValueError(f"{kind} has nothing to replace: it has no convolution and no pooling")
     if not contraction.outputs:
         raise ValueError(f"{kind} cannot be followed: its output does not come from its input by operations on tensors")
+    raise ValueError(_nothing(model, frozen))
+
+
+def _nothing(model: nn.Module, frozen: Mapping[str, str], why: str = "") -> str:
+    """What to say of a network with nothing to replace: the most frequent reasons."""
     reasons = Counter(re.sub(r"\d+", "…", reason) for reason in frozen.values()).most_common(3)
     told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-    raise ValueError(f"{kind} has nothing to replace: {len(frozen)} convolutions and poolings stay, {told}")
+    stay = f"{len(frozen)} convolutions and poolings stay" + (f", {told}" if told else "")
+    return f"{type(model).__name__} has nothing to replace: {why}{stay}"
 
 
 def _slots(

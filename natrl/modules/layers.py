@@ -84,10 +84,10 @@ def _no_operation(module: Any) -> str:
 
 
 def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
-    if not called:
-        return "it is not called on the example input"
     if name in traced.strayed:
         return f"its weights are used outside its own call, by {', '.join(sorted(traced.strayed[name]))}"
+    if not called:
+        return "it is not called on the example input"
     if any(len(call.in_shape) != 4 for call in traced.calls if call.layer == name):
         return "it is called on an image without a batch dimension"
     return None

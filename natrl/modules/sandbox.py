@@ -108,8 +108,12 @@ def check_model(model: Any) -> None:
         raise ValueError(f"expected a torch.nn.Module, got {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
-    if hasattr(model, "_orig_mod"):
-        raise ValueError("a model from torch.compile is compiled code: give the model that was compiled (._orig_mod)")
+    for name, module in model.named_modules():
+        if hasattr(module, "_orig_mod"):
+            where = f"layer {name!r}" if name else "the model"
+            raise ValueError(
+                f"{where} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
+            )
     lazy = [name for name, module in model.named_modules() if any(is_lazy(p) for p in module._parameters.values())]
     if lazy:
         raise ValueError(

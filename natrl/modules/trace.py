@@ -36,6 +36,7 @@ class Trace:
     batch: int  # images of the example input
     calls: tuple[Call, ...]  # call i is source inputs + i
     outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output
+    products: frozenset[tuple[frozenset[int], frozenset[int]]]  # of each pair of factors, both ways round: the sources
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
@@ -71,6 +72,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         batch=sandbox.batch,
         calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
         outputs=outputs,
+        products=frozenset(provenance.products),
         running=frozenset(recorder.running),
         strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
         functional={name: frozenset(by) for name, by in provenance.functional.items()},

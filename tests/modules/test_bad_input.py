@@ -90,7 +90,7 @@ def test_one_line_says_what_is_wrong(case):
 def test_compiled_models_name_what_would_work():
     compiled = nn.Module()
     compiled._orig_mod = Residual()  # as torch.compile wraps a model; loading the compiler would take seconds
-    with pytest.raises(ValueError, match="give the model that was compiled"):
+    with pytest.raises(ValueError, match=r"the model comes from torch\.compile: give the module"):
         natrl.from_module(compiled, IMAGE)
     with pytest.raises(ValueError, match=r"give the nn\.Module that it was made from"):
         natrl.from_module(torch.jit.trace(conv(3, 4), IMAGE), IMAGE)
@@ -135,3 +135,11 @@ def test_several_inputs_and_a_batch():
     assert space.cost(space.architecture).madds == 9 * 64 * (3 * 4 + 1 * 4 + 4 * 4)
     assert space.architecture.cells[0].inputs == 2
     assert space.reason("left", "null") is None
+
+
+def test_a_network_whose_slots_can_become_nothing_says_so():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), conv(5, 5, groups=5))
+    with pytest.raises(
+        ValueError, match=r"none of 2 layers has a replacement that costs no more, and 1 .* has … groups"
+    ):
+        natrl.from_module(model, IMAGE)

@@ -23,12 +23,12 @@ from natrl.policies import Policy, PolicyConfig, PolicyNetwork
 from natrl.search import Reachable
 from natrl.spaces import apply_actions
 from tests.envs.checks import assert_same, ByName, check_promise, rollout
-from tests.modules.networks import Dense, Joins, Residual, Shared, Slices
+from tests.modules.networks import Dense, Gated, Joins, Products, Residual, Shared, Slices
 from tests.modules.test_rules import counted
 from tests.spaces.test_promise import Actor, joint, sequential
 
 IMAGE = torch.zeros(1, 3, 32, 32)
-SMALL = (Residual, Dense, Joins, Shared, Slices)
+SMALL = (Residual, Dense, Joins, Shared, Slices, Gated, Products)
 
 
 def timm_model(name: str) -> nn.Module:
@@ -89,7 +89,9 @@ def test_transforms_run_cost_no_more_and_stay_connected(seed, style, network, mo
         architecture = after
     built = space.build(architecture, verify=False)
     assert counted(built, IMAGE) == space.cost(architecture)
-    assert built(IMAGE).shape == space.model(IMAGE).shape
+    dark, bright = built(IMAGE), built(IMAGE + 1)
+    assert dark.shape == space.model(IMAGE).shape
+    assert not torch.equal(dark, bright)  # the output still depends on the input
 
 
 def test_the_rest_of_the_model_stays():
