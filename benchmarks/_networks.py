@@ -1,11 +1,22 @@
-"""CIFAR variants of two network families, with a width to choose: for small images, nothing shrinks early."""
+"""CIFAR variants of two network families, with a width to choose: for small images, nothing shrinks early.
+
+And how benchmarks train them, on few images.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
 import torchvision
 from torch import nn, Tensor
+from torch.utils.data import TensorDataset
 
-__all__ = ["NETWORKS", "Block", "ResNet", "mobilenet_v2", "resnet18"]
+from natrl.data import batches, ImageData, load_data
+from natrl.networks.schedule import Schedule
+from natrl.networks.training import fit
+
+__all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "resnet18", "trained"]
 
 
 class Block(nn.Module):
@@ -61,3 +72,19 @@ def mobilenet_v2(images: int, classes: int, width: float) -> nn.Module:
 
 
 NETWORKS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2}
+
+
+def few(name: str, image_size: int, train_images: int, seed: int) -> ImageData:
+    """A data set with so many training images, of all classes (data sets may be sorted)."""
+    data = load_data(name, seed=seed, image_size=image_size)
+    return replace(data, train=TensorDataset(*next(batches(data.train, train_images, shuffle_seed=seed))))
+
+
+def trained(network: str, width: float, data: ImageData, *, epochs: int, seed: int) -> nn.Module:
+    """One of NETWORKS, trained."""
+    torch.manual_seed(seed)
+    model = NETWORKS[network](data.image_channels, data.num_classes, width)
+    fit(
+        model, data, Schedule(epochs=epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4), seed=seed
+    )
+    return model.eval()

@@ -15,12 +15,11 @@ from copy import deepcopy
 from dataclasses import replace
 
 import torch
-from _networks import ResNet
+from _networks import few, ResNet
 from _rows import print_row
 from torch import nn
-from torch.utils.data import TensorDataset
 
-from natrl.data import batches, ImageData, load_data
+from natrl.data import batches
 from natrl.modules.inheritance import inherit, recalibrating, Reference
 from natrl.modules.kernels import inherit_kernel
 from natrl.modules.replacements import operation_of, replacement
@@ -61,11 +60,6 @@ def starts(model: nn.Module, before: str, after: str, reference: Reference, reca
     return {"random": random, "kernel": kernels, "least squares": squares}
 
 
-def drawn(data: ImageData, images: int, seed: int) -> TensorDataset:
-    """So many training images, of all classes (data sets may be sorted)."""
-    return TensorDataset(*next(batches(data.train, images, shuffle_seed=seed)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10-jpeg")
@@ -78,8 +72,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    data = load_data(options.data, seed=options.seed, image_size=options.image_size)
-    data = replace(data, train=drawn(data, options.train_images, options.seed))
+    data = few(options.data, options.image_size, options.train_images, options.seed)
     torch.manual_seed(options.seed)
     model = ResNet(data.image_channels, data.num_classes, options.channels, stages=3, kernel=5)
     schedule = Schedule(epochs=options.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
@@ -89,7 +82,7 @@ def main() -> None:
     slots = [n for n, layer in model.named_modules() if operation_of(layer) in ("conv_5x5", "conv_3x3")]
     reference = Reference(model.eval(), slots, images)
     tuning = replace(schedule, epochs=1, learning_rate=0.02, warmup=0.0)
-    tuned_on = replace(data, train=drawn(data, 64 * options.steps, options.seed)) if options.steps else data
+    tuned_on = few(options.data, options.image_size, 64 * options.steps, options.seed) if options.steps else data
     for name, (before, after) in CASES.items():
         start = time.perf_counter()
         raw, recalibrated = (starts(model, before, after, reference, again) for again in (False, True))

@@ -18,19 +18,16 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-import torch
-from _networks import NETWORKS
+from _networks import few, NETWORKS, trained
 from _rows import print_row
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
-from natrl.data import batches, ImageData, load_data
+from natrl.data import ImageData
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import FINE_TUNING
 from natrl.modules.space import ModuleSpace
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit, measure
+from natrl.networks.training import measure
 from natrl.operations import VOCABULARY_INDEX
 from natrl.rllib.settings import LearnSettings
 from natrl.search.random_transform import random_transforms
@@ -90,16 +87,8 @@ def rivals(
     return [(name, a, evaluator.inherit(a)) for name, a in architectures.items()]
 
 
-def trained(options: argparse.Namespace, data: ImageData, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    model = NETWORKS[options.network](data.image_channels, data.num_classes, options.width)
-    schedule = Schedule(epochs=options.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
-    fit(model, data, schedule, seed=seed)
-    return model.eval()
-
-
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
-    model = trained(options, data, seed)
+    model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
     settings = OptimizeSettings(
         learn=LearnSettings(
             iterations=options.iterations,
@@ -154,9 +143,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     for seed in options.seeds:
-        data = load_data(options.data, seed=seed, image_size=options.image_size)
-        few = TensorDataset(*next(batches(data.train, options.train_images, shuffle_seed=seed)))
-        compare(options, replace(data, train=few), seed)
+        compare(options, few(options.data, options.image_size, options.train_images, seed), seed)
 
 
 if __name__ == "__main__":

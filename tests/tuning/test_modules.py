@@ -141,6 +141,15 @@ def test_a_budget_that_nothing_satisfies_is_refused_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+def test_outputs_that_are_no_logits_of_the_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Residual must give .* \(N, 12\) for data .*; it gives shape \(2, 10\)"):
+        natrl.optimize(
+            trained(),
+            data=replace(digits(), num_classes=12, class_names=tuple("abcdefghijkl")),
+            budget={"madds": "70%"},
+        )
+
+
 def test_a_directory_without_a_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no network: choice.json cannot be read"):
         load_module(trained(), torch.zeros(1, 1, 8, 8), tmp_path)

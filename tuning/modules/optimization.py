@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from rich.progress import Progress
 from torch import nn, Tensor
 
@@ -20,6 +21,7 @@ from natrl.modules.importing import from_module
 from natrl.modules.limits import BudgetedEvaluator, Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import Latency, measure_latency
+from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
 from natrl.operations import VOCABULARY_INDEX
 from natrl.policies.budget import Budget, cheapest, cheapest_within
@@ -71,6 +73,7 @@ def optimize(
     images = load_data(data, seed=settings.seed) if isinstance(data, str) else data
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
+    _check_outputs(model, example, images)
     feasible = _check_budget(space, limits, example)
     learned = None if policy is None else _given_policy(policy, space)
     directory = _new_directory(out)
@@ -96,6 +99,19 @@ def optimize(
     result = Optimized(network, chosen[best], space, before, after, layers, count, directory)
     result.save()
     return result
+
+
+@torch.inference_mode()
+def _check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
+    """ValueError where the outputs cannot be logits of the data's classes."""
+    with in_mode(model, training=False):
+        outputs = model(example)
+    if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < data.num_classes:
+        found = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(
+            f"{type(model).__name__} must give one number for each image and class, (N, {data.num_classes}) for data "
+            f"{data.name!r}; it gives {found}"
+        )
 
 
 def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
