@@ -60,7 +60,7 @@ def _own_reason(module: nn.Module) -> str | None:
     if parametrize.is_parametrized(module):
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
     if type(module) not in WATCHED:
-        return f"it is a {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+        return f"its type is {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
     if any(getattr(module, hooks, None) for hooks in _HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
