@@ -9,6 +9,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from natrl.commands.networks import is_reference, transform_network
 from natrl.commands.options import Json, Picture, Seed
 from natrl.commands.show import ArchitectureArgument
 from natrl.genotypes import parse
@@ -22,7 +23,12 @@ __all__ = ["transform"]
 
 def transform(
     architecture: ArchitectureArgument,
-    policy: Annotated[Path, typer.Option(help="A run directory, or a policy folder.", metavar="RUN")],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="A run directory, or a policy folder. Networks need none: one is trained on them.", metavar="RUN"
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", help="Sampled candidates, besides the most probable one.", metavar="N")] = 10,
     max_madds: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
@@ -30,6 +36,16 @@ def transform(
     max_params: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
     ] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(help="Budget, for networks: seconds for one image on this machine, or a share.", metavar="X"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data set, for networks: what they were trained on.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="State_dict of a network, .safetensors or by torch.save.", metavar="FILE"),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Images are scaled to this many pixels.", metavar="N")] = None,
     evaluator: Annotated[
         str,
         typer.Option(
@@ -46,7 +62,28 @@ def transform(
     """Apply a policy: the chosen architecture, each change and its saving.
 
     Example: natrl transform DARTS --policy runs/first --max-madds 80%
+
+    A trained network, torchvision:NAME, timm:NAME or module:function, needs its data instead: what replaces its layers
+    is learned on it, and fine-tuned.
+    Example: natrl transform mymodule:build_model --data cifar10 --max-madds 80% -o out
     """
+    if is_reference(architecture):
+        budget = {"madds": max_madds, "params": max_params, "latency": max_latency}
+        transform_network(
+            architecture,
+            data=data,
+            image_size=image_size,
+            weights=weights,
+            budget={kind: limit for kind, limit in budget.items() if limit is not None},
+            policy=policy,
+            candidates=n,
+            seed=seed,
+            out=out,
+            as_json=as_json,
+        )
+        return
+    if policy is None:
+        raise ValueError("--policy RUN is needed: natrl train makes one")
     from natrl.policies import load_policy
 
     arch = parse(architecture)
