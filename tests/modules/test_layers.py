@@ -26,6 +26,7 @@ REASONS = {
     "transposed": "its type is ConvTranspose2d, and only torch's own",
     "of_constant": "its input does not depend on the input of the network",
     "the model (convolution)": "a function call, not a layer",
+    "dilated": "it is a dilated pooling, which no operation is",
     "indices": "it returns indices",
     "average": "its type is AdaptiveAvgPool2d, and only torch's own",
 }
