@@ -133,11 +133,10 @@ WIDTH = 150  # of the table, in characters
 
 
 def table(rows: list[tuple[str, dict[str, Any]]]) -> Table:
-    shown = Table("network", *COLUMNS, *CHECKS)
+    said = [f"{name}: {row['said']}" for name, row in rows if "said" in row]
+    shown = Table("network", *COLUMNS, *CHECKS, caption="\n".join(said), caption_justify="left")
     for name, row in rows:
-        if "said" in row:
-            shown.add_row(name, row["said"])
-        else:
+        if "said" not in row:
             values = [f"{v:.2g}" if isinstance(v, float) else f"{v:,}" for v in (row[c] for c in COLUMNS)]
             shown.add_row(name, *values, *(str(row[c]) for c in CHECKS))
     return shown

@@ -80,7 +80,7 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
 
 def _nothing(model: nn.Module, frozen: Mapping[str, str], why: str = "") -> str:
     """What to say of a network with nothing to replace: the most frequent reasons."""
-    reasons = Counter(re.sub(r"\d+", "…", reason) for reason in frozen.values()).most_common(3)
+    reasons = Counter(re.sub(r"\b\d+\b", "…", reason) for reason in frozen.values()).most_common(3)
     told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
     stay = f"{len(frozen)} convolutions and poolings stay" + (f", {told}" if told else "")
     return f"{type(model).__name__} has nothing to replace: {why}{stay}"

@@ -111,8 +111,8 @@ class ModuleSpace(Space):
         return self  # Gymnasium and RLlib copy the arguments of environments
 
     def __repr__(self) -> str:
-        stay = f"{len(self.frozen)} layers stay"
-        return f"<space of {self.name}: {len(self.slots)} slots, {len(self.primitives)} primitives, {stay}>"
+        counts = f"{len(self.slots)} slots, {len(self.primitives)} primitives, {len(self.frozen)} frozen"
+        return f"<space of {self.name}: {counts}>"
 
     # Architectures
 

@@ -180,6 +180,7 @@ class Tricks(nn.Module):
         self.of_constant = conv(8, 8)
         self.kernel = nn.Parameter(torch.zeros(8, 8, 3, 3))
         self.indices = nn.MaxPool2d(2, return_indices=True)
+        self.dilated = nn.MaxPool2d(3, 1, 1, dilation=2)
         self.average = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -191,7 +192,7 @@ class Tricks(nn.Module):
         self.unused(x)
         x = F.conv2d(x, self.kernel, padding=1)
         x = x + self.of_constant(self.constant).mean()
-        return self.average(self.transposed(self.indices(x)[0]))
+        return self.average(self.transposed(self.indices(self.dilated(x))[0]))
 
 
 class Subclass(nn.Conv2d):
