@@ -172,9 +172,5 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     digest = sha256()
     for name, tensor in state.items():
         digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-            if tensor.dim()
-            else str(tensor.item()).encode()
-        )
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
