@@ -1,8 +1,8 @@
 """How a replaced network starts: random, from the trained kernels alone, or by least squares.
 
-A small ResNet with a 5×5 stem is trained; then all its slots of a kind are replaced at once. Accuracies on the
-validation split: as it is ("raw"), after new batch-norm statistics ("recalibrated"), and after a short fine-tuning
-("tuned", with --steps above 0).
+A small ResNet with a 5×5 stem and twelve 3×3 convolutions is trained; then all its slots of a kind are replaced at
+once. Accuracies on the validation split: as it is ("raw"), after new batch-norm statistics ("recalibrated"), and after
+a short fine-tuning ("tuned", with --steps above 0).
 
     nice -n 5 python benchmarks/inheritance.py --data cifar10-jpeg --image-size 16
 """
@@ -15,11 +15,11 @@ from copy import deepcopy
 from dataclasses import replace
 
 import torch
+from _networks import few, ResNet
 from _rows import print_row
-from torch import nn, Tensor
-from torch.utils.data import TensorDataset
+from torch import nn
 
-from natrl.data import batches, ImageData, load_data
+from natrl.data import batches
 from natrl.modules.inheritance import inherit, recalibrating, Reference
 from natrl.modules.kernels import inherit_kernel
 from natrl.modules.replacements import operation_of, replacement
@@ -32,36 +32,6 @@ CASES = {
     "conv_3x3 → dil_conv_3x3": ("conv_3x3", "dil_conv_3x3"),
     "conv_3x3 → conv_1x1": ("conv_3x3", "conv_1x1"),
 }
-
-
-class Block(nn.Module):
-    """Two 3×3 convolutions and a shortcut (He et al. 2016)."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(after)
-        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(after)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
-        return (out + self.shortcut(x)).relu()
-
-
-def resnet(channels: int, data: ImageData) -> nn.Sequential:
-    """Six blocks in three stages: 12 3×3 convolutions."""
-    stem = [nn.Conv2d(data.image_channels, channels, 5, 1, 2, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
-    blocks, before = [], channels
-    for stage in range(3):
-        for index in range(2):
-            after = channels * 2**stage
-            blocks.append(Block(before, after, 2 if stage and not index else 1))
-            before = after
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, data.num_classes))
 
 
 def replaced(model: nn.Module, before: str, after: str, *, kernels: bool) -> tuple[nn.Module, dict[str, nn.Conv2d]]:
@@ -90,11 +60,6 @@ def starts(model: nn.Module, before: str, after: str, reference: Reference, reca
     return {"random": random, "kernel": kernels, "least squares": squares}
 
 
-def drawn(data: ImageData, images: int, seed: int) -> TensorDataset:
-    """So many training images, of all classes (data sets may be sorted)."""
-    return TensorDataset(*next(batches(data.train, images, shuffle_seed=seed)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10-jpeg")
@@ -107,10 +72,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    data = load_data(options.data, seed=options.seed, image_size=options.image_size)
-    data = replace(data, train=drawn(data, options.train_images, options.seed))
+    data = few(options.data, options.image_size, options.train_images, options.seed)
     torch.manual_seed(options.seed)
-    model = resnet(options.channels, data)
+    model = ResNet(data.image_channels, data.num_classes, options.channels, stages=3, kernel=5)
     schedule = Schedule(epochs=options.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
     fit(model, data, schedule, seed=options.seed)
     print_row("inheritance", slots="none replaced", accuracy=measure(model, data.validation).accuracy)
@@ -118,7 +82,7 @@ def main() -> None:
     slots = [n for n, layer in model.named_modules() if operation_of(layer) in ("conv_5x5", "conv_3x3")]
     reference = Reference(model.eval(), slots, images)
     tuning = replace(schedule, epochs=1, learning_rate=0.02, warmup=0.0)
-    tuned_on = replace(data, train=drawn(data, 64 * options.steps, options.seed)) if options.steps else data
+    tuned_on = few(options.data, options.image_size, 64 * options.steps, options.seed) if options.steps else data
     for name, (before, after) in CASES.items():
         start = time.perf_counter()
         raw, recalibrated = (starts(model, before, after, reference, again) for again in (False, True))

@@ -234,3 +234,37 @@ def test_malformed_documents_are_refused(path: tuple[Any, ...], value: Any, reas
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not JSON|not an architecture"):
         Architecture.from_json(text)
+
+
+OWN_STRIDES = "network/1: conv_3x3:0>1/2 conv_1x1:0>1/1 skip_connect:1>2/1 | concat 2"
+
+
+def test_a_whole_network_has_strides_of_its_own_and_an_order_of_slots() -> None:
+    network = parse(OWN_STRIDES)
+    assert [slot.stride for slot in network.slots] == [2, 1, 1]
+    assert network.key == OWN_STRIDES
+    assert Architecture.from_json(network.to_json()) == network
+    exchanged = parse("network/1: conv_1x1:0>1/2 conv_3x3:0>1/1 skip_connect:1>2/1 | concat 2")
+    assert exchanged.cells == network.cells
+    assert exchanged.key != network.key
+    assert "strides" not in parse("DARTS").to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (OWN_STRIDES.replace("1>2/1", "1>2"), "either every slot has a stride"),
+        (OWN_STRIDES.replace("0>1/2", "0>1/0"), "needs one stride of at least 1 for each slot"),
+    ],
+)
+def test_malformed_strides_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize(("strides", "message"), [([1], "3 slots but 1 strides"), (["1", 1, 1], "a list of numbers")])
+def test_malformed_strides_in_json_are_refused(strides: list, message: str) -> None:
+    document = parse(OWN_STRIDES).to_dict()
+    document["cells"][0]["strides"] = strides
+    with pytest.raises(ValueError, match=message):
+        Architecture.from_dict(document)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from natrl.commands.networks import is_reference, transform_network
 from natrl.commands.options import Cells, Channels, check_new, Classes, ImageSize, Json, Onnx, Picture, Seed
 from natrl.commands.show import ArchitectureArgument, resized
 from natrl.genotypes import parse
@@ -22,13 +23,27 @@ __all__ = ["transform"]
 
 def transform(
     architecture: ArchitectureArgument,
-    policy: Annotated[Path, typer.Option(help="A run directory, or a policy folder.", metavar="RUN")],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="A run directory, or a policy folder. Networks need none: one is trained on them.", metavar="RUN"
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", help="Sampled candidates, besides the most probable one.", metavar="N")] = 10,
     max_madds: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
     ] = None,
     max_params: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
+    ] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(help="Budget, for networks: seconds for one image on this machine, or a share.", metavar="X"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data set, for networks: what they were trained on.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="State_dict of a network, .safetensors or by torch.save.", metavar="FILE"),
     ] = None,
     evaluator: Annotated[
         str,
@@ -60,10 +75,32 @@ def transform(
 
     Costs are those of the space's usual network, or of one with the channels, cells, images and classes given.
     Example: natrl transform DARTS --policy runs/first --max-madds 80% -o better
+
+    A trained network, torchvision:NAME, timm:NAME or module:function, needs its data instead: what replaces its layers
+    is learned on it, and fine-tuned.
+    Example: natrl transform mymodule:build_model --data cifar10 --max-madds 80% -o out
     """
-    check_new(out)
     if onnx and out is None:
         raise ValueError("--onnx writes into --out DIR: give that too")
+    if is_reference(architecture):
+        budget = {"madds": max_madds, "params": max_params, "latency": max_latency}
+        transform_network(
+            architecture,
+            data=data,
+            image_size=image_size,
+            weights=weights,
+            budget={kind: limit for kind, limit in budget.items() if limit is not None},
+            policy=policy,
+            candidates=n,
+            seed=seed,
+            out=out,
+            onnx=onnx,
+            as_json=as_json,
+        )
+        return
+    if policy is None:
+        raise ValueError("--policy RUN is needed: natrl train makes one")
+    check_new(out)
     from natrl.export.folder import export_architecture
     from natrl.export.onnx_file import check_onnx
     from natrl.policies import load_policy

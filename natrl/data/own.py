@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
+from natrl.callables import returned_by
 from natrl.data.images import ImageData, RawData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
@@ -27,16 +23,7 @@ def read_callable(target: str) -> ImageData | RawData:
     N labels, split like any other data; or (train, test) as torch data sets of (image, label). Training images are
     cropped, but not mirrored: return ImageData to say otherwise. The current folder is on the path meanwhile.
     """
-    module, _, name = target.partition(":")
-    with _current_folder_on_path():
-        try:
-            function = getattr(import_module(module), name, None)
-        except (ModuleNotFoundError, ValueError) as error:
-            raise ValueError(f"data {target!r}: {error} (in {os.getcwd()} or on Python's path)") from None
-        if not callable(function):
-            found = "nothing" if function is None else type(function).__name__
-            raise ValueError(f"data {target!r}: expected a function {name!r} in module {module!r}, got {found}")
-        returned = function()
+    returned = returned_by(target, "data")
     if isinstance(returned, ImageData):
         return returned
     if not isinstance(returned, tuple | list) or len(returned) != 2:
@@ -50,16 +37,6 @@ def read_callable(target: str) -> ImageData | RawData:
         return _from_arrays(target, *returned)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data {target!r}: {error}") from None
-
-
-@contextmanager
-def _current_folder_on_path() -> Iterator[None]:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _from_arrays(name: str, images: Any, labels: Any) -> RawData:

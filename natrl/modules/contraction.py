@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import permutations
 from typing import NamedTuple
 
 from natrl.modules.trace import Trace
 
-__all__ = ["Contraction", "contract", "unconnected"]
+__all__ = ["Contraction", "contract", "needed", "unconnected"]
 
 Sources = frozenset[int]
 
@@ -18,6 +19,7 @@ class Contraction(NamedTuple):
     layers: dict[int, str]  # each slot's layer
     reads: dict[int, Sources]  # inputs and slots that its first call reads the sum of
     outputs: tuple[Sources, ...]
+    products: tuple[tuple[Sources, Sources], ...]  # of two tensors that were joined otherwise than by a sum
 
 
 def contract(traced: Trace, frozen: Collection[str]) -> Contraction:
@@ -35,7 +37,8 @@ def contract(traced: Trace, frozen: Collection[str]) -> Contraction:
             stands_for[number] = frozenset((number,))
             layers[number], reads[number] = call.layer, read
     outputs = (_union(sources, stands_for) for sources in traced.outputs)
-    return Contraction(layers, reads, tuple(output for output in outputs if output))
+    products = {(_union(a, stands_for), _union(b, stands_for)) for a, b in traced.products}
+    return Contraction(layers, reads, tuple(output for output in outputs if output), tuple(products))
 
 
 def unconnected(traced: Trace, frozen: Collection[str]) -> dict[str, str]:
@@ -59,6 +62,47 @@ def _unconnected_once(contraction: Contraction) -> dict[str, str]:
         elif slot not in used:
             reasons[layer] = "no output of the network depends on its output"
     return reasons
+
+
+def needed(contraction: Contraction) -> dict[str, str]:
+    """Layers whose null could zero one factor of a product but not the other, or cut off one of several outputs.
+
+    The cell of an architecture is live where any path leads to its output, which is not enough there.
+    """
+    found: dict[str, str] = {}
+    outputs = set(contraction.outputs)
+    for a, b in contraction.products:
+        found |= dict.fromkeys(_cutting(contraction, a, b), "one factor of a product")
+    for a, b in permutations(outputs, 2):
+        found |= dict.fromkeys(_cutting(contraction, a, b), f"one of the network's {len(outputs)} outputs")
+    return found
+
+
+def _cutting(contraction: Contraction, tensor: Sources, other: Sources) -> set[str]:
+    """Layers whose null could help to make a tensor zero without making another one zero."""
+    found: set[str] = set()
+    waiting, seen = [tensor], {tensor}
+    while waiting:
+        sources = waiting.pop()
+        slots = sources & contraction.layers.keys()
+        if slots < sources or other <= _dead(
+            contraction, sources
+        ):  # it reads an input, which is there; or both are zero
+            continue
+        found |= {contraction.layers[slot] for slot in slots}
+        upstream = {contraction.reads[slot] for slot in slots} - seen
+        waiting += upstream
+        seen |= upstream
+    return found
+
+
+def _dead(contraction: Contraction, sources: Sources) -> Sources:
+    """All slots whose output is zero where these sources are."""
+    dead = set(sources)
+    for slot, read in contraction.reads.items():
+        if read <= dead:
+            dead.add(slot)
+    return frozenset(dead)
 
 
 def _union(keys: Collection[int], sets: dict[int, Sources]) -> Sources:

@@ -94,10 +94,17 @@ class ModuleEvaluator(Evaluator):
         """Steps of training before a network is scored."""
         if self._steps is None:
             rng = np.random.default_rng(self.seed)
-            probes = [self._measure(self.inherit(self.space.sample(rng))).accuracy for _ in range(PROBES)]
+            probes = [self._probe(self.space.sample(rng)) for _ in range(PROBES)]
             chance = CHANCE / self._data.num_classes
             self._steps = FALLBACK_STEPS if np.median(probes) < chance else 0
         return self._steps
+
+    def _probe(self, architecture: Architecture) -> float:
+        """Accuracy with inherited weights alone; 0 where outputs are not finite."""
+        try:
+            return self._measure(self.inherit(architecture)).accuracy
+        except FloatingPointError:
+            return 0.0
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,). FailedEvaluations names those whose outputs are not finite."""
@@ -165,9 +172,5 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     digest = sha256()
     for name, tensor in state.items():
         digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-            if tensor.dim()
-            else str(tensor.item()).encode()
-        )
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import nn
 
 from natrl.architecture import Architecture
-from natrl.modules.contraction import contract, Contraction, unconnected
+from natrl.modules.contraction import contract, Contraction, needed, unconnected
 from natrl.modules.geometry import Layer, pair
 from natrl.modules.graph import build_graph, Graph
 from natrl.modules.layers import frozen_layers, unreplaceable
@@ -18,7 +18,7 @@ from natrl.modules.replacements import operation_of
 from natrl.modules.rules import Choice, choices_of
 from natrl.modules.sandbox import Sandbox
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
-from natrl.modules.trace import Call, Trace, trace
+from natrl.modules.trace import Trace, trace
 from natrl.operations import Cost
 
 __all__ = ["from_module"]
@@ -34,36 +34,36 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     """
     sandbox = Sandbox(model, example_input)
     traced = trace(model, sandbox)
-    frozen = frozen_layers(model, traced)
-    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
-    frozen |= unreplaceable(model, sandbox, counts)
-    frozen |= unconnected(traced, frozen)
+    frozen = _frozen(model, sandbox, traced)
     contraction = contract(traced, frozen)
     _check(model, contraction, frozen)
-    calls: dict[str, list[Call]] = {layer: [] for layer in contraction.layers.values()}
-    for call in traced.calls:
-        if call.layer in calls:
-            calls[call.layer].append(call)
-    layers = {name: cast(Layer, model.get_submodule(name)) for name in calls}
-    graph = build_graph(
-        traced.inputs,
-        contraction.reads,
-        contraction.outputs,
-        {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()},
-        "network",
-    )
-    held = {name: str(operation_of(layer)) for name, layer in layers.items()}
-    outputs = len(graph.cell.outputs)
+    layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
+    strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
+    graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
+    kept = needed(contraction)
     choices = {
-        name: choices_of(layer, held[name], calls[name], batch=traced.batch, outputs=outputs, primitives=PRIMITIVES)
+        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, needed=kept.get(name))
         for name, layer in layers.items()
     }
-    slots = _slots(graph, contraction, calls, layers, choices, held)
+    slots = _slots(graph, contraction, traced, layers, choices)
     operations = ["skip_connect"] * len(graph.slots)
     for slot in slots:
         operations[slot.index] = slot.operation
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
-    return ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    if space.masks(architecture).sum() == space.n_slots:
+        raise ValueError(
+            _nothing(model, frozen, f"none of {len(slots)} layers has a replacement that costs no more, and ")
+        )
+    return space
+
+
+def _frozen(model: nn.Module, sandbox: Sandbox, traced: Trace) -> dict[str, str]:
+    """The layers that stay, and why."""
+    frozen = frozen_layers(model, traced)
+    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
+    frozen |= unreplaceable(model, sandbox, counts)
+    return frozen | unconnected(traced, frozen)
 
 
 def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]) -> None:
@@ -75,39 +75,44 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
         raise ValueError(f"{kind} has nothing to replace: it has no convolution and no pooling")
     if not contraction.outputs:
         raise ValueError(f"{kind} cannot be followed: its output does not come from its input by operations on tensors")
-    reasons = Counter(re.sub(r"\d+", "…", reason) for reason in frozen.values()).most_common(3)
+    raise ValueError(_nothing(model, frozen))
+
+
+def _nothing(model: nn.Module, frozen: Mapping[str, str], why: str = "") -> str:
+    """What to say of a network with nothing to replace: the most frequent reasons."""
+    reasons = Counter(re.sub(r"\b\d+\b", "…", reason) for reason in frozen.values()).most_common(3)
     told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-    raise ValueError(f"{kind} has nothing to replace: {len(frozen)} convolutions and poolings stay, {told}")
+    stay = f"{len(frozen)} convolutions and poolings stay" + (f", {told}" if told else "")
+    return f"{type(model).__name__} has nothing to replace: {why}{stay}"
 
 
 def _slots(
     graph: Graph,
     contraction: Contraction,
-    calls: Mapping[str, list[Call]],
+    traced: Trace,
     layers: Mapping[str, Layer],
     choices: Mapping[str, Mapping[str, Choice]],
-    held: Mapping[str, str],
 ) -> tuple[ModuleSlot, ...]:
     """The slots in the order of the architecture."""
-    known = {**dict.fromkeys(range(graph.cell.inputs), "input"), **contraction.layers}
+    known = {**dict.fromkeys(range(traced.inputs), "input"), **contraction.layers}
     slots = []
     for index, number in enumerate(graph.slots):
         if number is None:
             continue
         name = contraction.layers[number]
-        first = calls[name][0]
+        held, calls = str(operation_of(layers[name])), traced.calls_of(name)
         after = [contraction.layers[n] for n, read in contraction.reads.items() if number in read]
         after += ["output"] if any(number in output for output in contraction.outputs) else []
         slots.append(
             ModuleSlot(
                 index=index,
                 name=name,
-                operation=held[name],
-                in_shape=cast(tuple[int, int, int], first.in_shape[1:]),
-                out_shape=cast(tuple[int, int, int], first.out_shape[1:]),
+                operation=held,
+                in_shape=cast(tuple[int, int, int], calls[0].in_shape[1:]),
+                out_shape=cast(tuple[int, int, int], calls[0].out_shape[1:]),
                 stride=pair(layers[name].stride),
-                calls=len(calls[name]),
-                cost=choices[name][held[name]].cost,
+                calls=len(calls),
+                cost=choices[name][held].cost,
                 before=tuple(dict.fromkeys(known[n] for n in sorted(contraction.reads[number]))),
                 after=tuple(after),
             )

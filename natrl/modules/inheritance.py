@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.modules.geometry import pair
-from natrl.modules.kernels import convolutions_of, factorise, filter_of, inherit_kernel, on_grid
+from natrl.modules.kernels import convolutions_of, factorise, inherit_kernel, on_grid
 from natrl.networks.modes import in_mode
 
 __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
@@ -121,15 +121,15 @@ def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, rid
         return
     signed = len(convolutions) > 2 and bool((x < 0).any())
     inherit_kernel(layer, module, filter_first=True if signed else None)
-    filtering = filter_of(convolutions)
     *before, last = list(module) if isinstance(module, nn.Sequential) else [module]
     assert isinstance(last, nn.Conv2d)
     free_mean = rows.normalised or layer.bias is not None
     for part in before:
         if isinstance(part, nn.BatchNorm2d):
             _make_identity(part, x, shift=free_mean)
-        if part is filtering:
-            _fit_filter(layer, filtering, last, x, rows, free_mean, ridge)
+        # where the taps are those of the trained kernel, its own rank-1 filters gave better networks
+        if isinstance(part, nn.Conv2d) and part is convolutions[0] and _has_new_taps(layer, convolutions):
+            _fit_filter(layer, part, last, x, rows, free_mean, ridge)
         x = part(x)
     weight, bias = _solve(last.weight, _patches(x, last, rows.pixels), rows.values, free_mean, ridge)
     last.weight.copy_(weight)
@@ -137,16 +137,20 @@ def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, rid
         last.bias.copy_(bias)
 
 
+def _has_new_taps(layer: nn.Conv2d, convolutions: list[nn.Conv2d]) -> bool:
+    """Whether this is one depthwise filter, with another dilation than the layer, and a pointwise convolution."""
+    return len(convolutions) == 2 and convolutions[0].dilation != layer.dilation
+
+
 def _fit_filter(
     layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d, x: Tensor, rows: Rows, free_mean: bool, ridge: float
 ) -> None:
-    """A depthwise filter for what it reads, and a first pointwise convolution: nearest to the trained kernel's outputs.
+    """A filter with taps where the trained kernel has none: a whole such kernel is fitted first, if not too large.
 
-    A filter with another dilation has taps where the trained kernel has none: then the kernel that is to be
-    approximated is fitted itself, if it is not too large.
+    The filter and a first pointwise convolution are what is nearest to that kernel's outputs on what it reads.
     """
     kernel, patches = on_grid(layer, depthwise), _patches(x, depthwise, rows.pixels)
-    if depthwise.dilation != layer.dilation and patches.shape[1] <= DENSE:
+    if patches.shape[1] <= DENSE:
         kernel, _ = _solve(kernel, patches, rows.values, free_mean, ridge)
     taps = patches.double().unflatten(1, (layer.in_channels, -1)).transpose(0, 1)  # (I, R, h·w)
     moments = taps.mT @ taps / len(patches)

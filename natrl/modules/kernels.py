@@ -20,19 +20,6 @@ def convolutions_of(module: nn.Module) -> list[nn.Conv2d]:
     return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
 
 
-def filter_of(convolutions: list[nn.Conv2d]) -> nn.Conv2d | None:
-    """The depthwise convolution that filters, after `inherit_kernel`: of two the one that is not the identity."""
-    depthwise = [c for c in convolutions[:-1] if c.kernel_size != (1, 1)]
-    if convolutions[-1].kernel_size != (1, 1) or not depthwise:
-        return None
-    return next((c for c in depthwise if not _is_identity(c)), depthwise[-1])
-
-
-def _is_identity(depthwise: nn.Conv2d) -> bool:
-    delta = torch.empty_like(depthwise.weight)
-    return torch.equal(nn.init.dirac_(delta, groups=depthwise.groups), depthwise.weight)
-
-
 @torch.no_grad()
 def inherit_kernel(layer: nn.Conv2d, module: nn.Module, *, filter_first: bool | None = None) -> None:
     """Sets the weights of `module`, a replacement of `layer` (natrl.modules.replacements), in place.

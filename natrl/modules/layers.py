@@ -17,6 +17,7 @@ from torch.nn.modules.pooling import (
 )
 from torch.nn.utils import parametrize
 
+from natrl.modules.geometry import pair
 from natrl.modules.replacements import operation_of
 from natrl.modules.sandbox import Sandbox
 from natrl.modules.trace import Trace, WATCHED
@@ -60,7 +61,7 @@ def _own_reason(module: nn.Module) -> str | None:
     if parametrize.is_parametrized(module):
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
     if type(module) not in WATCHED:
-        return f"it is a {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+        return f"its type is {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
     if any(getattr(module, hooks, None) for hooks in _HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
@@ -78,16 +79,17 @@ def _no_operation(module: Any) -> str:
         return "it returns indices"
     if getattr(module, "divisor_override", None) is not None:
         return "it divides by a number of its own"
-    size = module.kernel_size
-    rows, columns = (size, size) if isinstance(size, int) else size
+    if isinstance(module, nn.MaxPool2d) and pair(module.dilation) != (1, 1):
+        return "it is a dilated pooling, which no operation is"
+    rows, columns = pair(module.kernel_size)
     return f"no operation has its kernel of {rows}×{columns}"
 
 
 def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
-    if not called:
-        return "it is not called on the example input"
     if name in traced.strayed:
         return f"its weights are used outside its own call, by {', '.join(sorted(traced.strayed[name]))}"
+    if not called:
+        return "it is not called on the example input"
     if any(len(call.in_shape) != 4 for call in traced.calls if call.layer == name):
         return "it is called on an image without a batch dimension"
     return None

@@ -34,6 +34,8 @@ POINTWISE = frozenset(
         *("_prelu_kernel", "rrelu_with_noise", "native_dropout", "dropout_", "clone", "_to_copy", "detach", "alias"),
     )
 )
+#: Joins whose result is not zero where one of the tensors is.
+SUMS = frozenset(("add", "cat", "copy_", "index_put", "index_put_", "where", "maximum", "minimum", "slice_scatter"))
 CONVOLUTIONS = frozenset(("convolution", "_convolution", "conv1d", "conv2d", "conv3d"))
 POOLINGS = frozenset(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"))
 
@@ -50,8 +52,9 @@ class Provenance(TorchDispatchMode):
     """Records while it is active.
 
     Afterwards `met` holds for each call what its output ran into first ("add", "cat", "mul", another operation, or what
-    `sources` was told); `strayed`, for each watched layer whose parameters were read outside its calls, by what;
-    `functional`, for each module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
+    `sources` was told); `products`, for each two tensors that were joined otherwise than by a sum the sources of both;
+    `strayed`, for each watched layer whose parameters were read outside its calls, by what; `functional`, for each
+    module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
     """
 
     def __init__(self, owners: Mapping[int, str]) -> None:
@@ -60,6 +63,7 @@ class Provenance(TorchDispatchMode):
         self.layer: str | None = None  # the watched layer that is running
         self.running: list[str] = []  # modules, outermost first
         self.met: dict[int, set[str]] = defaultdict(set)
+        self.products: set[tuple[frozenset[int], frozenset[int]]] = set()
         self.strayed: dict[str, set[str]] = defaultdict(set)
         self.functional: dict[str, set[str]] = defaultdict(set)
         self.flops = 0
@@ -69,6 +73,11 @@ class Provenance(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func._overloadpacket not in flop_registry and func is not torch.ops.prim.device.default:
+            with self:  # as torch's FlopCounterMode: inference mode shows operations that autograd would have split
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         out = func(*args, **kwargs)
         if func._overloadpacket in flop_registry:
             self.flops += flop_registry[func._overloadpacket](*args, **kwargs, out_val=out)
@@ -104,7 +113,7 @@ class Provenance(TorchDispatchMode):
         sources = frozenset[int]().union(*(o.sources for _, o in known))
         fresh = frozenset[int]()
         if len({o[:2] for _, o in known}) > 1:
-            self._meet((o for _, o in known), JOINS.get(name, name))
+            self._join([o for _, o in known], JOINS.get(name, name))
         elif is_pointwise(func) and all(tensor.shape == known[0][0].shape for tensor in made[:1]):
             fresh = known[0][1].fresh
         else:
@@ -115,6 +124,11 @@ class Provenance(TorchDispatchMode):
         for tensor in changed:
             if tensor._base is not None:
                 self._write_through(tensor._base, sources, name)
+
+    def _join(self, origins: list[Origin], kind: str) -> None:
+        self._meet(origins, kind)
+        if kind not in SUMS:
+            self.products |= {(a.sources, b.sources) for a in origins for b in origins if a.sources != b.sources}
 
     def _write_through(self, base: Tensor, sources: frozenset[int], name: str) -> None:
         """A view of `base` was written to: it comes from that too, and so do its other views."""

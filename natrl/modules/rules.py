@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from natrl.modules.geometry import Layer
-from natrl.modules.replacements import replacement_cost
+from natrl.modules.replacements import operation_of, replacement_cost
 from natrl.modules.trace import Call
 from natrl.operations import Cost, operation, VOCABULARY
 from natrl.transitions import is_transition
@@ -30,25 +30,26 @@ class Choice:
 
 
 def choices_of(
-    layer: Layer, held: str, calls: Sequence[Call], *, batch: int, outputs: int, primitives: Sequence[str]
+    layer: Layer, calls: Sequence[Call], primitives: Sequence[str], *, batch: int, needed: str | None = None
 ) -> dict[str, Choice]:
-    """Every primitive in the place of a layer that holds `held`; what the layer holds is the first entry.
+    """Each primitive in the place of a layer; the operation that the layer holds comes first.
 
-    `batch`: the images of the example input; `outputs`: how many outputs the network has, as nodes.
+    `batch`: the images of the example input; `needed`: what a null could cut off, if there is something.
     """
+    held = str(operation_of(layer))
     choices = {held: Choice(_held_cost(layer, calls, batch))}
     for name in primitives:
         if name != held:
-            choices[name] = _choice(layer, held, name, calls, batch, outputs)
+            choices[name] = _choice(layer, held, name, calls, batch, needed)
     return choices
 
 
-def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, outputs: int) -> Choice:
+def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, needed: str | None) -> Choice:
     """Reasons in this order: the transition rule, skip, pooling and null by their roles, geometry."""
     nothing = Cost()
     if not is_transition(operation(held), operation(name)):
         return Choice(nothing, f"no rule lets {held} become {name}")
-    reason = _role(layer, name, calls, outputs)
+    reason = _role(name, calls, needed)
     try:
         costs = [replacement_cost(layer, name, *call.in_shape[-2:]) for call in calls]
     except ValueError as error:
@@ -59,17 +60,17 @@ def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: in
     return Choice(Cost(costs[0].params, madds // batch))
 
 
-def _role(layer: Layer, name: str, calls: Sequence[Call], outputs: int) -> str | None:
+def _role(name: str, calls: Sequence[Call], needed: str | None) -> str | None:
     """Why an operation without weights does not fit what the layer does in its network."""
     same_channels = all(call.in_shape[1] == call.out_shape[1] for call in calls)
     if name == "skip_connect" and any(call.in_shape != call.out_shape for call in calls):
         return f"skip_connect needs an output like the input, {_change(calls)}"
     if VOCABULARY[name].is_pooling and not same_channels:
         return f"{name} needs as many output as input channels, {_change(calls)}"
-    return _null(calls, outputs) if name == "null" else None
+    return _null(calls, needed) if name == "null" else None
 
 
-def _null(calls: Sequence[Call], outputs: int) -> str | None:
+def _null(calls: Sequence[Call], needed: str | None) -> str | None:
     """Why a layer's output cannot be zero."""
     if len(calls) > 1:
         return f"null would cut {len(calls)} paths at once: the layer is called {len(calls)} times"
@@ -77,9 +78,7 @@ def _null(calls: Sequence[Call], outputs: int) -> str | None:
     if others or not calls[0].met:
         found = ", ".join(sorted(others))
         return f"null needs nothing but additions right after the layer; its output goes into {found}"
-    if outputs > 1:
-        return f"null could cut off one of the network's {outputs} outputs"
-    return None
+    return None if needed is None else f"null could cut off {needed}"
 
 
 def _change(calls: Sequence[Call]) -> str:

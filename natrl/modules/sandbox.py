@@ -30,7 +30,7 @@ class Sandbox:
     def __init__(self, model: nn.Module, example_input: Any) -> None:
         """ValueError in one line where either cannot be run by its kind, with the reason and what would work."""
         check_model(model)
-        self.inputs = example_tensors(model, example_input)
+        self.inputs = example_tensors(example_input)
         self.fake = True
 
     def attempt(self, model: nn.Module, work: Callable[[], T]) -> T:
@@ -66,7 +66,7 @@ class Sandbox:
 
     def run(self, model: nn.Module, *modes: AbstractContextManager[Any], inputs: Sequence[Tensor] | None = None) -> Any:
         """What a copy gives for the example input (or for `inputs` from `example`), run within `modes`."""
-        given = self.example() if inputs is None else inputs
+        given = self.example(model) if inputs is None else inputs
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
             if self.fake:
@@ -78,9 +78,14 @@ class Sandbox:
                 stack.enter_context(mode)
             return model(*given)
 
-    def example(self) -> list[Tensor]:
-        """The example input, as copies that a network may write to."""
-        return [self._mode.from_tensor(t) if self.fake else t.clone() for t in self.inputs]
+    def example(self, model: nn.Module) -> list[Tensor]:
+        """The example input on the device of a copy and in its floating-point type, for the copy to write to."""
+        own = next((p for p in model.parameters() if p.is_floating_point()), self.inputs[0])
+        with ExitStack() as stack:
+            if self.fake:
+                stack.enter_context(self._mode)
+            given = [self._mode.from_tensor(t) if self.fake else t.clone() for t in self.inputs]
+            return [t.to(own.device, own.dtype if t.is_floating_point() else t.dtype) for t in given]
 
 
 def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
@@ -103,8 +108,12 @@ def check_model(model: Any) -> None:
         raise ValueError(f"expected a torch.nn.Module, got {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
-    if hasattr(model, "_orig_mod"):
-        raise ValueError("a model from torch.compile is compiled code: give the model that was compiled (._orig_mod)")
+    for name, module in model.named_modules():
+        if hasattr(module, "_orig_mod"):
+            where = f"layer {name!r}" if name else "the model"
+            raise ValueError(
+                f"{where} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
+            )
     lazy = [name for name, module in model.named_modules() if any(is_lazy(p) for p in module._parameters.values())]
     if lazy:
         raise ValueError(
@@ -112,16 +121,15 @@ def check_model(model: Any) -> None:
         )
 
 
-def example_tensors(model: nn.Module, example_input: Any) -> tuple[Tensor, ...]:
-    """The example input, one tensor or several, on the model's device and in its floating-point type."""
+def example_tensors(example_input: Any) -> tuple[Tensor, ...]:
+    """The example input, one tensor or several. ValueError if it is none."""
     given = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
     if not given or not all(isinstance(t, Tensor) for t in given):
         kinds = ", ".join(type(t).__name__ for t in given) or "nothing"
         raise ValueError(f"example_input must be a tensor such as {EXAMPLE}, or a tuple of the inputs, got {kinds}")
     if given[0].dim() == 0 or not given[0].numel():
         raise ValueError(f"example_input must be a batch of images, got a tensor of shape {(*given[0].shape,)}")
-    own = next((p for p in model.parameters() if p.is_floating_point()), given[0])
-    return tuple(t.detach().to(own.device, own.dtype if t.is_floating_point() else t.dtype) for t in given)
+    return tuple(t.detach() for t in given)
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:

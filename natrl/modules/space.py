@@ -98,6 +98,11 @@ class ModuleSpace(Space):
         self._masks: dict[tuple[Rule, CostMode], np.ndarray] = {}
 
     @property
+    def needed_data(self) -> bool:
+        """Whether the network could be run only with data: its path may depend on values, and one path was seen."""
+        return not self._sandbox.fake
+
+    @property
     def skeleton(self) -> Skeleton:  # type: ignore[override]  # a plain attribute where there is one
         """ValueError: a network of a user's own is stacked of no cells."""
         raise ValueError(f"{self.name} is a whole network, not cells to be stacked: it has no skeleton")
@@ -106,8 +111,8 @@ class ModuleSpace(Space):
         return self  # Gymnasium and RLlib copy the arguments of environments
 
     def __repr__(self) -> str:
-        stay = f"{len(self.frozen)} layers stay"
-        return f"<space of {self.name}: {len(self.slots)} slots, {len(self.primitives)} primitives, {stay}>"
+        counts = f"{len(self.slots)} slots, {len(self.primitives)} primitives, {len(self.frozen)} frozen"
+        return f"<space of {self.name}: {counts}>"
 
     # Architectures
 

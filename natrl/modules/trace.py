@@ -36,11 +36,16 @@ class Trace:
     batch: int  # images of the example input
     calls: tuple[Call, ...]  # call i is source inputs + i
     outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output
+    products: frozenset[tuple[frozenset[int], frozenset[int]]]  # of each pair of factors, both ways round: the sources
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
     madds: int  # of one image, all operations that torch's FlopCounterMode counts
-    complete: bool  # no path depended on computed values, as far as one pass can tell
+    complete: bool  # it ran without data; else its path may depend on values, and only the example's was seen
+
+    def calls_of(self, layer: str) -> tuple[Call, ...]:
+        """The calls of one layer."""
+        return tuple(call for call in self.calls if call.layer == layer)
 
 
 def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
@@ -49,7 +54,8 @@ def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
 
 
 def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
-    copy, inputs = sandbox.copy(model), sandbox.example()
+    copy = sandbox.copy(model)
+    inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
     watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
     provenance = Provenance({id(p): name for name, module in watched.items() for p in module.parameters(False)})
@@ -66,6 +72,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         batch=sandbox.batch,
         calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
         outputs=outputs,
+        products=frozenset(provenance.products),
         running=frozenset(recorder.running),
         strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
         functional={name: frozenset(by) for name, by in provenance.functional.items()},

@@ -42,7 +42,7 @@ def measure_latency(
     batch: int = 1,
     device: torch.device | str | None = None,
     rounds: int = 5,
-    min_seconds: float = 0.1,
+    min_seconds: float = 0.05,
 ) -> list[Latency]:
     """The latency of each network on `batch` images; `example` (N, C, H, W) gives shape and dtype.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
@@ -115,6 +117,48 @@ class TwoInputs(nn.Module):
         return self.last(self.left(image) + self.right(depth))
 
 
+class Two(nn.Module):
+    """Two outputs; the first of them is on the way to the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.early1, self.early2 = conv(3, 4), conv(4, 4), conv(4, 4)
+        self.late1, self.late2 = conv(4, 4), conv(4, 4)
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        x = self.stem(x)
+        early = self.early1(x) + self.early2(x)
+        return {"early": early, "late": [self.late1(early) + self.late2(early)]}
+
+
+class Products(nn.Module):
+    """Factors that are sums: a gate that reads what it multiplies, and one that does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b, self.gate = conv(3, 4), conv(4, 4), conv(4, 4), conv(4, 4)
+        self.c, self.d, self.other = conv(4, 4), conv(4, 4), conv(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        other, x = self.other(x), self.stem(x)
+        x = self.a(x) + self.b(x)
+        x = x * self.gate(x).sigmoid()
+        return (self.c(x) + self.d(x)) * other
+
+
+class Gated(nn.Module):
+    """A sum, and a gate that reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.a, self.b, self.gate = conv(3, 4), conv(4, 4), conv(4, 4), conv(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.a(x) + self.b(x)
+        return x * self.gate(x).sigmoid()
+
+
 class Tricks(nn.Module):
     """Layers that must stay, each for another reason."""
 
@@ -136,6 +180,7 @@ class Tricks(nn.Module):
         self.of_constant = conv(8, 8)
         self.kernel = nn.Parameter(torch.zeros(8, 8, 3, 3))
         self.indices = nn.MaxPool2d(2, return_indices=True)
+        self.dilated = nn.MaxPool2d(3, 1, 1, dilation=2)
         self.average = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,7 +192,7 @@ class Tricks(nn.Module):
         self.unused(x)
         x = F.conv2d(x, self.kernel, padding=1)
         x = x + self.of_constant(self.constant).mean()
-        return self.average(self.transposed(self.indices(x)[0]))
+        return self.average(self.transposed(self.indices(self.dilated(x))[0]))
 
 
 class Subclass(nn.Conv2d):

@@ -14,7 +14,7 @@ from tests.modules.networks import conv, DataDependent, Shared, Tricks
 REASONS = {
     "grouped": "it has 2 groups, and only dense convolutions can be replaced",
     "large": "no operation has its kernel of 11×11",
-    "subclass": "it is a Subclass, and only torch's own",
+    "subclass": "its type is Subclass, and only torch's own",
     "hooked": "it has hooks, which would be lost",
     "normed": "its weight has a parametrization",
     "tied": "its weights are tied to those of twin",
@@ -23,11 +23,12 @@ REASONS = {
     "read": "the model reads its weight, which a replacement need not have",
     "idle": "it is not called on the example input",
     "unused": "no output of the network depends on its output",
-    "transposed": "it is a ConvTranspose2d, and only torch's own",
+    "transposed": "its type is ConvTranspose2d, and only torch's own",
     "of_constant": "its input does not depend on the input of the network",
     "the model (convolution)": "a function call, not a layer",
+    "dilated": "it is a dilated pooling, which no operation is",
     "indices": "it returns indices",
-    "average": "it is a AdaptiveAvgPool2d, and only torch's own",
+    "average": "its type is AdaptiveAvgPool2d, and only torch's own",
 }
 
 

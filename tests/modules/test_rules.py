@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import natrl
 from natrl.modules.space import PRIMITIVES
 from natrl.operations import Cost
-from tests.modules.networks import conv, Joins, Residual, Slices, TwoInputs
+from tests.modules.networks import conv, Gated, Joins, Products, Residual, Slices, Two, TwoInputs
 
 IMAGE = torch.zeros(1, 3, 16, 16)
 
@@ -61,18 +61,23 @@ def test_null_only_where_nothing_but_additions_follow():
 
 
 def test_a_network_with_two_outputs_keeps_both():
-    class Two(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem, self.left, self.right = conv(3, 4), conv(4, 4), conv(4, 4)
-
-        def forward(self, x):  # type: ignore[no-untyped-def]
-            x = self.stem(x)
-            return {"left": x + self.left(x), "right": [self.right(x)]}
-
+    """Both nulls of the late pair would leave the early output alone; those of the early pair would end all."""
     space = natrl.from_module(Two(), IMAGE)
-    assert space.reason("left", "null") == "null could cut off one of the network's 2 outputs"
-    assert space.slot("stem").after == ("left", "right", "output")
+    for name in ("late1", "late2"):
+        assert space.reason(name, "null") == "null could cut off one of the network's 2 outputs"
+    for name in ("early1", "early2"):
+        assert space.reason(name, "null") is None
+    assert space.slot("early1").after == ("late1", "late2", "output")
+
+
+def test_a_factor_is_not_zeroed_alone():
+    """If c and d, or a and b, were null, the product would be zero although a path leads through the other factor."""
+    space = natrl.from_module(Products(), IMAGE)
+    for name in ("a", "b", "c", "d"):
+        assert space.reason(name, "null") == "null could cut off one factor of a product"
+    space = natrl.from_module(Gated(), IMAGE)
+    for name in ("a", "b"):
+        assert space.reason(name, "null") is None  # the gate is zero too
 
 
 def test_dearer_replacements_are_refused():

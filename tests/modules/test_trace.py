@@ -89,12 +89,25 @@ def test_shapes_and_madds():
     assert found.madds == 9 * (3 * 4 * 256 + 4 * 4 * 256 + 4 * 4 * 64)  # of one image
 
 
+def test_inference_mode_is_followed_and_counted():
+    """Operations that are made of others are seen whole there."""
+
+    class Decorated(Joins):
+        forward = torch.inference_mode()(Joins.forward)
+
+    plain, decorated = traced(Joins()), traced(Decorated())
+    assert decorated.complete
+    assert decorated.madds == plain.madds > 0
+    assert decorated.calls == plain.calls
+
+
 def test_a_path_that_depends_on_values_is_taken_with_data():
     model = DataDependent()
     bright = trace(model, Sandbox(model, torch.ones(1, 3, 8, 8)))
     assert not bright.complete
     assert [call.layer for call in bright.calls] == ["bright"]
     assert [call.layer for call in trace(model, Sandbox(model, -torch.ones(1, 3, 8, 8))).calls] == ["dark"]
+    assert natrl.from_module(model, torch.ones(1, 3, 8, 8)).needed_data
 
 
 @pytest.mark.parametrize("network", [Residual, DataDependent])

@@ -11,7 +11,7 @@ from natrl.data import ImageData, load_data
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import fit
 
-__all__ = ["Residual", "digits", "trained"]
+__all__ = ["Residual", "digits", "narrow", "trained"]
 
 
 class Residual(nn.Module):
@@ -53,3 +53,9 @@ def trained() -> Residual:
     model = Residual()
     fit(model, digits(), Schedule(epochs=5, batch_size=50, learning_rate=0.1, warmup=0.1), seed=0, device="cpu")
     return model.eval()
+
+
+def narrow() -> Residual:
+    """Another one, not trained."""
+    torch.manual_seed(1)
+    return Residual(channels=6)

@@ -17,7 +17,8 @@ from natrl.modules.storage import load_module
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import measure
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.modules import optimize, OptimizeSettings
+from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
+from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
 
 TINY = OptimizeSettings(
@@ -44,43 +45,84 @@ class Watched(TensorDataset):
         return super().__getitem__(index)
 
 
-def test_a_network_within_its_budget_of_the_same_class(ray_session: None, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def model() -> Residual:
+    return deepcopy(trained())
+
+
+@pytest.fixture(scope="module")
+def test_split() -> Watched:
+    return Watched(*digits().test.tensors)
+
+
+@pytest.fixture(scope="module")
+def found(
+    ray_session: None, model: Residual, test_split: Watched, tmp_path_factory: pytest.TempPathFactory
+) -> Optimized:
     """A policy in two updates and two fine-tunings on Ray: about ten seconds."""
-    model, test = deepcopy(trained()), Watched(*digits().test.tensors)
-    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = optimize(
+    return optimize(
         model,
-        data=replace(digits(), test=test),
+        data=replace(digits(), test=test_split),
         budget={"madds": "70%", "latency": "1000%"},
-        out=tmp_path / "out",
+        out=tmp_path_factory.mktemp("optimize") / "out",
         settings=TINY,
     )
+
+
+def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: Residual, test_split: Watched) -> None:
     assert isinstance(found.model, Residual)
     assert found.model.hello() == "hello"
-    assert test.read == 2 * len(test)
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
-    space, after = found.space, found.after
-    assert after.cost == space.cost(found.architecture)
-    assert after.cost.madds <= 0.7 * found.before.cost.madds
-    assert found.before.test_accuracy == measure(trained(), digits().test).accuracy
+    assert test_split.read == 2 * len(test_split)  # once for each of the two networks
+    torch.testing.assert_close(dict(model.state_dict()), dict(trained().state_dict()), rtol=0, atol=0)
+    before, after = found.before, found.after
+    assert after.cost == found.space.cost(found.architecture)
+    assert after.cost.madds <= 0.7 * before.cost.madds
+    assert before.test_accuracy == measure(trained(), digits().test).accuracy
     assert after.test_accuracy == measure(found.model, digits().test).accuracy
-    assert after.validation_accuracy > 0.5
+    assert after.validation_accuracy > 0.3  # one epoch; guessing gives 0.1
     changed = [layer for layer in found.layers if layer.changed]
     saved = sum(layer.cost.madds - layer.new_cost.madds for layer in changed)
-    assert saved == found.before.cost.madds - after.cost.madds > 0
+    assert saved == before.cost.madds - after.cost.madds > 0
     assert found.table().row_count == len(found.layers) + 1
     assert f"{after.test_accuracy:.2%}" in found.summary()
 
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["after"]["cost"]["madds"] == after.cost.madds
+
+def test_the_network_comes_back_from_its_files(found: Optimized) -> None:
+    report = json.loads((found.directory / "report.json").read_text())
+    assert report["after"]["cost"]["madds"] == found.after.cost.madds
     images = digits().test.tensors[0][:4]
-    restored = load_module(Residual(), images, tmp_path / "out")
+    restored = load_module(Residual(), images, found.directory)
     torch.testing.assert_close(dict(restored.state_dict()), dict(found.model.state_dict()), rtol=0, atol=0)
     torch.testing.assert_close(restored.eval()(images), found.model(images))
-    with pytest.raises(ValueError, match=r"does not fit Residual|not one of Residual"):
-        load_module(Residual(channels=4), images, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"exists and is not empty"):
-        optimize(model, data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=TINY)
+    with pytest.raises(ValueError, match="does not fit Residual"):
+        load_module(Residual(channels=4), images, found.directory)
+    with pytest.raises(ValueError, match="exists and is not empty"):
+        optimize(trained(), data=digits(), budget={"madds": "70%"}, out=found.directory, settings=TINY)
+
+
+def test_the_command_applies_a_policy_that_was_learned(
+    found: Optimized, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On another network of the class: nothing is learned; two networks are fine-tuned, for three epochs each."""
+    out = tmp_path / "out"
+    text = output(
+        capsys,
+        *("transform", "tests.modules.trained:narrow", "--data", "digits", "--max-madds", "80%"),
+        *("--policy", found.directory, "-n", 1, "-o", out, "--json"),
+    )
+    document = json.loads(text)
+    before, after = document["before"], document["after"]
+    assert after["cost"]["madds"] <= 0.8 * before["cost"]["madds"]
+    assert document == json.loads((out / "report.json").read_text())
+    assert isinstance(load_module(Residual(channels=6), digits().test.tensors[0][:4], out), Residual)
+
+
+def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    network = ("transform", "tests.modules.trained:narrow")
+    assert "--data NAME is needed" in error(capsys, *network, "--max-madds", "80%")
+    assert "at least one of madds, params and latency" in error(capsys, *network, "--data", "digits")
+    assert "--policy RUN is needed" in error(capsys, "transform", "DARTS")
+    assert "--weights" in error(capsys, *network, "--data", "digits", "--max-madds", "80%", "--weights", tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +139,15 @@ def test_a_budget_that_nothing_satisfies_is_refused_before_anything_is_trained(
     with pytest.raises(ValueError, match=message):
         natrl.optimize(trained(), data=digits(), budget=budget, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_outputs_that_are_no_logits_of_the_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Residual must give .* \(N, 12\) for data .*; it gives shape \(2, 10\)"):
+        natrl.optimize(
+            trained(),
+            data=replace(digits(), num_classes=12, class_names=tuple("abcdefghijkl")),
+            budget={"madds": "70%"},
+        )
 
 
 def test_a_directory_without_a_network_is_named(tmp_path: Path) -> None:

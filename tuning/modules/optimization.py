@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import torch
 from rich.progress import Progress
 from torch import nn, Tensor
 
@@ -20,10 +21,13 @@ from natrl.modules.importing import from_module
 from natrl.modules.limits import BudgetedEvaluator, Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import Latency, measure_latency
+from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
 from natrl.operations import VOCABULARY_INDEX
 from natrl.policies.budget import Budget, cheapest, cheapest_within
 from natrl.policies.policy import Policy
+from natrl.policies.storage import read_policy
+from natrl.transitions import CostMode, Rule
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.modules.learning import learn
 from natrl.tuning.modules.result import Figures, layer_changes, Optimized
@@ -46,6 +50,7 @@ def optimize(
     example_input: Tensor | None = None,
     out: Path | str | None = None,
     settings: OptimizeSettings | None = None,
+    policy: Policy | Path | str | None = None,
     address: str | None = None,
 ) -> Optimized:
     """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
@@ -58,7 +63,8 @@ def optimize(
     `data`: a data set by name (`natrl.data.load_data`) or itself, normalised as the model was trained. `budget`: such
     as {"madds": "80%"}; kinds are madds, params and latency (seconds for one image on this machine), values are numbers
     or shares of the original. `example_input`: a batch as the model takes it; None: validation images. `out`: a new
-    directory for what is written; None: a temporary one. `address`: a Ray cluster, as `ray_session` has it.
+    directory for what is written; None: a temporary one. `policy`: one that was learned before, on this or another
+    network, or its directory: then none is trained. `address`: a Ray cluster, as `ray_session` has it.
 
     ValueError in one line where the model cannot be imported, or nothing satisfies the budget.
     """
@@ -67,7 +73,9 @@ def optimize(
     images = load_data(data, seed=settings.seed) if isinstance(data, str) else data
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
+    _check_outputs(model, example, images)
     feasible = _check_budget(space, limits, example)
+    learned = None if policy is None else _given_policy(policy, space)
     directory = _new_directory(out)
     evaluator = ModuleEvaluator(
         space,
@@ -78,8 +86,9 @@ def optimize(
         seed=settings.seed,
     )
     with ray_session(address), progress_bar() as bar:
-        policy = learn(space, BudgetedEvaluator(evaluator, space, feasible), settings, directory, progress=bar)
-        chosen, networks, count = _propose(policy, evaluator, limits, settings, example)
+        if learned is None:
+            learned = learn(space, BudgetedEvaluator(evaluator, space, feasible), settings, directory, progress=bar)
+        chosen, networks, count = _propose(learned, evaluator, limits, settings, example)
         with _counted(bar, "fine-tuning", len(networks)) as advance:
             teacher = model if settings.distill else None
             tuned = fine_tune_all(networks, images, settings, teacher=teacher, on_result=advance)
@@ -90,6 +99,29 @@ def optimize(
     result = Optimized(network, chosen[best], space, before, after, layers, count, directory)
     result.save()
     return result
+
+
+@torch.inference_mode()
+def _check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
+    """ValueError where the outputs cannot be logits of the data's classes."""
+    with in_mode(model, training=False):
+        outputs = model(example)
+    if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < data.num_classes:
+        found = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(
+            f"{type(model).__name__} must give one number for each image and class, (N, {data.num_classes}) for data "
+            f"{data.name!r}; it gives {found}"
+        )
+
+
+def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
+    """The policy on this space. (Which space a stored one was trained on does not matter: it may be gone.)"""
+    if isinstance(policy, Policy):
+        return policy.on(space)
+    network, stored = read_policy(Path(policy))
+    if network.config.primitives != space.primitives:
+        network = network.with_primitives(space.primitives)
+    return Policy(network, space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
 
 
 def _new_directory(out: Path | str | None) -> Path:

@@ -32,10 +32,8 @@ class OptimizeSettings:
 
     learn: LearnSettings = field(default_factory=_few_updates)  # the policy's training
     head: Head = "autoregressive"  # of the policy
-    keep: float = (
-        2.0  # extra logit, at the start, of the operation that a slot holds: the policy starts near the network
-    )
-    candidates: int = 16  # transformations that the policy proposes at the end, besides the most probable ones
+    keep: float = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network
+    candidates: int = 24  # transformations that the policy proposes at the end, besides the most probable ones
     finalists: int = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
     fine_tuning: Schedule = FINE_TUNING  # of each finalist
     distill: bool = True  # fine-tuning learns from the original's outputs besides the labels

@@ -1,0 +1,90 @@
+"""CIFAR variants of two network families, with a width to choose: for small images, nothing shrinks early.
+
+And how benchmarks train them, on few images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torchvision
+from torch import nn, Tensor
+from torch.utils.data import TensorDataset
+
+from natrl.data import batches, ImageData, load_data
+from natrl.networks.schedule import Schedule
+from natrl.networks.training import fit
+
+__all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "resnet18", "trained"]
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions and a shortcut (He et al. 2016)."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or before != after:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        return (out + self.shortcut(x)).relu()
+
+
+class ResNet(nn.Module):
+    """Stages of two blocks; each stage but the first halves the image and doubles the channels."""
+
+    def __init__(self, images: int, classes: int, width: int, stages: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(images, width, kernel, 1, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        blocks, before = [], width
+        for stage in range(stages):
+            for index in range(2):
+                after = width * 2**stage
+                blocks.append(Block(before, after, 2 if stage and not index else 1))
+                before = after
+        self.blocks = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(before, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.blocks(self.norm(self.stem(x)).relu()).mean((2, 3)))
+
+
+def resnet18(images: int, classes: int, width: float) -> ResNet:
+    """ResNet-18 as the field trains it on CIFAR: a 3×3 stem without pooling; width 1 has 64 channels."""
+    return ResNet(images, classes, max(1, round(64 * width)), 4)
+
+
+def mobilenet_v2(images: int, classes: int, width: float) -> nn.Module:
+    """torchvision's MobileNetV2 with stride 1 in the stem and in the first stage that would halve the image."""
+    network = torchvision.models.mobilenet_v2(num_classes=classes, width_mult=width)
+    stem = network.features[0][0]
+    network.features[0][0] = nn.Conv2d(images, stem.out_channels, 3, 1, 1, bias=False)
+    network.features[2].conv[1][0].stride = (1, 1)
+    return network
+
+
+NETWORKS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2}
+
+
+def few(name: str, image_size: int, train_images: int, seed: int) -> ImageData:
+    """A data set with so many training images, of all classes (data sets may be sorted)."""
+    data = load_data(name, seed=seed, image_size=image_size)
+    return replace(data, train=TensorDataset(*next(batches(data.train, train_images, shuffle_seed=seed))))
+
+
+def trained(network: str, width: float, data: ImageData, *, epochs: int, seed: int) -> nn.Module:
+    """One of NETWORKS, trained."""
+    torch.manual_seed(seed)
+    model = NETWORKS[network](data.image_channels, data.num_classes, width)
+    fit(
+        model, data, Schedule(epochs=epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4), seed=seed
+    )
+    return model.eval()

@@ -1,0 +1,85 @@
+"""Whether cheap scores of replaced networks order them as fine-tuning does.
+
+A network is trained, and random transformations of it are scored ("inherited": least squares and new batch-norm
+statistics; "steps": 20 steps of training after that) and fine-tuned. Spearman's correlation of each score with the
+validation accuracy after fine-tuning, and its partial correlation given the number of replaced layers; baselines: fewer
+replaced layers, more MAdds.
+
+    nice -n 5 python benchmarks/module_rank.py --network resnet18 --width 0.125 --transformations 16
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import torch
+from _networks import few, NETWORKS, trained
+from _rows import print_row
+from scipy.stats import rankdata, spearmanr
+
+from natrl.data import batches, ImageData
+from natrl.modules import from_module
+from natrl.modules.evaluator import FALLBACK_STEPS, ModuleEvaluator
+from natrl.modules.fine_tuning import FINE_TUNING
+from natrl.tuning.modules import OptimizeSettings
+from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.session import ray_session
+
+
+def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
+    """Spearman's partial correlation: of what of the ranks the third one's ranks do not explain linearly."""
+    rows = np.column_stack([np.ones(len(x)), rankdata(given)])
+    rest = [rankdata(v) - rows @ np.linalg.lstsq(rows, rankdata(v), rcond=None)[0] for v in (x, y)]
+    return float(np.corrcoef(*rest)[0, 1])
+
+
+def rank(options: argparse.Namespace, data: ImageData) -> None:
+    model = trained(options.network, options.width, data, epochs=options.epochs, seed=options.seed)
+    space = from_module(model, next(batches(data.validation, 2))[0].contiguous())
+    drawn = {a.key: a for a in space.samples(np.random.default_rng(options.seed), 4 * options.transformations)}
+    drawn.pop(space.architecture.key, None)
+    architectures = list(drawn.values())[: options.transformations]
+    evaluators = {
+        name: ModuleEvaluator(space, data, steps=steps, seed=options.seed)
+        for name, steps in (("inherited", 0), ("steps", FALLBACK_STEPS))
+    }
+    columns = {name: evaluator.evaluate(architectures) for name, evaluator in evaluators.items()}
+    replaced = np.array([len(space.architecture.changes(a)) for a in architectures], dtype=float)
+    columns |= {"fewer replaced": -replaced, "madds": np.array([float(space.cost(a).madds) for a in architectures])}
+    networks = [evaluators["inherited"].inherit(a) for a in architectures]
+    settings = OptimizeSettings(fine_tuning=replace(FINE_TUNING, epochs=options.tuning_epochs), seed=options.seed)
+    with ray_session():
+        tuned = fine_tune_all(networks, data, settings, teacher=model)
+    truth = np.array([result.validation.accuracy for result in tuned])
+    for name, column in columns.items():
+        print_row(
+            "module_rank",
+            network=options.network,
+            score=name,
+            spearman=float(spearmanr(column, truth).statistic),
+            partial=None if name == "fewer replaced" else partial(column, truth, replaced),
+            transformations=len(truth),
+            accuracies=[float(truth.min()), float(truth.max())],
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
+    parser.add_argument("--width", type=float, default=0.125, help="share of the published channels")
+    parser.add_argument("--data", default="cifar10-jpeg")
+    parser.add_argument("--image-size", type=int, default=16)
+    parser.add_argument("--train-images", type=int, default=4_000)
+    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    parser.add_argument("--tuning-epochs", type=int, default=3)
+    parser.add_argument("--transformations", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rank(options, few(options.data, options.image_size, options.train_images, options.seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What natrl.optimize makes of a trained network, against three simple ways to the same budget.
+
+For each seed a network is trained; then, within --budget of its MAdds,
+    natrl      a policy is learned, its finalists are fine-tuned, validation data chooses (natrl.optimize);
+    random     of 4,096 random valid transformations the one with the MAdds nearest to natrl's, from below;
+    fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
+    separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
+All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed;
+"original" is the network as it was trained, "tuned" the same after that fine-tuning. Accuracies are of the test split,
+which is read once for each row, at the end.
+
+    nice -n 5 python benchmarks/module_transform.py --network resnet18 --width 0.25 --image-size 16
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+from _networks import few, NETWORKS, trained
+from _rows import print_row
+from torch import nn
+
+from natrl.architecture import Architecture
+from natrl.data import ImageData
+from natrl.modules.evaluator import ModuleEvaluator
+from natrl.modules.fine_tuning import FINE_TUNING
+from natrl.modules.space import ModuleSpace
+from natrl.networks.training import measure
+from natrl.operations import VOCABULARY_INDEX
+from natrl.rllib.settings import LearnSettings
+from natrl.search.random_transform import random_transforms
+from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
+from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.session import ray_session
+
+DRAWS = 4096
+
+
+def random_transformation(space: ModuleSpace, madds: int, seed: int) -> Architecture:
+    """The one of many whose MAdds are nearest to so many, and not above."""
+    drawn = random_transforms(space, space.architecture, DRAWS, np.random.default_rng(seed))
+    fitting = [a for a in map(space.prune, drawn) if space.cost(a).madds <= madds]
+    return max(fitting, key=lambda a: space.cost(a).madds)
+
+
+def fewest_replacements(space: ModuleSpace, madds: float) -> Architecture:
+    """Greedy: the layer that saves most becomes its cheapest operation, as long as the network stays connected."""
+    chosen, masks = space.architecture, space.masks(space.architecture)
+    columns = [VOCABULARY_INDEX[name] for name in space.primitives]
+    costs = np.where(masks, space.cost_table(chosen).slots[:, columns, 1], np.inf)
+    for slot in sorted(space.slots, key=lambda s: costs[s.index].min() - s.cost.madds):
+        if space.cost(space.prune(chosen)).madds <= madds:
+            break
+        for k in np.argsort(costs[slot.index], kind="stable"):
+            operations = list(chosen.operations)
+            operations[slot.index] = space.primitives[k]
+            if masks[slot.index, k] and chosen.with_operations(operations).is_live:
+                chosen = chosen.with_operations(operations)
+                break
+    return space.prune(chosen)
+
+
+def all_separable(space: ModuleSpace) -> Architecture:
+    """Every 3×3 convolution that may become a separable one is one."""
+    masks, k = space.masks(space.architecture), space.primitives.index("sep_conv_3x3")
+    operations = list(space.architecture.operations)
+    for slot in space.slots:
+        if slot.operation == "conv_3x3" and masks[slot.index, k]:
+            operations[slot.index] = "sep_conv_3x3"
+    return space.architecture.with_operations(operations)
+
+
+def rivals(
+    found: Optimized, data: ImageData, settings: OptimizeSettings, madds: float, seed: int
+) -> list[tuple[str, Architecture, nn.Module]]:
+    """The other ways, with inherited weights."""
+    space = found.space
+    evaluator = ModuleEvaluator(space, data, reference_images=settings.reference_images, seed=seed)
+    architectures = {
+        "tuned": space.architecture,
+        "random": random_transformation(space, found.after.cost.madds, seed),
+        "fewest": fewest_replacements(space, madds),
+        "separable": all_separable(space),
+    }
+    return [(name, a, evaluator.inherit(a)) for name, a in architectures.items()]
+
+
+def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
+    model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
+    settings = OptimizeSettings(
+        learn=LearnSettings(
+            iterations=options.iterations,
+            batch_size=options.batch_size,
+            minibatch_size=options.batch_size,
+            learning_rate=5e-3,
+            final_learning_rate=1e-3,
+            entropy=0.02,
+            final_entropy=0.002,
+        ),
+        fine_tuning=replace(FINE_TUNING, epochs=options.tuning_epochs),
+        finalists=options.finalists,
+        seed=seed,
+    )
+    share = float(options.budget.rstrip("%")) / 100
+    with ray_session():
+        found = optimize(model, data=data, budget={"madds": options.budget}, settings=settings)
+        before = found.before.cost
+        others = rivals(found, data, settings, share * before.madds, seed)
+        tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)
+    rows = [("original", found.space.architecture, found.before.test_accuracy)]
+    rows += [("natrl", found.architecture, found.after.test_accuracy)]
+    for (name, architecture, network), result in zip(others, tuned, strict=True):
+        rows.append((name, architecture, measure(result.load_into(network), data.test).accuracy))
+    for name, architecture, accuracy in rows:
+        cost = found.space.cost(architecture)
+        print_row(
+            "module_transform",
+            network=options.network,
+            seed=seed,
+            method=name,
+            test_accuracy=accuracy,
+            madds_share=cost.madds / before.madds,
+            params_share=cost.params / before.params,
+            replaced=len(found.space.architecture.changes(architecture)),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
+    parser.add_argument("--width", type=float, default=0.25, help="share of the published channels")
+    parser.add_argument("--data", default="cifar10-jpeg")
+    parser.add_argument("--image-size", type=int, default=16)
+    parser.add_argument("--train-images", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    parser.add_argument("--tuning-epochs", type=int, default=3)
+    parser.add_argument("--budget", default="70%")
+    parser.add_argument("--iterations", type=int, default=12, help="of the policy")
+    parser.add_argument("--batch-size", type=int, default=16, help="candidates an iteration")
+    parser.add_argument("--finalists", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    for seed in options.seeds:
+        compare(options, few(options.data, options.image_size, options.train_images, seed), seed)
+
+
+if __name__ == "__main__":
+    main()

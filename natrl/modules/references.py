@@ -1,0 +1,86 @@
+"""Networks by name, as the command line takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn, Tensor
+
+from natrl.callables import returned_by
+
+__all__ = ["load_network"]
+
+
+def load_network(reference: str, *, num_classes: int, weights: Path | None = None) -> nn.Module:
+    """The network of that name in evaluation mode.
+
+    "torchvision:NAME" and "timm:NAME" come with their published weights (which may be downloaded), or, with a file of
+    one's own, with `num_classes` outputs; "module:function" is what the function returns. `weights`: a state_dict, as
+    .safetensors, or as torch.save wrote it (read without unpickling code). ValueError in one line where that fails.
+    """
+    package, _, name = reference.partition(":")
+    if package == "torchvision":
+        network = _torchvision(name, num_classes, own_weights=weights is not None)
+    elif package == "timm":
+        network = _timm(name, num_classes, own_weights=weights is not None)
+    else:
+        network = returned_by(reference, "network")
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"network {reference!r}: expected an nn.Module, got {type(network).__name__}")
+    if weights is not None:
+        _load(network, weights, reference)
+    return network.eval()
+
+
+def _torchvision(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
+    import torchvision  # takes a second or two
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise ValueError(f"torchvision has no classification network {name!r}; it has: {', '.join(known)}")
+    if own_weights:
+        return torchvision.models.get_model(name, weights=None, num_classes=num_classes)
+    return _with_published_weights(name, lambda: torchvision.models.get_model(name, weights="DEFAULT"))
+
+
+def _timm(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
+    try:
+        import timm
+    except ModuleNotFoundError:
+        raise ValueError(f"network 'timm:{name}': timm is not installed (pip install timm)") from None
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
+        raise ValueError(f"timm has no network {name!r}; near it: {near}")
+    if own_weights:
+        return timm.create_model(name, pretrained=False, num_classes=num_classes)
+    return _with_published_weights(name, lambda: timm.create_model(name, pretrained=True))
+
+
+def _with_published_weights(name: str, build: Any) -> nn.Module:
+    try:
+        return build()
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(
+            f"the published weights of {name!r} could not be had ({reason}); give --weights FILE"
+        ) from None
+
+
+def _load(network: nn.Module, path: Path, reference: str) -> None:
+    try:
+        network.load_state_dict(_state(path))
+    except (OSError, RuntimeError, SafetensorError, TypeError, UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:240]
+        raise ValueError(f"--weights {str(path)!r} do not fit {reference!r}: {reason}") from None
+
+
+def _state(path: Path) -> Mapping[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
