@@ -88,6 +88,7 @@ def transform(
     _print(arch, candidates)
     if files:
         print(f"{out}: {', '.join(file.name for file in files)}")
+        print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
 
 
 def _evaluator(kind: str, run: Path) -> Any:

@@ -16,7 +16,7 @@ __all__ = ["candidates_figure"]
 
 #: Look and marker of each method, in the order of drawing.
 LOOKS: dict[str, tuple[Look, str]] = {
-    "evaluated": (Look("evaluated in training", "#0072B2"), "."),
+    "evaluated": (Look("evaluated in training", "#0072B2"), "o"),
     "random": (Look("random candidates", VARIANT_LOOKS["random"][0].color), "^"),
     "policy": (Look("the policy's candidates", VARIANT_LOOKS["transformed"][0].color), "D"),
     "original": VARIANT_LOOKS["original"],
