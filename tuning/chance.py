@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.progress import Progress
 
 from natrl.architecture import Architecture
 from natrl.evaluation import CachedEvaluator, Evaluator
@@ -28,13 +28,11 @@ SAMPLES = 10  # of the policy, besides its most probable transformation
 DRAWS = 20  # random transformations drawn for each different one that is wanted
 
 
-def compare_with_random(
-    run: Path, *, n: int = 20, seed: int = 0, on_result: Callable[[], None] | None = None
-) -> CandidateScores:
+def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Progress | None = None) -> CandidateScores:
     """The candidates of `n` originals by the run's policy and as many random ones, scored by the run's evaluator.
 
-    Supernet scores are those of the last checkpoint's weights. `on_result` is called after each original. ValueError if
-    the run has no policy or evaluator to do it with, or each evaluation would be a training.
+    Supernet scores are those of the last checkpoint's weights. `progress` shows the originals. ValueError if the run
+    has no policy or evaluator to do it with, or each evaluation would be a training.
     """
     if n < 2:
         raise ValueError(f"a comparison needs at least 2 architectures, got {n}")
@@ -45,6 +43,7 @@ def compare_with_random(
     skeleton = settings.evaluator.skeleton or policy.space.skeleton
     data = getattr(evaluator.inner, "data", None)  # of a supernet
     skeleton = skeleton if data is None else fit_skeleton(skeleton, data)
+    task = progress.add_task("comparison", total=n, note="") if progress is not None else None
     rows: list[dict[str, Any]] = []
     for i, (name, original) in enumerate(originals(policy.space, n, seed).items()):
         rng = np.random.default_rng([seed, i, 2])
@@ -54,8 +53,8 @@ def compare_with_random(
         by_chance = _random(policy, original, len(by_policy), rng)
         for method, found in (("original", [original]), ("policy", by_policy), ("random", by_chance)):
             rows += _rows(name, method, found, evaluator, skeleton)
-        if on_result is not None:
-            on_result()
+        if progress is not None and task is not None:
+            progress.advance(task)
     iteration = int(last_result(run)["training_iteration"])
     reward = settings.evaluator.reward.replace(":", " ")
     return CandidateScores(reward, evaluator.metric, skeleton, pd.DataFrame(rows), iteration)

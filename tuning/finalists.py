@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from natrl.architecture import Architecture
+from natrl.report.candidates import CandidateScores
 from natrl.spaces import network_cost, Skeleton
 
-__all__ = ["Finalist", "choose"]
+__all__ = ["Finalist", "candidate_scores", "choose"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,24 @@ def choose(finalists: Sequence[Finalist], skeleton: Skeleton) -> Finalist:
     error = float(np.sqrt(2 * values.var(1, ddof=1).mean() / seeds)) if seeds > 1 else 0.0
     close = [f for f, mean in zip(finalists, means, strict=True) if mean >= means.max() - error]
     return min(close, key=lambda f: (network_cost(f.architecture, skeleton).madds, -np.mean(f.validation)))
+
+
+def candidate_scores(trained: Mapping[str, Sequence[Finalist]], skeleton: Skeleton, seeds: int) -> CandidateScores:
+    """What a choice was made by, for the report: by name the finalists, the original first, each trained so often."""
+    rows = []
+    for name, finalists in trained.items():
+        for i, finalist in enumerate(finalists):
+            cost = network_cost(finalist.architecture, skeleton)
+            rows.append(
+                {
+                    "name": name,
+                    "method": "policy" if i else "original",
+                    "place": max(0, i - 1),
+                    "architecture": finalist.architecture.key,
+                    "params": cost.params,
+                    "madds": cost.madds,
+                    "score": float(np.mean(finalist.validation)),
+                }
+            )
+    how = f"training from scratch, mean of {seeds} seeds"
+    return CandidateScores(how, "accuracy", skeleton, pd.DataFrame(rows))

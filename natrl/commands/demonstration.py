@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from rich.progress import Progress
 
 from natrl.architecture import Architecture
@@ -21,14 +20,14 @@ from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
 from natrl.networks.training import TrainingResult
 from natrl.policies import load_policy, Policy
-from natrl.report.candidates import CANDIDATES, CandidateScores, write_candidates
+from natrl.report.candidates import CANDIDATES, write_candidates
 from natrl.report.results import Correlation, Results, Row
 from natrl.rllib.settings import LearnSettings
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import network_cost, Skeleton, Space
 from natrl.spaces import space as find_space
 from natrl.tuning.comparison import train_all
-from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.finalists import candidate_scores, choose, Finalist
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import train
@@ -113,7 +112,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
             rows, weights = retrain(originals, chosen, policy, skeleton, data, settings, bar)
     transformed = {row.name: (row.architecture, weights[row.name]) for row in rows if row.variant == "transformed"}
     export_architectures(transformed, skeleton, out / "models")
-    write_candidates(candidate_scores(trained, skeleton), out / CANDIDATES)
+    write_candidates(candidate_scores(trained, skeleton, len(CHOICE_SEEDS)), out / CANDIDATES)
     pairs = [
         (f.proxy, float(np.mean(f.validation)), float(network_cost(f.architecture, skeleton).madds))
         for candidates in trained.values()
@@ -178,27 +177,6 @@ def train_finalists(
     for (name, a, proxy), results in zip(flat, trained, strict=True):
         result[name].append(Finalist(a, proxy, _validation(results)))
     return result
-
-
-def candidate_scores(trained: dict[str, list[Finalist]], skeleton: Skeleton) -> CandidateScores:
-    """What the choice was made by, for the report: each original comes first."""
-    rows = []
-    for name, finalists in trained.items():
-        for i, finalist in enumerate(finalists):
-            cost = network_cost(finalist.architecture, skeleton)
-            rows.append(
-                {
-                    "name": name,
-                    "method": "policy" if i else "original",
-                    "place": max(0, i - 1),
-                    "architecture": finalist.architecture.key,
-                    "params": cost.params,
-                    "madds": cost.madds,
-                    "score": float(np.mean(finalist.validation)),
-                }
-            )
-    how = f"training from scratch, mean of {len(CHOICE_SEEDS)} seeds"
-    return CandidateScores(how, "accuracy", skeleton, pd.DataFrame(rows))
 
 
 def retrain(

@@ -49,6 +49,5 @@ def _compare(run: Path, n: int) -> None:
     if known and (known.iteration, len(known.names)) == (int(last_result(run)["training_iteration"]), n):
         return
     with progress_bar() as bar:
-        task = bar.add_task("comparison", total=n, note="")
-        scores = compare_with_random(run, n=n, on_result=lambda: bar.advance(task))
+        scores = compare_with_random(run, n=n, progress=bar)
     write_candidates(scores, run / CANDIDATES)

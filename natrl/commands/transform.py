@@ -114,17 +114,18 @@ def transform(
     candidates = learned.transform(
         arch, n=n, evaluator=scorer, max_madds=max_madds, max_params=max_params, seed=seed, skeleton=skeleton
     )
-    files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
     if picture is not None:
         from natrl.drawing.architectures import draw
 
         draw(candidates.best, picture, before=arch, skeleton=skeleton)
+    files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
     if as_json:
         print(json.dumps(_document(arch, candidates)))
         return
     _print(arch, candidates)
     if files:
         print(f"{out}: {', '.join(file.name for file in files)}")
+        print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
 
 
 def _evaluator(kind: str, run: Path) -> Any:

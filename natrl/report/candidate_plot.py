@@ -16,7 +16,7 @@ __all__ = ["candidates_figure"]
 
 #: Look and marker of each method, in the order of drawing.
 LOOKS: dict[str, tuple[Look, str]] = {
-    "evaluated": (Look("evaluated in training", "#0072B2"), "."),
+    "evaluated": (Look("evaluated in training", "#0072B2"), "o"),
     "random": (Look("random candidates", VARIANT_LOOKS["random"][0].color), "^"),
     "policy": (Look("the policy's candidates", VARIANT_LOOKS["transformed"][0].color), "D"),
     "original": VARIANT_LOOKS["original"],
@@ -24,7 +24,11 @@ LOOKS: dict[str, tuple[Look, str]] = {
 
 
 def candidates_figure(scores: CandidateScores) -> Figure:
-    """A point a candidate; ringed where the policy's best was chosen; dotted: the Pareto front of all."""
+    """A point a candidate; dotted: the Pareto front of all.
+
+    Ringed: the best score among an original and what the policy proposed for it. (Another rule may have chosen; the
+    demo's is `natrl.tuning.finalists.choose`.)
+    """
     accuracy = scores.metric == "accuracy"
     frame = scores.rows.assign(x=scores.rows["madds"] / 1e6, y=scores.rows["score"] * (100 if accuracy else 1))
     with settings():
@@ -40,7 +44,7 @@ def candidates_figure(scores: CandidateScores) -> Figure:
         ringed = chosen.merge(frame, on=["name", "architecture"]).drop_duplicates("name")
         if len(ringed):
             style = {"s": 70, "facecolor": "none", "edgecolor": INK, "linewidth": 0.9, "zorder": 3}
-            axes.scatter(ringed["x"], ringed["y"], label="chosen for an original", **style)
+            axes.scatter(ringed["x"], ringed["y"], label="best score for an original", **style)
         front = pareto_front(frame.assign(accuracy=frame["y"]))
         axes.step(front["x"], front["y"], where="post", color=MUTED, lw=1.2, ls=":", label="Pareto front", zorder=1)
         unit = "validation accuracy (%)" if accuracy else "minus validation cross-entropy (nats)"

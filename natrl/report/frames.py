@@ -59,4 +59,4 @@ def summary_frame(results: Results) -> pd.DataFrame:
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of a comparison that no other one beats in both, by rising madds: fewer MAdds and higher accuracy."""
     ordered = frame.sort_values(["madds", "accuracy"], ascending=[True, False])
-    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-1.0)]
+    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]

@@ -18,9 +18,10 @@ def left_out(run: Run, reasons: Mapping[str, str]) -> list[str]:
     lines = []
     if run.results is None or not run.results.rows:
         lines.append("Trained networks before and after: a training of a policy trains none; natrl evaluate does.")
-    if run.candidates is None and run.config:
+    if run.config and (run.candidates is None or (run.results is None and not run.candidates.names)):
         why = reasons.get("candidates", "natrl report RUN --compare 20 scores the policy's and as many random ones")
-        lines.append(f"Candidates, and random ones at the same budget: {why}.")
+        what = "Candidates, and random ones" if run.candidates is None else "The policy's candidates and random ones"
+        lines.append(f"{what} at the same budget: {why}.")
     if run.progress is None:
         lines.append("Learning curves: there is no iteration of a policy's training.")
     if run.rank is None and (run.results is None or run.results.correlation is None) and run.config:

@@ -7,6 +7,7 @@ import json
 from safetensors.torch import load_file
 
 from natrl import build_network, parse
+from natrl.report.candidates import read_candidates
 from natrl.report.results import read_results
 from natrl.spaces import network_cost
 from tests.commands.cli import output
@@ -32,7 +33,11 @@ def test_the_whole_path(ray_session, capsys, tmp_path):
     assert results.correlation is not None
     assert json.loads((run / "config.json").read_text())["settings"]["evaluator"]["actors"] == 2
     assert (run / "report.html").is_file()
+    scores = read_candidates(run / "candidates.json")
+    assert scores.names == list(results.names)
+    assert set(scores.rows["method"]) == {"original", "policy"}
     chosen = results.row("ENAS", "transformed").architecture
+    assert chosen.key in set(scores.rows.loc[scores.rows["name"] == "ENAS", "architecture"])
     assert parse(run / "models" / "ENAS" / "architecture.json") == chosen
     weights = load_file(run / "models" / "ENAS" / "model.safetensors")
     assert weights.keys() == build_network(chosen, results.skeleton).state_dict().keys()

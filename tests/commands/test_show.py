@@ -7,6 +7,7 @@ import json
 import pytest
 
 import natrl
+from natrl.commands.options import invocation
 from tests.commands.cli import error, output
 
 
@@ -43,6 +44,11 @@ def test_show_reads_files_and_other_spaces(capsys, tmp_path):
     assert json.loads(output(capsys, "show", tmp_path / "a.json", "--json"))["params"] == 3_797_974
     text = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
     assert json.loads(output(capsys, "show", text, "--json"))["params"] == 129_306
+
+
+def test_commands_are_kept_as_a_shell_takes_them(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/natrl", "evaluate", "|none~0|", "--out", "a b"])
+    assert invocation() == "natrl evaluate '|none~0|' --out 'a b'"
 
 
 def test_dead_architectures_are_called_so(capsys):

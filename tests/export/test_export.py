@@ -102,6 +102,12 @@ def test_random_architectures_are_rebuilt(name, seed):
     assert_same_network(space(name).sample(np.random.default_rng(seed)), SMALL)
 
 
+def test_a_single_cell_that_halves_its_input_is_rebuilt():
+    slots = [("conv_3x3", 0, 1), ("skip_connect", 0, 2), ("null", 0, 2), ("skip_connect", 1, 2)]
+    cell, ops = make_cell("class", 1, slots, (2,), reduction=True)  # a name that Python has taken
+    assert_same_network(Architecture((cell,), ops).validate(), replace(SMALL, image_size=16))
+
+
 def test_a_folder_is_all_that_a_stranger_needs(tmp_path):
     """A process without natrl, in the folder: about 2 s, for torch."""
     network = randomised(build_network(zoo()["NAONet"], SMALL))

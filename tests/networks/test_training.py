@@ -270,10 +270,14 @@ def test_the_result_describes_the_trained_network() -> None:
     architecture = parse("VGG")
     network = build_network(architecture, SKELETON, auxiliary=True)
     s = replace(SHORT, auxiliary=0.4)
-    result = train_network(architecture, SKELETON, DATA, s, seed=0, read_test=True, network=network)
+    result = train_network(architecture, SKELETON, DATA, s, seed=0, read_test=True, network=network, keep_weights=True)
     assert measure(network, DATA.validation) == (result.validation_accuracy, result.validation_cross_entropy)
     assert measure(network, DATA.test).accuracy == result.test_accuracy
     assert result.parameters == network_cost(architecture, SKELETON).params, "without the auxiliary head"
+    assert result.weights is not None
+    plain = build_network(architecture, SKELETON)
+    plain.load_state_dict({name: torch.as_tensor(value) for name, value in result.weights.items()})
+    assert measure(plain, DATA.validation).accuracy == result.validation_accuracy
     assert (result.epochs, result.seed) == (2, 0)
     assert result.seconds > 0
 

@@ -306,9 +306,10 @@ def test_trainings_that_a_run_paid_for_are_its_candidates(tmp_path):
     expected = {a.key: (network_cost(a, SKELETON).madds, s) for a, s in zip(others, (0.5, 0.25), strict=True)}
     found = scores.rows.set_index("architecture")[["madds", "score"]]
     assert {key: tuple(row) for key, row in found.iterrows()} == expected
-    page = page_of(run)
+    page = Page(write_report(run, {"candidates": "each would be trained"}).read_text())
     assert page.sections == ["candidates", "learning", "repeat", "left-out"]
     assert "Validation scores (training from scratch) against MAdds" in page.text
+    assert "The policy's candidates and random ones at the same budget: each would be trained." in page.text
 
 
 def test_what_natrl_rank_wrote_is_shown(tmp_path):

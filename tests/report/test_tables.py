@@ -145,3 +145,5 @@ def test_pareto_front_by_hand():
     frame = comparison_frame(small_results()).assign(madds=[5, 3, 3, 1, 4, 2], accuracy=[0.9, 0.7, 0.8, 0.5, 0.8, 0.4])
     assert list(pareto_front(frame)["madds"]) == [1, 3, 5]
     assert list(pareto_front(frame)["accuracy"]) == [0.5, 0.8, 0.9]
+    nats = frame.assign(accuracy=frame["accuracy"] - 3.0)  # minus cross-entropies are scores, too
+    assert list(pareto_front(nats)["madds"]) == [1, 3, 5]
