@@ -23,7 +23,7 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/mypy
 
 test: $(INSTALLED) ## all tests (NATRL_DATA=folder for those that need tables and images)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope # two processes, each with one Ray for all of its tests
 
 bench: $(INSTALLED) ## every benchmark, one JSON row a line
 	@set -e; for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python "$$script"; done

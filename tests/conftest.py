@@ -30,7 +30,7 @@ def natrl_data() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
-    """One local Ray with 4 logical CPUs for the whole session; starting it takes about 3 s."""
+    """One local Ray with 4 logical CPUs for the whole session (of each pytest process); starting it takes about 3 s."""
     import ray
 
     ray.init(
