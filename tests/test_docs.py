@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from natrl.cli import app
+from natrl.spaces import registry
 from tests.commands.cli import output
 
 ROOT = Path(__file__).parent.parent
@@ -33,8 +34,9 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("python")])
 def test_python_blocks_run(text, tmp_path, monkeypatch):
-    """Each as a main program of its own, in an empty folder."""
+    """Each as a main program of its own, in an empty folder; a space that it registers is forgotten."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
     exec(compile(text, "block", "exec"), {"__name__": "__main__"})
 
 

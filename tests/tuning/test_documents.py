@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_what_is_left_out_suits_the_reward():
 
 def test_a_skeleton_given_in_part_is_the_spaces_in_the_rest():
     spec = complete({"evaluator": {"space": "nasbench201", "skeleton": {"channels": 4}}}).evaluator
-    assert spec.skeleton == natrl.Skeleton(**{**vars(natrl.space("nasbench201").skeleton), "channels": 4})
+    assert spec.skeleton == replace(natrl.space("nasbench201").skeleton, channels=4)
 
 
 @pytest.mark.parametrize(
