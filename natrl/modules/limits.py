@@ -88,5 +88,23 @@ class BudgetedEvaluator(Evaluator):
     def statistics(self) -> dict[str, float]:
         return self.inner.statistics()
 
+    def train_weights(self, steps: int) -> dict[str, float]:
+        return self.inner.train_weights(steps)
+
+    def before_iteration(self) -> None:
+        self.inner.before_iteration()
+
+    def get_weights(self) -> dict[str, np.ndarray]:
+        return self.inner.get_weights()
+
+    def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
+        self.inner.set_weights(weights, version)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.inner.load_state_dict(state)
+
     def close(self) -> None:
         self.inner.close()

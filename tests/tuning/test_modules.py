@@ -150,6 +150,13 @@ def test_outputs_that_are_no_logits_of_the_classes_are_refused() -> None:
         )
 
 
+def test_settings_that_contradict_each_other_are_named() -> None:
+    with pytest.raises(ValueError, match=r"they need reward 'supernet'"):
+        OptimizeSettings(learn=LearnSettings(weight_steps=1))
+    with pytest.raises(ValueError, match=r"unknown reward 'table'; known: inherited, supernet"):
+        OptimizeSettings(reward="table")
+
+
 def test_a_directory_without_a_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no network: choice.json cannot be read"):
         load_module(trained(), torch.zeros(1, 1, 8, 8), tmp_path)

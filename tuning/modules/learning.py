@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ __all__ = ["learn"]
 
 def learn(
     space: ModuleSpace,
-    evaluator: Evaluator,
+    build: Callable[[], Evaluator],
     settings: OptimizeSettings,
     directory: Path,
     *,
@@ -34,11 +35,11 @@ def learn(
 ) -> Policy:
     """Trains a policy that transforms the network, and returns it; Ray must run.
 
-    Every episode starts from the network as it is. Tune's files and the policy are written to `directory`. RunError
-    where training fails.
+    Every episode starts from the network as it is. `build` makes the evaluator where it is needed (picklable). Tune's
+    files and the policy are written to `directory`. RunError where training fails.
     """
     policy = PolicyConfig(primitives=space.primitives, head=settings.head, keep=settings.keep)
-    config = algorithm_config(settings.learn, policy, _environment(space, evaluator, settings), seed=settings.seed)
+    config = algorithm_config(settings.learn, policy, _environment(space, build, settings), seed=settings.seed)
     tuner = tune.Tuner(
         config.algo_class,
         param_space=config,
@@ -61,8 +62,7 @@ def learn(
     return Policy(network, space, stored.rule, stored.cost)  # type: ignore[arg-type]  # as the environment had them
 
 
-def _environment(space: ModuleSpace, evaluator: Evaluator, settings: OptimizeSettings) -> dict[str, Any]:
-    build = partial(_given, evaluator)
+def _environment(space: ModuleSpace, build: Callable[[], Evaluator], settings: OptimizeSettings) -> dict[str, Any]:
     environment: dict[str, Any] = {"space": space, "initial": [space.architecture], "rule": "nat++", "cost": "strict"}
     if not settings.actors:
         return environment | {"build_evaluator": build}
@@ -75,7 +75,3 @@ def _environment(space: ModuleSpace, evaluator: Evaluator, settings: OptimizeSet
         "build_evaluator": partial(PoolEvaluator, build, **resources),
         "evaluator_resources": resources,
     }
-
-
-def _given(evaluator: Evaluator) -> Evaluator:
-    return evaluator

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import ray
 import torch
 from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
+from natrl.evaluation import Evaluator
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.limits import BudgetedEvaluator, Limits
 from natrl.modules.space import ModuleSpace
+from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.networks.latency import Latency, measure_latency
 from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
@@ -87,7 +91,8 @@ def optimize(
     )
     with ray_session(address), progress_bar() as bar:
         if learned is None:
-            learned = learn(space, BudgetedEvaluator(evaluator, space, feasible), settings, directory, progress=bar)
+            build = _reward(evaluator, feasible, images, settings)
+            learned = learn(space, build, settings, directory, progress=bar)
         chosen, networks, count = _propose(learned, evaluator, limits, settings, example)
         with _counted(bar, "fine-tuning", len(networks)) as advance:
             teacher = model if settings.distill else None
@@ -122,6 +127,26 @@ def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
     if network.config.primitives != space.primitives:
         network = network.with_primitives(space.primitives)
     return Policy(network, space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
+
+
+def _reward(
+    evaluator: ModuleEvaluator, budget: Budget, data: ImageData, settings: OptimizeSettings
+) -> Callable[[], Evaluator]:
+    """What makes the evaluator that the policy learns from."""
+    if settings.reward == "inherited":
+        return partial(BudgetedEvaluator, evaluator, evaluator.space, budget)
+    return partial(_supernet, evaluator.space, budget, ray.put(data), settings)
+
+
+def _supernet(space: ModuleSpace, budget: Budget, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
+    supernet = ModuleSupernetEvaluator(
+        space,
+        ray.get(data),
+        reference_images=settings.reference_images,
+        validation_images=settings.validation_images,
+        seed=settings.seed,
+    )
+    return BudgetedEvaluator(supernet, space, budget)
 
 
 def _new_directory(out: Path | str | None) -> Path:

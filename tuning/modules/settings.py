@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from natrl.modules.fine_tuning import FINE_TUNING
 from natrl.networks.schedule import Schedule
@@ -11,6 +12,8 @@ from natrl.rllib.settings import LearnSettings
 from natrl.transitions import check_choice
 
 __all__ = ["OptimizeSettings"]
+
+Reward = Literal["inherited", "supernet"]
 
 
 def _few_updates() -> LearnSettings:
@@ -31,6 +34,9 @@ class OptimizeSettings:
     """How a network is optimized."""
 
     learn: LearnSettings = field(default_factory=_few_updates)  # the policy's training
+    #: Scores while the policy learns: "inherited" (natrl.modules.evaluator), or "supernet" (natrl.modules.supernet;
+    #: learn.warmup_steps and learn.weight_steps train it). Candidates are chosen by inherited weights either way.
+    reward: Reward = "inherited"
     head: Head = "autoregressive"  # of the policy
     keep: float = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network
     candidates: int = 24  # transformations that the policy proposes at the end, besides the most probable ones
@@ -47,6 +53,9 @@ class OptimizeSettings:
 
     def __post_init__(self) -> None:
         check_choice("head", self.head, Head)
+        check_choice("reward", self.reward, Reward)
+        if (self.learn.warmup_steps or self.learn.weight_steps) and self.reward != "supernet":
+            raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
         for name in ("candidates", "finalists", "reference_images", "validation_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

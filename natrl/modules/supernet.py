@@ -1,0 +1,102 @@
+"""A network with all its choices: every slot holds each operation that it may become; the trained weights are shared.
+
+Choices start from the trained layer (natrl.modules.inheritance); all layers that are no slots are one for all.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from copy import deepcopy
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from natrl.architecture import Architecture
+from natrl.modules.geometry import Layer
+from natrl.modules.inheritance import fit_layer, Reference
+from natrl.modules.replacements import replacement
+from natrl.modules.sandbox import copied
+from natrl.modules.space import ModuleSlot, ModuleSpace
+from natrl.networks.modes import in_mode
+
+__all__ = ["Choice", "ModuleSupernet"]
+
+
+class Choice(nn.Module):
+    """The operations that a slot may hold, of which one is active."""
+
+    def __init__(self, held: str, operations: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.operations = nn.ModuleDict(operations)
+        self.active = held
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operations[self.active](x)
+
+    def extra_repr(self) -> str:
+        return f"active={self.active}"
+
+
+class ModuleSupernet(nn.Module):
+    """A copy of a space's network in which every slot with a choice has all of its operations.
+
+    The path of the original computes the same as the network, to the last bit, until weights are trained.
+    """
+
+    def __init__(self, space: ModuleSpace, images: Tensor, *, seed: int = 0) -> None:
+        """`images` (N, C, H, W), unlabelled, on the model's device: what choices are fitted on."""
+        super().__init__()
+        self.space = space
+        masks = space.masks(space.architecture)
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
+            self._choices = {slot.name: _choice(space, slot, masks[slot.index]) for slot in space.slots}
+        layers = {space.model.get_submodule(name): choice for name, choice in self._choices.items()}
+        self.network = copied(space.model, layers)
+        self._inherit(images, seed)
+
+    def _inherit(self, images: Tensor, seed: int) -> None:
+        """Fits each choice to what its layer gives for what that reads in the original."""
+        original = self.space.model
+        layers = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
+        convolutions = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
+        reference = Reference(original, list(convolutions), images, seed=seed)
+        with in_mode(original, training=False), ExitStack() as hooks, torch.no_grad():
+            for name, layer in convolutions.items():
+                hook = self._fitting(self.space.slot(name), layer, reference)
+                hooks.enter_context(layer.register_forward_pre_hook(hook))
+            original(images)
+
+    def _fitting(self, slot: ModuleSlot, layer: nn.Conv2d, reference: Reference) -> Any:
+        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            for name, module in self._choices[slot.name].operations.items():
+                if name != slot.operation:
+                    fit_layer(layer, module, arguments[0], reference.layers[slot.name])
+
+        return hook
+
+    def select(self, architecture: Architecture) -> ModuleSupernet:
+        """Makes the architecture's operations active, and returns itself. ValueError if a slot has no such choice."""
+        for name, op in self.space.operations(self.space.prune(architecture)).items():
+            choice = self._choices[name]
+            if op not in choice.operations:
+                known = ", ".join(choice.operations)
+                raise ValueError(f"layer {name!r} has no choice {op!r} in the supernet; it has: {known}")
+            choice.active = op
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+
+def _choice(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Choice:
+    """The layer itself, what the mask allows it to become, and null, which it is where nothing uses it."""
+    layer = cast(Layer, space.model.get_submodule(slot.name))
+    operations: dict[str, nn.Module] = {slot.operation: deepcopy(layer)}
+    for name, allowed in zip(space.primitives, mask, strict=True):
+        if allowed and name != slot.operation:
+            operations[name] = replacement(layer, name)
+    with suppress(ValueError):  # a pooling with ceil_mode
+        operations.setdefault("null", replacement(layer, "null"))
+    return Choice(slot.operation, operations)
