@@ -29,7 +29,6 @@ from natrl.modules.fine_tuning import FINE_TUNING
 from natrl.modules.space import ModuleSpace
 from natrl.networks.training import measure
 from natrl.operations import VOCABULARY_INDEX
-from natrl.rllib.settings import LearnSettings
 from natrl.search.random_transform import random_transforms
 from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
 from natrl.tuning.modules.finalists import fine_tune_all
@@ -90,14 +89,11 @@ def rivals(
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
     model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
     settings = OptimizeSettings(
-        learn=LearnSettings(
+        learn=replace(
+            OptimizeSettings().learn,
             iterations=options.iterations,
             batch_size=options.batch_size,
             minibatch_size=options.batch_size,
-            learning_rate=5e-3,
-            final_learning_rate=1e-3,
-            entropy=0.02,
-            final_entropy=0.002,
         ),
         fine_tuning=replace(FINE_TUNING, epochs=options.tuning_epochs),
         finalists=options.finalists,
@@ -137,7 +133,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
     parser.add_argument("--tuning-epochs", type=int, default=3)
     parser.add_argument("--budget", default="70%")
-    parser.add_argument("--iterations", type=int, default=12, help="of the policy")
+    parser.add_argument("--iterations", type=int, default=16, help="of the policy")
     parser.add_argument("--batch-size", type=int, default=16, help="candidates an iteration")
     parser.add_argument("--finalists", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

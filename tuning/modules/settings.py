@@ -17,15 +17,19 @@ Reward = Literal["inherited", "supernet"]
 
 
 def _few_updates() -> LearnSettings:
-    """A few hundred evaluations: each builds, fits and measures a network."""
+    """A few hundred evaluations: each builds, fits and measures a network.
+
+    Small steps: at a higher rate the first update threw away that the policy starts near the network.
+    """
     return LearnSettings(
-        iterations=12,
-        batch_size=24,
-        minibatch_size=24,
-        learning_rate=5e-3,
-        final_learning_rate=1e-3,
-        entropy=0.02,
-        final_entropy=0.002,
+        iterations=16,
+        batch_size=16,
+        minibatch_size=16,
+        epochs=2,
+        learning_rate=1e-3,
+        final_learning_rate=5e-4,
+        entropy=0.005,
+        final_entropy=0.001,
     )
 
 
