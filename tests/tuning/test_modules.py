@@ -8,8 +8,11 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from torch.utils.data import TensorDataset
 
 import natrl
@@ -108,13 +111,18 @@ def test_the_command_applies_a_policy_that_was_learned(
     text = output(
         capsys,
         *("transform", "tests.modules.trained:narrow", "--data", "digits", "--max-madds", "80%"),
-        *("--policy", found.directory, "-n", 1, "-o", out, "--json"),
+        *("--policy", found.directory, "-n", 1, "-o", out, "--onnx", "--json"),
     )
     document = json.loads(text)
     before, after = document["before"], document["after"]
     assert after["cost"]["madds"] <= 0.8 * before["cost"]["madds"]
     assert document == json.loads((out / "report.json").read_text())
-    assert isinstance(load_module(Residual(channels=6), digits().test.tensors[0][:4], out), Residual)
+    images = digits().test.tensors[0][:4]
+    network = load_module(Residual(channels=6), images, out).eval()
+    assert isinstance(network, Residual)
+    exported = onnx.load(out / "model.onnx")
+    (logits,) = ReferenceEvaluator(exported).run(None, {exported.graph.input[0].name: images.numpy()})
+    np.testing.assert_allclose(logits, network(images).detach().numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
