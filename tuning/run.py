@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,19 +20,12 @@ from natrl.genotypes import parse
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
-from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.rundir import check_versions, create_run, ledger_file, publish_policy, read_config, tune_dir
+from natrl.tuning.experiment import fit, new_tuner, RunError
+from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config, tune_dir
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
 __all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
-
-#: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
-STATE_PERIOD_S = "1"
-
-
-class RunError(RuntimeError):
-    """A run ended early; the message says why and where its files are."""
 
 
 def train(
@@ -57,22 +49,8 @@ def train(
 
 
 def _new_tuner(config: Any, settings: RunSettings, run: Path, callbacks: Sequence[tune.Callback] = ()) -> tune.Tuner:
-    return tune.Tuner(
-        config.algo_class,
-        param_space=config,
-        run_config=tune.RunConfig(
-            name=tune_dir(run).name,
-            storage_path=str(run.resolve()),
-            stop={"training_iteration": settings.learn.iterations},
-            checkpoint_config=tune.CheckpointConfig(
-                num_to_keep=2, checkpoint_frequency=settings.checkpoint_every, checkpoint_at_end=True
-            ),
-            failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[ProgressLine(), *callbacks],
-            verbose=0,
-        ),
-        tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
-    )
+    iterations, every = settings.learn.iterations, settings.checkpoint_every
+    return new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
@@ -131,12 +109,7 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
 
 
 def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
-    ledger = nullcontext() if settings.evaluator.reward == "supernet" else serve_ledger(ledger_file(run))
-    with ledger, follow(progress, settings.learn.iterations):
-        result = tuner.fit()[0]
-    if result.error is not None or result.checkpoint is None:
-        reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"
-        raise RunError(f"training failed: {reason} (logs in {tune_dir(run)}; go on with --resume {run})")
-    publish_policy(run, Path(result.checkpoint.path))
+    with nullcontext() if settings.evaluator.reward == "supernet" else serve_ledger(ledger_file(run)):
+        hint = f"; go on with --resume {run}"
+        fit(tuner, run, iterations=settings.learn.iterations, progress=progress, hint=hint)
     return run

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ray import tune
 from rich.progress import Progress
 
 from natrl.evaluation import Evaluator
@@ -17,10 +16,8 @@ from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig
 from natrl.policies.storage import read_policy
 from natrl.rllib.config import algorithm_config
+from natrl.tuning.experiment import fit, new_tuner
 from natrl.tuning.modules.settings import OptimizeSettings
-from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.run import RunError
-from natrl.tuning.rundir import publish_policy, tune_dir
 
 __all__ = ["learn"]
 
@@ -40,25 +37,9 @@ def learn(
     """
     policy = PolicyConfig(primitives=space.primitives, head=settings.head, keep=settings.keep)
     config = algorithm_config(settings.learn, policy, _environment(space, build, settings), seed=settings.seed)
-    tuner = tune.Tuner(
-        config.algo_class,
-        param_space=config,
-        run_config=tune.RunConfig(
-            name=tune_dir(directory).name,
-            storage_path=str(directory.resolve()),
-            stop={"training_iteration": settings.learn.iterations},
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=True),
-            callbacks=[ProgressLine()],
-            verbose=0,
-        ),
-        tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
-    )
-    with follow(progress, settings.learn.iterations):
-        result = tuner.fit()[0]
-    if result.error is not None or result.checkpoint is None:
-        reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"
-        raise RunError(f"training the policy failed: {reason} (logs in {tune_dir(directory)})")
-    network, stored = read_policy(publish_policy(directory, Path(result.checkpoint.path)))
+    iterations = settings.learn.iterations
+    tuner = new_tuner(config, directory, iterations=iterations, checkpoint_every=0)
+    network, stored = read_policy(fit(tuner, directory, iterations=iterations, progress=progress))
     return Policy(network, space, stored.rule, stored.cost)  # type: ignore[arg-type]  # as the environment had them
 
 

@@ -17,8 +17,9 @@ from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.report.files import write_atomically
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
+from natrl.tuning.experiment import RunError, STATE_PERIOD_S
 from natrl.tuning.progress import follow_trials, SweepLine
-from natrl.tuning.run import check_settings, RunError, STATE_PERIOD_S
+from natrl.tuning.run import check_settings
 from natrl.tuning.rundir import (
     check_versions,
     ledger_file,

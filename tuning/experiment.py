@@ -1,0 +1,59 @@
+"""A Tune experiment with a single trial: what a run of any kind is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.progress import Progress
+
+from natrl.tuning.progress import follow, ProgressLine
+from natrl.tuning.rundir import publish_policy, tune_dir
+
+__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner"]
+
+#: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
+STATE_PERIOD_S = "1"
+
+
+class RunError(RuntimeError):
+    """A run ended early; the message says why and where its files are."""
+
+
+def new_tuner(
+    config: Any, run: Path, *, iterations: int, checkpoint_every: int, callbacks: Sequence[tune.Callback] = ()
+) -> tune.Tuner:
+    """A trial of RLlib's configuration that ends after so many iterations; Tune's files go below `run`."""
+    return tune.Tuner(
+        config.algo_class,
+        param_space=config,
+        run_config=tune.RunConfig(
+            name=tune_dir(run).name,
+            storage_path=str(run.resolve()),
+            stop={"training_iteration": iterations},
+            checkpoint_config=tune.CheckpointConfig(
+                num_to_keep=2, checkpoint_frequency=checkpoint_every, checkpoint_at_end=True
+            ),
+            failure_config=tune.FailureConfig(max_failures=2),
+            callbacks=[ProgressLine(), *callbacks],
+            verbose=0,
+        ),
+        tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
+    )
+
+
+def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = "") -> Path:
+    """Trains to the end, and returns the folder of the policy in `run`.
+
+    RunError where it fails: the reason, where the logs are, and the hint.
+    """
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
+    with follow(progress, iterations):
+        result = tuner.fit()[0]
+    if result.error is not None or result.checkpoint is None:
+        reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"
+        raise RunError(f"training failed: {reason} (logs in {tune_dir(run)}{hint})")
+    return publish_policy(run, Path(result.checkpoint.path))
