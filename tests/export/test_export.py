@@ -69,7 +69,7 @@ def images(skeleton: Skeleton, n: int = 2) -> torch.Tensor:
 
 
 def assert_same_network(architecture: Architecture, skeleton: Skeleton) -> None:
-    """model.py has the keys and shapes of build_network, and with its weights its logits (compared in float64)."""
+    """model.py has the keys and shapes of build_network, and with its weights its logits (float64 rounds less)."""
     network = randomised(build_network(architecture, skeleton))
     names: dict = {"__name__": "model"}
     exec(model_code(architecture, skeleton), names)
@@ -221,7 +221,8 @@ def test_onnx_gives_the_same_logits(onnx, tmp_path):  # a few seconds: torch tra
     for n in (1, 5):
         with torch.no_grad():
             expected = network(images(SMALL, n)).numpy()
-        np.testing.assert_allclose(run_onnx(tmp_path / "best" / "model.onnx", images(SMALL, n)), expected, atol=1e-5)
+        found = run_onnx(tmp_path / "best" / "model.onnx", images(SMALL, n))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_onnx_of_any_module(onnx, tmp_path):
