@@ -11,7 +11,8 @@ from natrl.commands.options import invocation
 from tests.commands.cli import error, output
 
 
-def test_natrl_alone_says_what_to_do_next(capsys):
+def test_natrl_alone_says_what_to_do_next(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where there is no run to go on with
     text = output(capsys)
     assert "natrl demo" in text
     for command in ("show", "train", "transform", "evaluate", "report"):
