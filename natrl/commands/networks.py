@@ -41,15 +41,17 @@ def transform_network(
     check_new(out)
     from natrl.data import batches, load_data
     from natrl.export.onnx_file import check_onnx, export_onnx
+    from natrl.modules.limits import Limits
     from natrl.modules.references import load_network
     from natrl.tuning.modules import optimize, OptimizeSettings
 
+    limits = Limits.of(budget)
     if onnx:
         check_onnx()
     images = load_data(data, seed=seed, image_size=image_size)
     model = load_network(reference, num_classes=images.num_classes, weights=weights)
     settings = OptimizeSettings(candidates=candidates, seed=seed)
-    found = optimize(model, data=images, budget=budget, out=out, settings=settings, policy=policy)
+    found = optimize(model, data=images, budget=limits, out=out, settings=settings, policy=policy)
     files = ["model.safetensors", "choice.json", "report.json"]
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()

@@ -9,6 +9,7 @@ import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations
+from natrl.evaluation.wrapper import EvaluatorWrapper
 from natrl.spaces import Batch
 from natrl.transitions import check_choice
 
@@ -19,7 +20,7 @@ OnFailure = Literal["raise", "skip"]
 BROKEN = 8  # different architectures of one request that failed, and no other, are no coincidence
 
 
-class CachedEvaluator(Evaluator):
+class CachedEvaluator(EvaluatorWrapper):
     """Wraps an evaluator: each architecture is evaluated once a version, and scores are checked as they arrive.
 
     `evaluations` counts the architectures that were passed on, `hits` those answered from memory, `failed` those that
@@ -30,9 +31,8 @@ class CachedEvaluator(Evaluator):
 
     def __init__(self, inner: Evaluator, *, on_failure: OnFailure = "raise") -> None:
         check_choice("on_failure", on_failure, OnFailure)
-        self.inner = inner
+        super().__init__(inner)
         self.on_failure = on_failure
-        self.metric = inner.metric
         self.evaluations = 0
         self.hits = 0
         self.failed = 0
@@ -40,10 +40,6 @@ class CachedEvaluator(Evaluator):
         self._failures: dict[str, str] = {}
         self._by_code: dict[tuple, np.ndarray] = {}  # the same for batches that number their architectures
         self._version = inner.version
-
-    @property
-    def version(self) -> int:  # type: ignore[override]  # the wrapped evaluator's
-        return self.inner.version
 
     @property
     def seen(self) -> int:
@@ -86,9 +82,6 @@ class CachedEvaluator(Evaluator):
         self.evaluations += len(asked)
         self._scores.update((a.key, score) for a, score in fine)
 
-    def settings(self) -> dict[str, Any] | None:
-        return self.inner.settings()
-
     def statistics(self) -> dict[str, float]:
         """`evaluations`, `cache_hits`, `failed`, and those of the wrapped evaluator."""
         mine = {"evaluations": self.evaluations, "cache_hits": self.hits, "failed": self.failed}
@@ -117,12 +110,6 @@ class CachedEvaluator(Evaluator):
         self._failures.clear()
         self._by_code.clear()
 
-    def train_weights(self, steps: int) -> dict[str, float]:
-        return self.inner.train_weights(steps)
-
-    def before_iteration(self) -> None:
-        self.inner.before_iteration()
-
     def state_dict(self) -> dict[str, Any]:
         return {"evaluations": self.evaluations, "scores": dict(self._scores), "inner": self.inner.state_dict()}
 
@@ -131,6 +118,3 @@ class CachedEvaluator(Evaluator):
         self.evaluations = state["evaluations"]
         self._forget()
         self._scores, self._version = dict(state["scores"]), self.inner.version
-
-    def close(self) -> None:
-        self.inner.close()

@@ -7,13 +7,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations
 from natrl.evaluation.ledger import LEASE_S, Ledger, Paid, settings_text
+from natrl.evaluation.wrapper import EvaluatorWrapper
 
 if TYPE_CHECKING:
     from natrl.evaluation.shared_ledger import SharedLedger
@@ -23,36 +24,16 @@ __all__ = ["LedgerEvaluator", "RecordingEvaluator"]
 POLL_S = 0.2  # between looks for a score that somebody else is paying for
 
 
-class _Wrapper(Evaluator):
-    """Passes everything on to another evaluator, whose settings name its scores in the ledger."""
+class _Wrapper(EvaluatorWrapper):
+    """Around an evaluator whose settings name its scores in the ledger."""
 
     def __init__(self, inner: Evaluator, ledger: Ledger | SharedLedger) -> None:
         settings = inner.settings()
         if settings is None:
             raise ValueError(f"scores of {type(inner).__name__} may change, so a ledger cannot keep them")
-        self.inner = inner
+        super().__init__(inner)
         self.ledger = ledger
-        self.metric = inner.metric
         self._settings = settings_text(settings)
-
-    @property
-    def version(self) -> int:  # type: ignore[override]  # the wrapped evaluator's
-        return self.inner.version
-
-    def settings(self) -> dict[str, Any] | None:
-        return self.inner.settings()
-
-    def statistics(self) -> dict[str, float]:
-        return self.inner.statistics()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.inner.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.inner.load_state_dict(state)
-
-    def close(self) -> None:
-        self.inner.close()
 
 
 class RecordingEvaluator(_Wrapper):

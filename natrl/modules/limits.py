@@ -10,6 +10,7 @@ import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import check_scores, Evaluator
+from natrl.evaluation.wrapper import EvaluatorWrapper
 from natrl.policies.budget import Budget, limit_of
 from natrl.spaces import Space
 
@@ -26,6 +27,11 @@ class Limits:
     params: float | str | None = None
     latency: float | str | None = None
 
+    def __post_init__(self) -> None:
+        """ValueError on what is neither a number nor a share."""
+        for kind in KINDS:
+            limit_of(kind, getattr(self, kind), 1.0)
+
     @classmethod
     def of(cls, given: Mapping[str, float | str] | Limits) -> Limits:
         """From {"madds": "80%", "latency": 0.005}. ValueError on an unknown kind, or where there is no limit at all."""
@@ -40,7 +46,7 @@ class Limits:
         return limits
 
     def budget(self, space: Space, original: Architecture) -> Budget:
-        """The limits on MAdds and parameters in numbers. ValueError on what is neither a number nor a share."""
+        """The limits on MAdds and parameters in numbers."""
         return Budget.of(space.cost(original), self.madds, self.params)
 
     def seconds(self, original: float) -> float | None:
@@ -48,7 +54,7 @@ class Limits:
         return limit_of("latency", self.latency, original)
 
 
-class BudgetedEvaluator(Evaluator):
+class BudgetedEvaluator(EvaluatorWrapper):
     """Scores that fall where a budget is exceeded: accuracy × limit / cost, for each limit that is.
 
     (MnasNet's reward with the exponents α = 0 and β = −1: Tan et al. 2019, arXiv 1807.11626, equation 2. A
@@ -56,17 +62,12 @@ class BudgetedEvaluator(Evaluator):
     """
 
     def __init__(self, inner: Evaluator, space: Space, budget: Budget) -> None:
-        self.inner = inner
-        self.metric = inner.metric
+        super().__init__(inner)
         self.space = space
         self.budget = budget
 
     def __deepcopy__(self, memo: Any) -> BudgetedEvaluator:
         return self  # RLlib copies its configuration at every iteration
-
-    @property
-    def version(self) -> int:  # type: ignore[override]  # the wrapped evaluator's
-        return self.inner.version
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,)."""
@@ -84,27 +85,3 @@ class BudgetedEvaluator(Evaluator):
     def settings(self) -> dict[str, Any] | None:
         inner = self.inner.settings()
         return None if inner is None else {**inner, "max_madds": self.budget.madds, "max_params": self.budget.params}
-
-    def statistics(self) -> dict[str, float]:
-        return self.inner.statistics()
-
-    def train_weights(self, steps: int) -> dict[str, float]:
-        return self.inner.train_weights(steps)
-
-    def before_iteration(self) -> None:
-        self.inner.before_iteration()
-
-    def get_weights(self) -> dict[str, np.ndarray]:
-        return self.inner.get_weights()
-
-    def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
-        self.inner.set_weights(weights, version)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.inner.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.inner.load_state_dict(state)
-
-    def close(self) -> None:
-        self.inner.close()

@@ -55,8 +55,10 @@ def _timm(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
     except ModuleNotFoundError:
         raise ValueError(f"network 'timm:{name}': timm is not installed (pip install timm)") from None
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8]) or "see timm.list_models()"
-        raise ValueError(f"timm has no network {name!r}; near it: {near}")
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:8])
+        raise ValueError(
+            f"timm has no network {name!r}; " + (f"near it: {near}" if near else "timm.list_models() has all")
+        )
     if own_weights:
         return timm.create_model(name, pretrained=False, num_classes=num_classes)
     return _with_published_weights(name, lambda: timm.create_model(name, pretrained=True))

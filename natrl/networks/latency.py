@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn, Tensor
-from torch.utils.benchmark import Measurement, Timer
 
 from natrl.networks.device import default_device
 from natrl.networks.modes import in_mode
@@ -56,6 +56,8 @@ def measure_latency(
         raise ValueError(
             f"batch and rounds must be at least 1 and min_seconds above 0, got {batch, rounds, min_seconds}"
         )
+    from torch.utils.benchmark import Measurement
+
     device = default_device(device)
     images = example[:1].to(device).expand(batch, -1, -1, -1).contiguous()
     with ExitStack() as stack:
@@ -67,7 +69,9 @@ def measure_latency(
     return [Latency(batch, m.median, m.iqr, len(m.times), str(device)) for m in measured]
 
 
-def _timer(network: nn.Module, images: Tensor) -> Timer:
+def _timer(network: nn.Module, images: Tensor) -> Any:
+    from torch.utils.benchmark import Timer
+
     run = torch.inference_mode()(network)
     return Timer("run(images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
 
