@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +28,7 @@ from natrl.tuning.rundir import (
     write_json,
 )
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
+from tests.tuning.killing import kill_at
 
 SETTINGS = RunSettings(
     evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"),
@@ -152,8 +148,7 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
         checkpoint_every=2,
     )
     undisturbed = train(settings, tmp_path / "whole")
-    script = tmp_path / "driver.py"
-    script.write_text(
+    program = (
         "import json, sys\n"
         "from natrl.tuning.run import train\n"
         "from natrl.tuning.session import ray_session\n"
@@ -162,21 +157,12 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
         "    train(RunSettings.from_dict(json.loads(sys.argv[1])), sys.argv[2])\n"
     )
     run = tmp_path / "killed"
-    driver = subprocess.Popen(
-        [sys.executable, str(script), json.dumps(settings.to_dict()), str(run)],
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
+    kill_at(
+        lambda: _knows_a_checkpoint(run) and len(read_progress(run)) >= int(moment),
+        program,
+        *(json.dumps(settings.to_dict()), run),
+        then_s=moment % 1 * 0.3,  # an iteration takes about so long
     )
-    try:
-        deadline = time.monotonic() + 120
-        while not _knows_a_checkpoint(run) or len(read_progress(run)) < int(moment):
-            assert time.monotonic() < deadline
-            assert driver.poll() is None, "the driver ended before it was killed"
-            time.sleep(0.02)
-        time.sleep(moment % 1 * 0.3)  # an iteration takes about so long
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
-        driver.wait()
     assert len(numbers(run)) < 26
     paid = read_ledger(ledger_file(run))
     resume(run)

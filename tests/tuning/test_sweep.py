@@ -6,12 +6,7 @@ Each sweep starts worker processes, which takes seconds.
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,6 +28,7 @@ from natrl.tuning.sweep.plan import SHIPPED
 from natrl.tuning.sweep.results import best_row
 from natrl.tuning.sweep.run import _fit
 from tests.commands.cli import error, output
+from tests.tuning.killing import kill_at
 
 SPACES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 TINY = {
@@ -314,8 +310,7 @@ def test_killed_and_restored(ray_session, tmp_path):
     learn = TINY["settings"]["learn"] | {"iterations": 40}
     settings = TINY["settings"] | {"evaluator": evaluator, "learn": learn, "checkpoint_every": 5}
     whole = plan(settings=settings, trials=2)
-    script = tmp_path / "driver.py"
-    script.write_text(
+    program = (
         "import json, sys\n"
         "from natrl.tuning.session import ray_session\n"
         "with ray_session(num_cpus=2):\n"
@@ -323,23 +318,13 @@ def test_killed_and_restored(ray_session, tmp_path):
         "    run_sweep(SweepPlan.from_dict(json.loads(sys.argv[1])), sys.argv[2])\n"
     )
     directory = tmp_path / "killed"
-    driver = subprocess.Popen(
-        [sys.executable, str(script), json.dumps(whole.to_dict()), str(directory)],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")},  # as users have it
+    said = kill_at(
+        lambda: list(iterations(directory).values()) >= [40, 1],
+        program,
+        *(json.dumps(whole.to_dict()), directory),
+        then_s=1.2,  # Tune writes its state down once a second
     )
-    try:
-        deadline = time.monotonic() + 120
-        while list(iterations(directory).values()) < [40, 1]:
-            assert time.monotonic() < deadline
-            assert driver.poll() is None, "the driver ended before it was killed"
-            time.sleep(0.05)
-        time.sleep(1.2)  # Tune writes its state down once a second
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
-        _, said = driver.communicate()
-    assert {line.split()[0] for line in said.decode().splitlines()} == {"trials"}, "Ray is quiet"
+    assert {line.split()[0] for line in said} == {"trials"}, "Ray is quiet"
     first = next(directory.glob("tune/trial_0000/result.json"))
     before = first.read_text()
     assert not (directory / "trials.csv").exists()

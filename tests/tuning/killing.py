@@ -1,0 +1,34 @@
+"""Killing a driver and all of its Ray, as a machine that goes down would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+PATIENCE_S = 120
+
+
+def kill_at(moment: Callable[[], bool], program: str, *arguments: Any, then_s: float = 0.0) -> list[str]:
+    """Runs a Python program until `moment`, and `then_s` longer; SIGKILL. Returns the lines of its standard error."""
+    driver = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")},  # as users have it
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while not moment():
+            assert time.monotonic() < deadline
+            assert driver.poll() is None, "the driver ended before it was killed"
+            time.sleep(0.02)
+        time.sleep(then_s)
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
+        _, said = driver.communicate()
+    return said.decode().splitlines()
