@@ -61,7 +61,7 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism", "zoo"),
-            *("formats", "callables"),
+            *("files", "formats", "callables"),
         ),
         0,
     ),

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from natrl.files import check_new, write_atomically
 from natrl.tuning.settings import RunSettings
 
 __all__ = [
@@ -119,10 +120,7 @@ def read_document_of(kind: str, directory: Path, name: str) -> dict[str, Any]:
 
 def make_directory(directory: Path) -> None:
     """Makes the directory of a run or sweep. ValueError if there is something in it already."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ValueError(
-            f"{directory} exists and is not empty; choose another --out, or continue it with --resume {directory}"
-        )
+    check_new(directory, f"choose another --out, or continue it with --resume {directory}")
     directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -186,9 +184,7 @@ def publish_policy(run: Path, checkpoint: Path) -> Path:
 
 def write_json(path: Path, document: Any) -> None:
     """Writes a JSON file whole or not at all."""
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(fresh, path)
+    write_atomically(path, json.dumps(document, indent=1) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from natrl import files
+
 __all__ = [
     "Actors",
     "Address",
@@ -56,8 +58,8 @@ Wandb = Annotated[str | None, typer.Option(help="Log to this project of Weights 
 
 def check_new(out: Path | None, option: str = "--out") -> None:
     """ValueError if there is something in the directory that a command is to write, or something else in its place."""
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists and is not empty; choose another {option}")
+    if out is not None:
+        files.check_new(out, f"choose another {option}")
 
 
 def invocation() -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +15,11 @@ from natrl.export.code import model_code
 from natrl.export.notations import notations
 from natrl.export.onnx_file import check_onnx, export_onnx
 from natrl.export.weights import save_weights
+from natrl.files import new_folder
 from natrl.networks import build_network, Network
 from natrl.spaces import Skeleton
 
-__all__ = ["Weights", "export_architecture", "export_architectures", "new_folder"]
+__all__ = ["Weights", "export_architecture", "export_architectures"]
 
 #: The state_dict of an architecture's network (`TrainingResult.weights`); None: it was not trained.
 Weights = Mapping[str, np.ndarray] | None
@@ -96,22 +93,3 @@ def _network(architecture: Architecture, skeleton: Skeleton, weights: Weights) -
         except RuntimeError as error:
             raise ValueError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from None
     return network
-
-
-@contextmanager
-def new_folder(folder: Path | str) -> Iterator[Path]:
-    """A temporary folder beside the one wanted, which it becomes when the body ends; an error leaves nothing behind.
-
-    ValueError if there is something in the folder, or a file in its place.
-    """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists and is not empty; choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        yield fresh
-        fresh.chmod(0o755)  # mkdtemp opens it to its owner alone
-        os.replace(fresh, folder)  # an empty folder gives way
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

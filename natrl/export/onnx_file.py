@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
 from pathlib import Path
 
 import torch
 from torch import nn, Tensor
+
+from natrl.files import replacing
 
 __all__ = ["check_onnx", "export_onnx"]
 
@@ -37,9 +38,8 @@ def export_onnx(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Pa
     inputs = example if isinstance(example, tuple) else (example,)
     batch = torch.export.Dim("batch")
     was_training = model.training
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with replacing(path) as fresh, torch.no_grad(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # of two inputs with one batch size
             program = torch.onnx.export(
                 model.eval(),
@@ -49,12 +49,10 @@ def export_onnx(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Pa
                 dynamic_shapes=({0: batch},) * len(inputs),
                 external_data=False,
             )
-        assert program is not None  # only the older exporter returns none
-        program.save(fresh, external_data=False)
-        os.replace(fresh, path)
+            assert program is not None  # only the older exporter returns none
+            program.save(fresh, external_data=False)
     except torch.onnx.errors.OnnxExporterError as error:
         raise ValueError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from None
     finally:
         model.train(was_training)
-        fresh.unlink(missing_ok=True)
     return path

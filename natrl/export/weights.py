@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import nn, Tensor
+
+from natrl.files import replacing
 
 __all__ = ["save_weights", "weights_of"]
 
@@ -22,11 +23,6 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 def save_weights(model: nn.Module, path: Path | str) -> Path:
     """Writes the weights and buffers of a module whole or not at all; returns the path."""
     path = Path(path)
-    weights = weights_of(model)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(weights, fresh, metadata={"format": "pt"})
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replacing(path) as fresh:
+        save_file(weights_of(model), fresh, metadata={"format": "pt"})
     return path

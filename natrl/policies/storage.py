@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from natrl.files import replacing, write_atomically
 from natrl.operations import VOCABULARY
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
@@ -46,12 +46,9 @@ def write_policy(directory: Path, network: PolicyNetwork, stored: StoredPolicy) 
         "features": list(FEATURES),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / f".{WEIGHTS}.{os.getpid()}"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
-    os.replace(partial, directory / WEIGHTS)
-    partial = directory / f".{DOCUMENT}.{os.getpid()}"
-    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, directory / DOCUMENT)
+    with replacing(directory / WEIGHTS) as fresh:
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, fresh)
+    write_atomically(directory / DOCUMENT, json.dumps(document, indent=1) + "\n")
 
 
 def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:

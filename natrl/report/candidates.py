@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from natrl.evaluation.base import Metric
-from natrl.report.files import write_atomically
+from natrl.files import write_atomically
 from natrl.report.results import read_skeleton
 from natrl.spaces import Skeleton
 

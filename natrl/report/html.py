@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from natrl import formats
 from natrl.drawing.palette import PAPER
+from natrl.files import write_atomically
 from natrl.report.candidate_plot import candidates_figure
 from natrl.report.candidates import CandidateScores, chance_frame
-from natrl.report.files import write_atomically
 from natrl.report.frames import comparison_frame
 from natrl.report.missing import left_out
 from natrl.report.picture import DARK, Picture, picture

@@ -16,7 +16,7 @@ from typing import Any, get_args, Literal, NoReturn
 import pandas as pd
 
 from natrl.architecture import Architecture
-from natrl.report.files import write_atomically
+from natrl.files import write_atomically
 from natrl.spaces import live_cost, network_cost, Skeleton
 
 __all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "read_skeleton", "write_results"]

@@ -19,9 +19,10 @@ from torch import nn
 from natrl import Architecture, build_network, Skeleton, space, zoo
 from natrl.architecture import make_cell
 from natrl.export.code import model_code
-from natrl.export.folder import export_architecture, export_architectures, new_folder
+from natrl.export.folder import export_architecture, export_architectures
 from natrl.export.onnx_file import export_onnx
 from natrl.export.weights import save_weights
+from natrl.files import new_folder
 from natrl.genotypes import parse
 from natrl.operations import VOCABULARY
 from tests.report.examples import NASBENCH

@@ -19,6 +19,7 @@ from torch import nn, Tensor
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.evaluation import Evaluator
+from natrl.files import check_new
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.limits import BudgetedEvaluator, Limits
@@ -153,8 +154,7 @@ def _new_directory(out: Path | str | None) -> Path:
     if out is None:
         return Path(tempfile.mkdtemp(prefix="natrl-"))
     path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not empty; choose another directory")
+    check_new(path, "choose another directory")
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from natrl.report.files import write_atomically
+from natrl.files import write_atomically
 from natrl.tuning.documents import complete
 from natrl.tuning.rundir import read_results
 

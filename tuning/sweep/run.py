@@ -14,7 +14,7 @@ from ray import tune
 
 from natrl.drawing.architectures import save_figure
 from natrl.evaluation.shared_ledger import serve_ledger
-from natrl.report.files import write_atomically
+from natrl.files import write_atomically
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError, STATE_PERIOD_S

@@ -1,0 +1,54 @@
+"""Writing so that a reader never meets half of a file or folder, and nothing that is there is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["check_new", "new_folder", "replacing", "write_atomically"]
+
+
+def check_new(folder: Path, advice: str = "choose another folder") -> None:
+    """ValueError, which ends with the advice, if there is something in the folder, or a file in its place."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; {advice}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside the file for the body to write to; it becomes the file when the body ends, or goes on an error."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield fresh
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Writes UTF-8 text whole or not at all; returns the path."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def new_folder(folder: Path | str) -> Iterator[Path]:
+    """A temporary folder beside the one wanted, which it becomes when the body ends; an error leaves nothing behind.
+
+    ValueError if there is something in the folder, or a file in its place.
+    """
+    folder = Path(folder)
+    check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield fresh
+        fresh.chmod(0o755)  # mkdtemp opens it to its owner alone
+        os.replace(fresh, folder)  # an empty folder gives way
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
