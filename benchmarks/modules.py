@@ -4,8 +4,9 @@ For each network: its convolutions, how many of them are slots, poolings that ar
 time of the one thread, so that waiting for a busy machine does not count), moves (operations that slots may become),
 natrl's MAdds and how far off torch's FlopCounterMode on real data they are, whether the network built from its own
 architecture gives the same outputs to the last bit (in evaluation, and in training with the same random numbers), and
-how many of some random legal transforms run, cost no more, and cost what torch counts. One JSON row a network, then a
-table; the exit status is 1 where a target is missed.
+how many of some random legal transforms run, cost no more, and cost what torch counts, and whether one of them can be
+written as code that needs torch alone and gives the same to the last bit (its lines, or why not). One JSON row a
+network, then a table; the exit status is 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from torch import nn, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import natrl
+from natrl.export.module_code import module_code
 from natrl.modules import ModuleSpace
 
 #: One of each family of convolutional classifiers.
@@ -91,6 +93,15 @@ def transforms(space: ModuleSpace, image: Tensor, n: int) -> int:
     return fine
 
 
+def code_of(space: ModuleSpace, images: Tensor) -> int | str:
+    """Lines of code of a random transform, or why there is none."""
+    try:
+        code = module_code(space.build(space.sample(np.random.default_rng(1))), images)
+    except ValueError as error:
+        return str(error)
+    return len(code.splitlines())
+
+
 def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
     """One row."""
     image, images = torch.randn(1, 3, size, size), torch.randn(2, 3, size, size)
@@ -120,6 +131,7 @@ def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
         "identical": identical[0],
         "identical_training": identical[1],
         "transforms": f"{fine}/{n}",
+        "code": code_of(space, images),
         "targets": all(identical)
         and abs(madds - counted) <= MADDS * counted
         and fine == n
@@ -128,7 +140,7 @@ def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
 
 
 COLUMNS = ("convolutions", "slots", "poolings", "wires", "moves", "seconds", "madds", "off")
-CHECKS = ("identical", "identical_training", "transforms", "targets")
+CHECKS = ("identical", "identical_training", "transforms", "code", "targets")
 WIDTH = 150  # of the table, in characters
 
 

@@ -52,7 +52,7 @@ def transform_network(
     model = load_network(reference, num_classes=images.num_classes, weights=weights)
     settings = OptimizeSettings(candidates=candidates, seed=seed)
     found = optimize(model, data=images, budget=limits, out=out, settings=settings, policy=policy)
-    files = ["model.safetensors", "choice.json", "report.json"]
+    files = ["model.safetensors", "choice.json", "report.json", *(["model.py"] if found.code else [])]
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()
         files.append(export_onnx(found.model, example, found.directory / "model.onnx").name)

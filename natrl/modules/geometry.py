@@ -37,9 +37,14 @@ class Window:
         """Whether the output is as large as the input, whatever its size."""
         return self.stride == 1 and self.before + self.after == sum(self.reach)
 
+    @property
+    def margin(self) -> int:
+        """What is added to the size before the stride divides it: padding, less what the first window covers."""
+        return self.before + self.after - sum(self.reach) - 1
+
     def output(self, size: int) -> int:
         """The number of values from `size` pixels; below 1 where they are too few."""
-        return (size + self.before + self.after - sum(self.reach) - 1) // self.stride + 1
+        return (size + self.margin) // self.stride + 1
 
     def with_kernel(self, kernel: int, dilation: int = 1) -> Window:
         """Another kernel with its centre at the same places, for each value of the output."""

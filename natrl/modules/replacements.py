@@ -74,7 +74,7 @@ def replacement(layer: Layer, operation: str) -> nn.Module:
     if op.type == "skip_connect":
         module: nn.Module = nn.Identity()
     elif op.type == "null":
-        module = Zeros(layer.out_channels if isinstance(layer, nn.Conv2d) else None, geometry)
+        module = _zeros(layer, geometry)
     elif op.is_pooling:
         module = _pooling(op, geometry, ceil=getattr(layer, "ceil_mode", False))
     else:
@@ -232,6 +232,11 @@ def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
     return PaddedAverage(op.kernel, stride, geometry.padding)
 
 
+def _zeros(layer: Layer, geometry: Geometry) -> nn.Module:
+    stride, margin = (geometry.rows.stride, geometry.columns.stride), (geometry.rows.margin, geometry.columns.margin)
+    return Zeros(layer.out_channels if isinstance(layer, nn.Conv2d) else None, stride, margin)
+
+
 class PaddedAverage(nn.Module):
     """Average pooling with any padding or crop (left, right, top, bottom), which is not counted."""
 
@@ -251,15 +256,18 @@ class PaddedAverage(nn.Module):
 
 
 class Zeros(nn.Module):
-    """Zeros of the shape that a layer would give; `channels` None: as many as come in."""
+    """Zeros of the shape that a layer would give: ⌊(size + margin) / stride⌋ + 1 rows, and columns.
 
-    def __init__(self, channels: int | None, geometry: Geometry) -> None:
+    `channels` None: as many as come in.
+    """
+
+    def __init__(self, channels: int | None, stride: tuple[int, int], margin: tuple[int, int]) -> None:
         super().__init__()
-        self.channels, self.geometry = channels, geometry
+        self.channels, self.stride, self.margin = channels, stride, margin
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = self.geometry.output(x.shape[-2], x.shape[-1])
-        return x.new_zeros((*x.shape[:-3], self.channels or x.shape[-3], height, width))
+        rows, columns = ((x.shape[i - 2] + self.margin[i]) // self.stride[i] + 1 for i in (0, 1))
+        return x.new_zeros((*x.shape[:-3], self.channels or x.shape[-3], rows, columns))
 
     def extra_repr(self) -> str:
-        return f"channels={self.channels}"
+        return f"channels={self.channels}, stride={self.stride}, margin={self.margin}"

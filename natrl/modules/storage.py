@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file
 from torch import nn
 
 from natrl.architecture import Architecture
+from natrl.export.weights import save_weights
+from natrl.files import write_atomically
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 
@@ -34,8 +36,8 @@ def save_module(directory: Path | str, space: ModuleSpace, architecture: Archite
         "operations": space.operations(architecture),
         "architecture": architecture.to_dict(),
     }
-    save_model(network, str(directory / WEIGHTS))
-    (directory / CHOICE).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    save_weights(network, directory / WEIGHTS)
+    write_atomically(directory / CHOICE, json.dumps(document, indent=1) + "\n")
     return directory
 
 
@@ -55,7 +57,7 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     space = from_module(model, example_input)
     network = space.build(Architecture.from_dict(document.get("architecture")))
     try:
-        load_model(network, str(directory / WEIGHTS))
+        network.load_state_dict(load_file(directory / WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{directory / WEIGHTS} does not fit {space.name}: {reason}") from None

@@ -19,6 +19,7 @@ from torch import nn, Tensor
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.evaluation import Evaluator
+from natrl.export.module_code import module_code
 from natrl.files import check_new
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
@@ -102,9 +103,18 @@ def optimize(
     network = tuned[best].load_into(networks[best]).eval()
     before, after = _figures(space, images, example, chosen[best], network, tuned[best].validation)
     layers = layer_changes(space, chosen[best])
-    result = Optimized(network, chosen[best], space, before, after, layers, count, directory)
+    code, no_code = _code(network, example)
+    result = Optimized(network, chosen[best], space, before, after, layers, count, directory, code, no_code)
     result.save()
     return result
+
+
+def _code(network: nn.Module, example: Tensor) -> tuple[str | None, str | None]:
+    """The network as code, or why there can be none."""
+    try:
+        return module_code(network, example), None
+    except ValueError as error:
+        return None, str(error)
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ from torch import nn
 
 from natrl import formats
 from natrl.architecture import Architecture
+from natrl.files import write_atomically
 from natrl.modules.space import ModuleSpace
 from natrl.modules.storage import save_module
 from natrl.networks.latency import Latency
@@ -57,7 +58,9 @@ class Optimized:
     after: Figures
     layers: tuple[LayerChange, ...]  # every slot
     candidates: int  # transformations that the last choice was made from
-    directory: Path  # Tune's files, the policy, model.safetensors, report.json
+    directory: Path  # Tune's files, the policy, model.safetensors, model.py, report.json
+    code: str | None  # the network as source code that needs torch alone (natrl.export.module_code)
+    no_code: str | None  # why there is none
 
     def table(self) -> Table:
         """Layer by layer, before ⇒ after, and the whole network below."""
@@ -89,6 +92,7 @@ class Optimized:
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
+        lines += [f"no model.py: {self.no_code}"] if self.no_code else []
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,13 +105,15 @@ class Optimized:
             "layers": [asdict(layer) for layer in self.layers],
             "frozen": self.space.frozen,
             "candidates": self.candidates,
+            "no_code": self.no_code,
         }
 
     def save(self) -> Path:
-        """Writes model.safetensors with its architecture, and report.json, into the directory; returns it."""
+        """Writes model.safetensors with its architecture, model.py and report.json to the directory; returns it."""
         save_module(self.directory, self.space, self.architecture, self.model)
-        text = json.dumps(self.to_dict(), indent=1) + "\n"
-        (self.directory / "report.json").write_text(text, encoding="utf-8")
+        if self.code:
+            write_atomically(self.directory / "model.py", self.code)
+        write_atomically(self.directory / "report.json", json.dumps(self.to_dict(), indent=1) + "\n")
         return self.directory
 
 

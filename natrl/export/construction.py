@@ -1,0 +1,159 @@
+"""The constructor of a module as code: what `natrl.export.module_code` puts into `__init__`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Collection, Iterator
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import fx, nn, Tensor
+
+from natrl.export.capture import is_leaf
+from natrl.modules.replacements import PaddedAverage, Zeros
+
+__all__ = ["OWN", "construction"]
+
+OWN = (PaddedAverage, Zeros)  # natrl's layers that may stand in a network: their source goes into the code
+WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of rows and of columns
+CONSTANTS = 256  # values of a tensor that is not in the state_dict and may stand in the code
+
+
+def construction(model: nn.Module, captured: fx.GraphModule) -> list[str]:
+    """Statements that build what the graph calls and what has a state, under the same names.
+
+    Layers of torch's by their constructors, other modules as a `Group` of what they hold. ValueError in one line where
+    a layer does not tell its arguments, or a large constant is not in the state_dict.
+    """
+    builder = _Builder(model, captured)
+    return [*builder.modules(), *builder.tensors(), *builder.types()]
+
+
+class _Builder:
+    def __init__(self, model: nn.Module, captured: fx.GraphModule) -> None:
+        self.model, self.captured = model, captured
+        self.read = [str(node.target) for node in captured.graph.nodes if node.op == "get_attr"]
+        used = [str(node.target) for node in captured.graph.nodes if node.op == "call_module"]
+        self.kept: set[str] = set()
+        for name in (*self.read, *used, *model.state_dict()):
+            parts = name.split(".")
+            self.kept |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+        self.built: dict[nn.Module, str] = {}  # under which name
+        self.aliases: list[tuple[str, str]] = []  # another name of a module that was built before, and its first
+
+    def modules(self) -> Iterator[str]:
+        for child, module in self._children(self.model, ""):
+            built = self._expression(module, child, indent=0)
+            yield f"self.{child} = {built}" if child.isidentifier() else f"self.add_module({_text(child)}, {built})"
+        for name, first in self.aliases:
+            parent, _, last = name.rpartition(".")
+            yield f"{_path(parent)}.add_module({_text(last)}, {_path(first)})"
+
+    def _children(self, module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+        """The modules to build in one, by their names there; those built before are noted."""
+        for child, below in module._modules.items():
+            path = f"{name}.{child}" if name else child
+            if below is None or path not in self.kept:
+                continue
+            if below in self.built:
+                self.aliases.append((path, self.built[below]))
+            else:
+                self.built[below] = path
+                yield child, below
+
+    def _expression(self, module: nn.Module, name: str, indent: int) -> str:
+        if is_leaf(module, OWN):
+            return _constructor(module, name)
+        space = " " * (indent + 4)
+        lines = [
+            f"{space}{_text(child)}: {self._expression(below, f'{name}.{child}', indent + 4)},\n"
+            for child, below in self._children(module, name)
+        ]
+        return f"Group({{\n{''.join(lines)}{' ' * indent}}})" if lines else "Group({})"
+
+    def tensors(self) -> Iterator[str]:
+        """Parameters and buffers of modules that are no layers, and constants."""
+        state = self.model.state_dict(keep_vars=True)
+        leaves = tuple(f"{n}." for n, m in self.model.named_modules(remove_duplicate=False) if is_leaf(m, OWN))
+        aliased = tuple(f"{name}." for name, _ in self.aliases)
+        for name in dict.fromkeys((*state, *self.read)):
+            tensor = state[name] if name in state else reduce(getattr, name.split("."), self.captured)
+            if not isinstance(tensor, Tensor) or name.startswith((*leaves, *aliased)):
+                continue
+            parent, _, last = name.rpartition(".")
+            empty = f"torch.empty({tuple(tensor.shape)}, dtype={tensor.dtype})"
+            if name not in state:
+                call = f"register_buffer({_text(last)}, {_values(tensor, name)}, persistent=False)"
+            elif isinstance(tensor, nn.Parameter):
+                call = f"register_parameter({_text(last)}, nn.Parameter({empty}))"
+            else:
+                call = f"register_buffer({_text(last)}, {empty})"
+            yield f"{_path(parent)}.{call}"
+
+    def types(self) -> Iterator[str]:
+        """Layers are built in torch's default type."""
+        kinds = {tensor.dtype for tensor in self.model.parameters() if tensor.is_floating_point()}
+        if len(kinds) == 1 and kinds != {torch.float32}:
+            yield f"self.to({kinds.pop()})"
+
+
+def _constructor(module: nn.Module, name: str) -> str:
+    """A call of the module's type with the arguments that its attributes tell, where they differ from the defaults."""
+    kind, arguments = type(module), []
+    for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
+        if parameter.name in ("device", "dtype") or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        value = _argument(module, parameter)
+        if value is parameter.empty:
+            raise ValueError(f"layer {name!r}: a {kind.__name__} does not tell its {parameter.name}")
+        if parameter.default is parameter.empty:
+            arguments.append(_literal(value, name))
+        elif value != parameter.default:
+            arguments.append(f"{parameter.name}={_literal(value, name)}")
+    return f"{'' if kind in OWN else 'nn.'}{kind.__name__}({', '.join(arguments)})"
+
+
+def _argument(module: nn.Module, parameter: inspect.Parameter) -> Any:
+    """What a constructor was given, from the attribute of the same name."""
+    value = getattr(module, parameter.name, parameter.default)
+    if parameter.name == "bias" and (value is None or isinstance(value, Tensor)):
+        return value is not None
+    pair = parameter.name in WINDOWS and isinstance(value, tuple) and len(set(value)) == 1
+    return value[0] if pair and type(module) not in OWN else value
+
+
+def _literal(value: Any, where: str) -> str:
+    if value is None or isinstance(value, bool | int):
+        return repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else f'float("{value}")'
+    if isinstance(value, tuple | list):
+        return _sequence([_literal(v, where) for v in value])
+    raise ValueError(f"layer {where!r}: {type(value).__name__} cannot be written as code")
+
+
+def _sequence(parts: Collection[str]) -> str:
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def _values(tensor: Tensor, name: str) -> str:
+    """A constant tensor. Blur filters are the same for every channel."""
+    repeated = tensor.dim() > 1 and bool((tensor == tensor[:1]).all())
+    told = tensor[:1] if repeated else tensor
+    if told.numel() > CONSTANTS:
+        raise ValueError(f"{name!r} is a tensor of shape {tuple(tensor.shape)} that is not in the state_dict")
+    code = f"torch.tensor({told.tolist()}, dtype={tensor.dtype})"
+    return f"{code}.repeat({len(tensor)}{', 1' * (tensor.dim() - 1)})" if repeated else code
+
+
+def _text(value: str) -> str:
+    return json.dumps(value)
+
+
+def _path(name: str) -> str:
+    return f"self.get_submodule({_text(name)})" if name else "self"
