@@ -13,7 +13,7 @@ from rich.progress import Progress
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.rundir import publish_policy, tune_dir
 
-__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner"]
+__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "resumed_tuner"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -43,6 +43,14 @@ def new_tuner(
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
     )
+
+
+def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
+    """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down."""
+    path = str(tune_dir(run).resolve())
+    if tune.Tuner.can_restore(path):
+        return tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
+    return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)
 
 
 def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = "") -> Path:

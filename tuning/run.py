@@ -20,8 +20,8 @@ from natrl.genotypes import parse
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
-from natrl.tuning.experiment import fit, new_tuner, RunError
-from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config, tune_dir
+from natrl.tuning.experiment import fit, new_tuner, resumed_tuner, RunError
+from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
@@ -45,12 +45,9 @@ def train(
     check_settings(settings)
     config = run_configuration(settings, ledger_file(run))
     create_run(run, settings, command or " ".join(sys.argv))
-    return _fit(_new_tuner(config, settings, run, callbacks), run, settings, progress)
-
-
-def _new_tuner(config: Any, settings: RunSettings, run: Path, callbacks: Sequence[tune.Callback] = ()) -> tune.Tuner:
     iterations, every = settings.learn.iterations, settings.checkpoint_every
-    return new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
+    tuner = new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
+    return _fit(tuner, run, settings, progress)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
@@ -65,12 +62,9 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     settings = RunSettings.from_dict(document["settings"])
     if settings.evaluator.resources:
         check_resources(**settings.evaluator.resources)
-    path = str(tune_dir(run).resolve())
     config = run_configuration(settings, ledger_file(run))
-    if tune.Tuner.can_restore(path):
-        tuner = tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
-    else:  # killed before Tune wrote anything down
-        tuner = _new_tuner(config, settings, run)
+    iterations, every = settings.learn.iterations, settings.checkpoint_every
+    tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every)
     return _fit(tuner, run, settings, progress)
 
 

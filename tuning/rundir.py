@@ -17,6 +17,7 @@ from natrl.tuning.settings import RunSettings
 
 __all__ = [
     "METRICS",
+    "OPTIMIZATION",
     "PLAN",
     "check_run_or_sweep",
     "check_versions",
@@ -37,6 +38,7 @@ __all__ = [
 
 CONFIG = "config.json"  # makes a directory a run
 PLAN = "sweep.json"  # makes it a sweep
+OPTIMIZATION = "optimize.json"  # makes it what natrl.optimize writes
 METRICS = (
     "training_iteration",
     "reward_mean",
@@ -105,8 +107,9 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def check_run_or_sweep(directory: Path) -> None:
-    """ValueError if the directory is neither."""
-    read_document_of("run or sweep", directory, PLAN if (directory / PLAN).exists() else CONFIG)
+    """ValueError if the directory is neither, nor an optimization's."""
+    name = next((name for name in (PLAN, OPTIMIZATION) if (directory / name).exists()), CONFIG)
+    read_document_of("run or sweep", directory, name)
 
 
 def read_document_of(kind: str, directory: Path, name: str) -> dict[str, Any]:
@@ -135,7 +138,8 @@ def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:
         if "unknown" not in (then, now) and then.split(".")[:2] != now.split(".")[:2]:
             raise ValueError(
                 f"{directory} was made with {package} {then}, and this is {package} {now}: go on with it under "
-                f"pip install {package}=={then}, or start anew with natrl train --config {directory / CONFIG}"
+                f"pip install {package}=={then}, or start anew"
+                + (f" with natrl train --config {directory / CONFIG}" if (directory / CONFIG).exists() else "")
             )
 
 

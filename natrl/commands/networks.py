@@ -32,13 +32,15 @@ def transform_network(
     candidates: int,
     seed: int,
     out: Path | None,
+    resume: bool,
     onnx: bool,
     as_json: bool,
 ) -> None:
     """Loads the network and its data, optimizes, and prints layer by layer what became of it."""
     if data is None:
         raise ValueError(f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on")
-    check_new(out)
+    if not resume:
+        check_new(out)
     from natrl.data import batches, load_data
     from natrl.export.onnx_file import check_onnx, export_onnx
     from natrl.modules.limits import Limits
@@ -51,7 +53,7 @@ def transform_network(
     images = load_data(data, seed=seed, image_size=image_size)
     model = load_network(reference, num_classes=images.num_classes, weights=weights)
     settings = OptimizeSettings(candidates=candidates, seed=seed)
-    found = optimize(model, data=images, budget=limits, out=out, settings=settings, policy=policy)
+    found = optimize(model, data=images, budget=limits, out=out, settings=settings, policy=policy, resume=resume)
     files = ["model.safetensors", "choice.json", "report.json", *(["model.py"] if found.code else [])]
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()

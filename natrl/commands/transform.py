@@ -68,6 +68,13 @@ def transform(
             metavar="DIR",
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Networks: go on with what the same command left in --out when it was ended; pays for nothing twice.",
+        ),
+    ] = False,
     onnx: Onnx = False,
     as_json: Json = False,
 ) -> None:
@@ -82,6 +89,8 @@ def transform(
     """
     if onnx and out is None:
         raise ValueError("--onnx writes into --out DIR: give that too")
+    if resume and out is None:
+        raise ValueError("--resume goes on with what is in --out DIR: give that too")
     if is_reference(architecture):
         budget = {"madds": max_madds, "params": max_params, "latency": max_latency}
         transform_network(
@@ -94,10 +103,15 @@ def transform(
             candidates=n,
             seed=seed,
             out=out,
+            resume=resume,
             onnx=onnx,
             as_json=as_json,
         )
         return
+    if resume:
+        raise ValueError(
+            "--resume is for networks (torchvision:NAME, timm:NAME, module:function); natrl train has its own"
+        )
     if policy is None:
         raise ValueError("--policy RUN is needed: natrl train makes one")
     check_new(out)

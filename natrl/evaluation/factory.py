@@ -126,12 +126,10 @@ class EvaluatorSpec:
     def _paid(self, ledger: Path | str | None) -> Evaluator:
         if ledger is None or self.reward == "supernet":
             return self._on_actors(partial(self, self.load_data())) if self.actors else self()
-        from natrl.evaluation.paid import LedgerEvaluator
-        from natrl.evaluation.shared_ledger import open_ledger
+        from natrl.evaluation.paid import behind_ledger
 
-        opened = open_ledger(ledger)
-        paying = partial(_recorded, self, opened, self.load_data())
-        return LedgerEvaluator(self._on_actors(paying) if self.actors else paying(), opened)
+        build = partial(self, self.load_data())
+        return behind_ledger(build, ledger, chunk=self.chunk, on_actors=self._on_actors if self.actors else None)
 
     def _on_actors(self, build: Callable[[], Evaluator]) -> Evaluator:
         from natrl.evaluation.pool import PoolEvaluator
@@ -152,12 +150,6 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
-
-
-def _recorded(spec: EvaluatorSpec, ledger: Any, data: ImageData | None) -> Evaluator:
-    from natrl.evaluation.paid import RecordingEvaluator
-
-    return RecordingEvaluator(spec(data), ledger, chunk=spec.chunk)
 
 
 def fit_skeleton(skeleton: Skeleton, data: Any) -> Skeleton:

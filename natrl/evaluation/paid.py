@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,7 @@ from natrl.evaluation.wrapper import EvaluatorWrapper
 if TYPE_CHECKING:
     from natrl.evaluation.shared_ledger import SharedLedger
 
-__all__ = ["LedgerEvaluator", "RecordingEvaluator"]
+__all__ = ["LedgerEvaluator", "RecordingEvaluator", "behind_ledger"]
 
 POLL_S = 0.2  # between looks for a score that somebody else is paying for
 
@@ -144,3 +146,25 @@ class LedgerEvaluator(_Wrapper):
     def statistics(self) -> dict[str, float]:
         """`ledger_hits`, and those of the wrapped evaluator."""
         return {"ledger_hits": self.hits, **super().statistics()}
+
+
+def behind_ledger(
+    build: Callable[[], Evaluator],
+    path: Path | str,
+    *,
+    chunk: int = 1,
+    on_actors: Callable[[Callable[[], Evaluator]], Evaluator] | None = None,
+) -> LedgerEvaluator:
+    """What `build` makes, behind the ledger at that path, which is shared where Ray runs.
+
+    `on_actors` puts what records its scores onto Ray actors (`PoolEvaluator`); None: it stays in this process.
+    """
+    from natrl.evaluation.shared_ledger import open_ledger
+
+    ledger = open_ledger(path)
+    paying = partial(_recording, build, ledger, chunk)
+    return LedgerEvaluator(on_actors(paying) if on_actors else paying(), ledger)
+
+
+def _recording(build: Callable[[], Evaluator], ledger: Ledger | SharedLedger, chunk: int) -> RecordingEvaluator:
+    return RecordingEvaluator(build(), ledger, chunk=chunk)

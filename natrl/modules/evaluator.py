@@ -25,7 +25,7 @@ from natrl.transitions import check_choice
 if TYPE_CHECKING:
     from natrl.modules.space import ModuleSpace
 
-__all__ = ["ModuleEvaluator"]
+__all__ = ["ModuleEvaluator", "weights_digest"]
 
 #: Steps of fine-tuning where inherited weights alone do not rank.
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
@@ -155,7 +155,7 @@ class ModuleEvaluator(Evaluator):
     def settings(self) -> dict[str, Any]:
         """The model is known by a hash of its weights; data by name, seed and numbers of images."""
         return {
-            "evaluator": "module",
+            "kind": "module",
             "weights": weights_digest(self.space.model.state_dict()),
             "data": self._data.name,
             "reference_images": len(self._images),

@@ -13,16 +13,21 @@ import onnx
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
+from safetensors.torch import load_file
 from torch.utils.data import TensorDataset
 
 import natrl
+from natrl.evaluation.ledger import read_ledger
+from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.storage import load_module
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import measure
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
+from natrl.tuning.modules import optimization, optimize, Optimized, OptimizeSettings
+from natrl.tuning.rundir import last_result, ledger_file
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
+from tests.tuning.killing import kill_at
 
 TINY = OptimizeSettings(
     learn=LearnSettings(iterations=2, batch_size=4, minibatch_size=4),
@@ -94,6 +99,12 @@ def test_the_network_comes_back_from_its_files(found: Optimized) -> None:
     report = json.loads((found.directory / "report.json").read_text())
     assert report["after"]["cost"]["madds"] == found.after.cost.madds
     images = digits().test.tensors[0][:4]
+    names: dict = {"__name__": "model"}
+    exec((found.directory / "model.py").read_text(), names)  # what a stranger has
+    network = names["Network"]()
+    network.load_state_dict(load_file(found.directory / "model.safetensors"))
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval()(images), found.model(images))
     restored = load_module(Residual(), images, found.directory)
     torch.testing.assert_close(dict(restored.state_dict()), dict(found.model.state_dict()), rtol=0, atol=0)
     torch.testing.assert_close(restored.eval()(images), found.model(images))
@@ -101,6 +112,57 @@ def test_the_network_comes_back_from_its_files(found: Optimized) -> None:
         load_module(Residual(channels=4), images, found.directory)
     with pytest.raises(ValueError, match="exists and is not empty"):
         optimize(trained(), data=digits(), budget={"madds": "70%"}, out=found.directory, settings=TINY)
+
+
+UNTIL_KILLED = """
+import sys
+import natrl
+from tests.modules.trained import digits, trained
+from tests.tuning.test_modules import TINY
+natrl.optimize(trained(), data=digits(), budget={"madds": "70%"}, out=sys.argv[1], settings=TINY)
+"""
+
+
+def test_killed_and_resumed_equals_undisturbed(
+    found: Optimized, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the policy's first checkpoint of two: 30 seconds."""
+    out = tmp_path / "out"
+    given = {"data": digits(), "budget": {"madds": "70%"}, "out": out, "settings": TINY}
+    kill_at(lambda: any((out / "tune").glob("trial/checkpoint_*/policy/policy.json")), UNTIL_KILLED, out, then_s=1.2)
+    assert not (out / "report.json").exists()
+    with pytest.raises(ValueError, match=r"was begun with another candidates \(2 then, 3 now\)"):
+        optimize(trained(), **given | {"settings": replace(TINY, candidates=3)}, resume=True)
+    with pytest.raises(ValueError, match="go on with what is there by resume"):
+        optimize(trained(), **given)
+    resumed = optimize(trained(), **given, resume=True)
+    assert resumed.architecture == found.architecture
+    assert (resumed.before.test_accuracy, resumed.after.test_accuracy) == (
+        found.before.test_accuracy,
+        found.after.test_accuracy,
+    )
+    paid = read_ledger(ledger_file(out))
+    assert set(paid.paid) == {1}
+    assert len(paid) == len(read_ledger(ledger_file(found.directory)))
+
+    monkeypatch.setattr(optimization, "fine_tune_all", None)  # nothing is fine-tuned again
+    monkeypatch.setattr(ModuleEvaluator, "evaluate", None)  # and nothing scored
+    (out / "report.json").unlink()
+    again = optimize(trained(), **given, resume=True)
+    torch.testing.assert_close(dict(again.model.state_dict()), dict(resumed.model.state_dict()), rtol=0, atol=0)
+    assert (out / "report.json").exists()
+
+
+def test_a_supernet_on_actors_is_trained_in_turns_with_the_policy(ray_session: None, tmp_path: Path) -> None:
+    """Two actors, each with the newest weights: 20 seconds."""
+    learn = replace(TINY.learn, iterations=2, warmup_steps=2, weight_steps=3)
+    settings = replace(TINY, learn=learn, reward="supernet", actors=2, finalists=1)
+    found = optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
+    assert found.after.cost.madds <= 0.7 * found.before.cost.madds
+    last = last_result(found.directory)
+    assert last["actors"] == 2
+    assert last["weights_version"] >= 2
+    assert last["weights_loss"] > 0
 
 
 def test_the_command_applies_a_policy_that_was_learned(
@@ -130,6 +192,10 @@ def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tm
     assert "--data NAME is needed" in error(capsys, *network, "--max-madds", "80%")
     assert "at least one of madds, params and latency" in error(capsys, *network, "--data", "digits")
     assert "--policy RUN is needed" in error(capsys, "transform", "DARTS")
+    assert "--resume is for networks" in error(capsys, "transform", "DARTS", "--resume", "-o", tmp_path / "x")
+    within = ("--data", "digits", "--max-madds", "80%", "--resume")
+    assert "give that too" in error(capsys, *network, *within)
+    assert "is not a natrl.optimize directory" in error(capsys, *network, *within, "-o", tmp_path / "x")
     assert "--weights" in error(capsys, *network, "--data", "digits", "--max-madds", "80%", "--weights", tmp_path / "x")
 
 

@@ -24,12 +24,13 @@ def fine_tune_all(
     settings: OptimizeSettings,
     *,
     teacher: nn.Module | None = None,
-    on_result: Callable[[], None] | None = None,
+    on_result: Callable[[int, Tuned], None] | None = None,
 ) -> list[Tuned]:
     """Fine-tunes every network in a Ray task of its own, in the order given; Ray must run.
 
     The networks are left as they are: `Tuned.load_into` puts the weights into them. The test split stays unread, and is
-    not sent. ValueError or RuntimeError with the training's own message if one fails.
+    not sent. `on_result(index, tuned)` is called as soon as each is done. ValueError or RuntimeError with the
+    training's own message if one fails.
     """
     shared = ray.put(data)
     taught = ray.put(None if teacher is None else deepcopy(teacher).cpu())
@@ -40,9 +41,9 @@ def fine_tune_all(
     waiting = list(jobs)
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)
-        _get(done[0])
+        tuned = _get(done[0])
         if on_result is not None:
-            on_result()
+            on_result(jobs.index(done[0]), tuned)
     return [_get(job) for job in jobs]
 
 

@@ -3,49 +3,42 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-import ray
 import torch
 from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
-from natrl.evaluation import Evaluator
+from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.export.module_code import module_code
-from natrl.files import check_new
 from natrl.modules.evaluator import ModuleEvaluator
+from natrl.modules.fine_tuning import Tuned
 from natrl.modules.importing import from_module
-from natrl.modules.limits import BudgetedEvaluator, Limits
+from natrl.modules.limits import Limits
 from natrl.modules.space import ModuleSpace
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
-from natrl.networks.latency import Latency, measure_latency
+from natrl.networks.latency import measure_latency
 from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
-from natrl.operations import VOCABULARY_INDEX
-from natrl.policies.budget import Budget, cheapest, cheapest_within
-from natrl.policies.policy import Policy
-from natrl.policies.storage import read_policy
-from natrl.transitions import CostMode, Rule
+from natrl.policies import load_policy, Policy
+from natrl.tuning.modules.budgets import check_budget
+from natrl.tuning.modules.candidates import Finalist, propose
 from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.modules.journal import Journal, request
 from natrl.tuning.modules.learning import learn
 from natrl.tuning.modules.result import Figures, layer_changes, Optimized
+from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.progress import progress_bar
+from natrl.tuning.rundir import ledger_file
 from natrl.tuning.session import ray_session
 
 __all__ = ["optimize"]
 
 THROUGHPUT_BATCH = 32  # images
-TIGHTER = 0.85  # factor on the MAdds where no candidate is fast enough, and how often it is tried
-TRIES = 6
 
 
 def optimize(
@@ -57,6 +50,7 @@ def optimize(
     out: Path | str | None = None,
     settings: OptimizeSettings | None = None,
     policy: Policy | Path | str | None = None,
+    resume: bool = False,
     address: str | None = None,
 ) -> Optimized:
     """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
@@ -70,9 +64,12 @@ def optimize(
     as {"madds": "80%"}; kinds are madds, params and latency (seconds for one image on this machine), values are numbers
     or shares of the original. `example_input`: a batch as the model takes it; None: validation images. `out`: a new
     directory for what is written; None: a temporary one. `policy`: one that was learned before, on this or another
-    network, or its directory: then none is trained. `address`: a Ray cluster, as `ray_session` has it.
+    network, or its directory: then none is trained. `resume`: go on with what the same call left in `out` when it was
+    ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray cluster, as
+    `ray_session` has it.
 
-    ValueError in one line where the model cannot be imported, or nothing satisfies the budget.
+    ValueError in one line where the model cannot be imported, nothing satisfies the budget, or `out` holds something
+    else than what is to be resumed.
     """
     settings = settings or OptimizeSettings()
     limits = Limits.of(budget)
@@ -80,33 +77,70 @@ def optimize(
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
     _check_outputs(model, example, images)
-    feasible = _check_budget(space, limits, example)
     learned = None if policy is None else _given_policy(policy, space)
-    directory = _new_directory(out)
+    asked = request(space, images, limits, settings, None if policy is None else _name(policy))
+    if resume:
+        if out is None:
+            raise ValueError("resume goes on with what is in a directory: give it as out")
+        journal = Journal.resume(Path(out), asked)
+    else:
+        feasible = check_budget(space, limits, example)
+        journal = Journal.begin(Path(tempfile.mkdtemp(prefix="natrl-") if out is None else out), asked, feasible)
     evaluator = ModuleEvaluator(
         space,
         images,
-        steps=settings.steps,
+        steps=journal.steps if settings.steps is None else settings.steps,
         reference_images=settings.reference_images,
         validation_images=settings.validation_images,
         seed=settings.seed,
     )
-    with ray_session(address), progress_bar() as bar:
+    journal.keep_steps(evaluator.steps)
+    ledger = ledger_file(journal.directory)
+    with ray_session(address), serve_ledger(ledger), progress_bar() as bar:
         if learned is None:
-            build = _reward(evaluator, feasible, images, settings)
-            learned = learn(space, build, settings, directory, progress=bar)
-        chosen, networks, count = _propose(learned, evaluator, limits, settings, example)
-        with _counted(bar, "fine-tuning", len(networks)) as advance:
-            teacher = model if settings.distill else None
-            tuned = fine_tune_all(networks, images, settings, teacher=teacher, on_result=advance)
-    best = max(range(len(chosen)), key=lambda i: (tuned[i].validation.accuracy, -space.cost(chosen[i]).madds))
-    network = tuned[best].load_into(networks[best]).eval()
-    before, after = _figures(space, images, example, chosen[best], network, tuned[best].validation)
-    layers = layer_changes(space, chosen[best])
+            build = reward(evaluator, journal.budget, images, settings, ledger)
+            learned = learn(space, build, settings, journal.directory, progress=bar)
+        finalists, count = propose(learned, evaluator, limits, settings, example, ledger)
+        teacher = model if settings.distill else None
+        tuned = _fine_tune(finalists, images, settings, teacher, journal, bar)
+    best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
+    architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
+    before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
+    layers = layer_changes(space, architecture)
     code, no_code = _code(network, example)
-    result = Optimized(network, chosen[best], space, before, after, layers, count, directory, code, no_code)
+    result = Optimized(
+        network, architecture, space, before, after, layers, count, journal.directory, code=code, no_code=no_code
+    )
     result.save()
     return result
+
+
+def _madds(space: ModuleSpace, finalist: Finalist) -> int:
+    return space.cost(finalist.architecture).madds
+
+
+def _fine_tune(
+    finalists: Sequence[Finalist],
+    data: ImageData,
+    settings: OptimizeSettings,
+    teacher: nn.Module | None,
+    journal: Journal,
+    bar: Progress,
+) -> list[Tuned]:
+    """Those that were not before; each is written down as soon as it is done."""
+    done = {i: tuned for i, f in enumerate(finalists) if (tuned := journal.tuned(f.architecture)) is not None}
+    missing = [i for i in range(len(finalists)) if i not in done]
+    task = bar.add_task("fine-tuning", total=len(missing), note="")
+
+    def keep(index: int, tuned: Tuned) -> None:
+        journal.keep(finalists[missing[index]].architecture, tuned)
+        bar.advance(task)
+
+    if missing:
+        networks = [finalists[i].network for i in missing]
+        found = fine_tune_all(networks, data, settings, teacher=teacher, on_result=keep)
+        done |= dict(zip(missing, found, strict=True))
+    return [done[i] for i in range(len(finalists))]
 
 
 def _code(network: nn.Module, example: Tensor) -> tuple[str | None, str | None]:
@@ -132,125 +166,11 @@ def _check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
 
 def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
     """The policy on this space. (Which space a stored one was trained on does not matter: it may be gone.)"""
-    if isinstance(policy, Policy):
-        return policy.on(space)
-    network, stored = read_policy(Path(policy))
-    if network.config.primitives != space.primitives:
-        network = network.with_primitives(space.primitives)
-    return Policy(network, space, cast(Rule, stored.rule), cast(CostMode, stored.cost))
+    return policy.on(space) if isinstance(policy, Policy) else load_policy(policy, space=space)
 
 
-def _reward(
-    evaluator: ModuleEvaluator, budget: Budget, data: ImageData, settings: OptimizeSettings
-) -> Callable[[], Evaluator]:
-    """What makes the evaluator that the policy learns from."""
-    if settings.reward == "inherited":
-        return partial(BudgetedEvaluator, evaluator, evaluator.space, budget)
-    return partial(_supernet, evaluator.space, budget, ray.put(data), settings)
-
-
-def _supernet(space: ModuleSpace, budget: Budget, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
-    supernet = ModuleSupernetEvaluator(
-        space,
-        ray.get(data),
-        reference_images=settings.reference_images,
-        validation_images=settings.validation_images,
-        seed=settings.seed,
-    )
-    return BudgetedEvaluator(supernet, space, budget)
-
-
-def _new_directory(out: Path | str | None) -> Path:
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix="natrl-"))
-    path = Path(out)
-    check_new(path, "choose another directory")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
-    """What the policy is trained under. ValueError where nothing satisfies the limits.
-
-    While the policy learns, MAdds stand for latency, by the same share.
-    """
-    original = space.architecture
-    budget, mask = limits.budget(space, original), space.masks(original)
-    if budget:
-        cheapest_within(budget, original, mask, space, None)
-    if limits.latency is None:
-        return budget
-    least = _fewest_madds(space, mask)
-    networks = [space.model, space.build(least)]
-    first, smallest = (latency.seconds for latency in _latencies(networks, example))
-    seconds = limits.seconds(first)
-    assert seconds is not None
-    if smallest > seconds:
-        raise ValueError(
-            f"no transformation takes at most {1e3 * seconds:.3g} ms for one image here; the one with the fewest MAdds "
-            f"takes {1e3 * smallest:.3g} ms, the original {1e3 * first:.3g} ms"
-        )
-    madds = space.cost(original).madds * min(1.0, seconds / first)
-    return Budget(max(space.cost(least).madds, min(madds, budget.madds or madds)), budget.params)
-
-
-def _fewest_madds(space: ModuleSpace, mask: np.ndarray) -> Architecture:
-    columns = [VOCABULARY_INDEX[name] for name in space.primitives]
-    prices = space.cost_table(space.architecture).slots[:, columns, 1].astype(float)
-    return space.prune(cheapest(space.architecture, np.where(mask, prices, np.inf), space.primitives))
-
-
-def _propose(
-    policy: Policy, evaluator: ModuleEvaluator, limits: Limits, settings: OptimizeSettings, example: Tensor
-) -> tuple[list[Architecture], list[nn.Module], int]:
-    """The finalists, their networks with inherited weights, and how many candidates they were chosen from.
-
-    Candidates keep to the budget, and to the limit on latency by measurement: where none does, fewer MAdds are tried.
-    """
-    space = evaluator.space
-    original = space.architecture
-    budget = limits.budget(space, original)
-    madds = budget.madds
-    for _ in range(TRIES):
-        found = policy.transform(
-            original,
-            n=settings.candidates,
-            evaluator=evaluator,
-            max_madds=madds,
-            max_params=budget.params,
-            seed=settings.seed,
-        )
-        assert found.scores is not None
-        order = sorted(range(len(found)), key=lambda i: (-found.scores[i], found.costs[i].madds))  # type: ignore[index]
-        within = [found.architectures[i] for i in order if Budget(madds, budget.params).allows(found.costs[i])]
-        networks = [evaluator.inherit(a).cpu() for a in within]
-        if limits.latency is not None:
-            within, networks = _fast_enough(space, limits, within, networks, example)
-        if within:
-            return within[: settings.finalists], networks[: settings.finalists], len(found)
-        madds = TIGHTER * (madds or space.cost(original).madds)
-    raise ValueError(
-        f"no candidate keeps to the limit on latency ({limits.latency}), even with {madds:,.0f} MAdds; allow more, or "
-        "more candidates"
-    )
-
-
-def _fast_enough(
-    space: ModuleSpace,
-    limits: Limits,
-    architectures: Sequence[Architecture],
-    networks: Sequence[nn.Module],
-    example: Tensor,
-) -> tuple[list[Architecture], list[nn.Module]]:
-    first, *others = _latencies([space.model, *networks], example)
-    seconds = limits.seconds(first.seconds)
-    assert seconds is not None
-    fine = [i for i, latency in enumerate(others) if latency.seconds <= seconds]
-    return [architectures[i] for i in fine], [networks[i] for i in fine]
-
-
-def _latencies(networks: Sequence[nn.Module], example: Tensor, batch: int = 1) -> list[Latency]:
-    return measure_latency(networks, example, batch=batch)
+def _name(policy: Policy | Path | str) -> str:
+    return f"of {policy.space.name}" if isinstance(policy, Policy) else str(policy)
 
 
 def _figures(
@@ -263,7 +183,7 @@ def _figures(
 ) -> tuple[Figures, Figures]:
     """Of the original and of the result; here test data is read."""
     original = deepcopy(space.model)
-    timed = [_latencies([original, network], example, batch) for batch in (1, THROUGHPUT_BATCH)]
+    timed = [measure_latency([original, network], example, batch=batch) for batch in (1, THROUGHPUT_BATCH)]
     return (
         Figures(
             space.cost(space.architecture),
@@ -278,9 +198,3 @@ def _figures(
             tuple(after for _, after in timed),
         ),
     )
-
-
-@contextmanager
-def _counted(bar: Progress, label: str, total: int) -> Iterator[Any]:
-    task = bar.add_task(label, total=total, note="")
-    yield lambda: bar.advance(task)

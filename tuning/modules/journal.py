@@ -1,0 +1,121 @@
+"""What an optimization writes down as it goes, so that it can go on after a kill and pays for nothing twice.
+
+optimize.json (what it was asked), evaluations.db (scores of candidates), Tune's files with the policy's checkpoints,
+and finalists/ (each network as soon as it is fine-tuned).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from natrl.architecture import Architecture
+from natrl.data import ImageData
+from natrl.files import check_new, replacing
+from natrl.modules.evaluator import weights_digest
+from natrl.modules.fine_tuning import Tuned
+from natrl.modules.limits import Limits
+from natrl.modules.space import ModuleSpace
+from natrl.networks.training import Measured
+from natrl.policies.budget import Budget
+from natrl.tuning.modules.settings import OptimizeSettings
+from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions, write_json
+
+__all__ = ["Journal", "request"]
+
+
+def request(
+    space: ModuleSpace, data: ImageData, limits: Limits, settings: OptimizeSettings, policy: str | None
+) -> dict[str, Any]:
+    """What was asked for, JSON-ready."""
+    document = {
+        "model": space.name,
+        "weights": weights_digest(space.model.state_dict()),
+        "data": data.name,
+        "images": [len(data.train), len(data.validation)],  # type: ignore[arg-type]  # torch's Dataset has no length
+        "budget": asdict(limits),
+        "settings": asdict(settings),
+        "policy": policy,
+    }
+    return json.loads(json.dumps(document))
+
+
+class Journal:
+    """The directory of an optimization."""
+
+    def __init__(self, directory: Path, document: dict[str, Any]) -> None:
+        self.directory = directory
+        self._document = document
+
+    @classmethod
+    def begin(cls, directory: Path, asked: dict[str, Any], budget: Budget) -> Journal:
+        """In a new directory; `budget`: what the policy learns under. ValueError if there is something in it."""
+        check_new(directory, "choose another directory, or go on with what is there by resume")
+        directory.mkdir(parents=True, exist_ok=True)
+        journal = cls(directory, {**asked, "found": {**asdict(budget), "steps": None}, "versions": versions()})
+        write_json(directory / OPTIMIZATION, journal._document)
+        return journal
+
+    @classmethod
+    def resume(cls, directory: Path, asked: dict[str, Any]) -> Journal:
+        """Of what was begun there. ValueError if nothing was, or something else than what is asked now."""
+        begun = read_document_of("natrl.optimize", directory, OPTIMIZATION)
+        check_versions(directory, begun.get("versions", {}))
+        for field, now in asked.items():
+            then = begun.get(field)
+            if then != now:
+                raise ValueError(
+                    f"{directory} was begun with another {_difference(field, then, now)}; resume as it was"
+                )
+        return cls(directory, begun)
+
+    @property
+    def budget(self) -> Budget:
+        """What the policy learns under. (Measured again, a limit on latency would be another number of MAdds.)"""
+        return Budget(self._document["found"]["madds"], self._document["found"]["params"])
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of training before a candidate is scored, once that was found out."""
+        return self._document["found"]["steps"]
+
+    def keep_steps(self, steps: int) -> None:
+        """Writes down what was found out."""
+        self._document["found"]["steps"] = steps
+        write_json(self.directory / OPTIMIZATION, self._document)
+
+    def tuned(self, architecture: Architecture) -> Tuned | None:
+        """A finalist that was fine-tuned before; None if it was not."""
+        file = self._file(architecture)
+        if not file.exists():
+            return None
+        with safe_open(file, framework="numpy") as stored:
+            figures = json.loads(stored.metadata()["figures"])
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it has no iteration
+        return Tuned(Measured(**figures["validation"]), None, state, figures["seconds"])
+
+    def keep(self, architecture: Architecture, tuned: Tuned) -> None:
+        """Writes a finalist down, whole or not at all."""
+        figures = {"validation": tuned.validation._asdict(), "seconds": tuned.seconds}
+        file = self._file(architecture)
+        file.parent.mkdir(exist_ok=True)
+        with replacing(file) as fresh:
+            save_file(tuned.state, fresh, metadata={"figures": json.dumps(figures), "key": architecture.key})
+
+    def _file(self, architecture: Architecture) -> Path:
+        name = sha256(architecture.key.encode()).hexdigest()[:16]
+        return self.directory / "finalists" / f"{name}.safetensors"
+
+
+def _difference(name: str, then: Any, now: Any) -> str:
+    """The first field that differs, and how."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        field = next(key for key in {**now, **then} if then.get(key) != now.get(key))
+        return _difference(field, then.get(field), now.get(field))
+    return name if name == "weights" else f"{name} ({then!r} then, {now!r} now)"

@@ -1,0 +1,77 @@
+"""What the policy learns from: scores of a network's candidates under a budget, in this process or on Ray actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from natrl.data import ImageData
+from natrl.evaluation import Evaluator
+from natrl.evaluation.paid import behind_ledger
+from natrl.evaluation.pool import PoolEvaluator
+from natrl.modules.evaluator import ModuleEvaluator
+from natrl.modules.limits import BudgetedEvaluator
+from natrl.modules.space import ModuleSpace
+from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
+from natrl.policies.budget import Budget
+from natrl.tuning.modules.settings import OptimizeSettings
+
+__all__ = ["actor_resources", "reward"]
+
+
+def reward(
+    evaluator: ModuleEvaluator, budget: Budget, data: ImageData, settings: OptimizeSettings, ledger: Path
+) -> Callable[[], Evaluator]:
+    """What makes the evaluator where it is needed (picklable); Ray must run.
+
+    Scores by inherited weights are kept in the ledger; those of a supernet change with its weights, and are not.
+    """
+    if settings.reward == "inherited":
+        scores: Callable[[], Evaluator] = partial(_inherited, evaluator, ledger, settings)
+    else:
+        scores = partial(_supernet, evaluator.space, ray.put(data), settings)
+    return partial(_within, scores, evaluator.space, budget)
+
+
+def actor_resources(settings: OptimizeSettings) -> dict[str, Any] | None:
+    """What the actors need; None without actors."""
+    if not settings.actors:
+        return None
+    return {"actors": settings.actors, "num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus}
+
+
+def _within(scores: Callable[[], Evaluator], space: ModuleSpace, budget: Budget) -> Evaluator:
+    return BudgetedEvaluator(scores(), space, budget)
+
+
+def _inherited(evaluator: ModuleEvaluator, ledger: Path, settings: OptimizeSettings) -> Evaluator:
+    return behind_ledger(partial(_itself, evaluator), ledger, on_actors=_on_actors(settings))
+
+
+def _itself(evaluator: ModuleEvaluator) -> ModuleEvaluator:
+    return evaluator
+
+
+def _supernet(space: ModuleSpace, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
+    build = partial(_build_supernet, space, data, settings)
+    on_actors = _on_actors(settings)
+    return on_actors(build) if on_actors else build()
+
+
+def _build_supernet(space: ModuleSpace, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
+    return ModuleSupernetEvaluator(
+        space,
+        ray.get(data),
+        reference_images=settings.reference_images,
+        validation_images=settings.validation_images,
+        seed=settings.seed,
+    )
+
+
+def _on_actors(settings: OptimizeSettings) -> Callable[[Callable[[], Evaluator]], Evaluator] | None:
+    resources = actor_resources(settings)
+    return None if resources is None else partial(PoolEvaluator, **resources)
