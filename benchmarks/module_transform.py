@@ -40,7 +40,7 @@ DRAWS = 4096
 def random_transformation(space: ModuleSpace, madds: int, seed: int) -> Architecture:
     """The one of many whose MAdds are nearest to so many, and not above."""
     drawn = random_transforms(space, space.architecture, DRAWS, np.random.default_rng(seed))
-    fitting = [a for a in map(space.prune, drawn) if space.cost(a).madds <= madds]
+    fitting = [a for a in drawn if space.cost(a).madds <= madds]
     return max(fitting, key=lambda a: space.cost(a).madds)
 
 

@@ -26,7 +26,7 @@ import torch
 import torchvision
 from _rows import print_row
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import nn, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -141,12 +141,12 @@ def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
 
 COLUMNS = ("convolutions", "slots", "poolings", "wires", "moves", "seconds", "madds", "off")
 CHECKS = ("identical", "identical_training", "transforms", "code", "targets")
-WIDTH = 150  # of the table, in characters
+WIDTH = 180  # of the table, in characters
 
 
 def table(rows: list[tuple[str, dict[str, Any]]]) -> Table:
     said = [f"{name}: {row['said']}" for name, row in rows if "said" in row]
-    shown = Table("network", *COLUMNS, *CHECKS, caption="\n".join(said), caption_justify="left")
+    shown = Table(Column("network", no_wrap=True), *COLUMNS, *CHECKS, caption="\n".join(said), caption_justify="left")
     for name, row in rows:
         if "said" not in row:
             values = [f"{v:.2g}" if isinstance(v, float) else f"{v:,}" for v in (row[c] for c in COLUMNS)]

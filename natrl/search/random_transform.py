@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.spaces import apply_actions, Space
+from natrl.search.reachable import Reachable
+from natrl.spaces import Space
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["cost_matched_random", "random_transforms"]
@@ -26,13 +27,11 @@ def random_transforms(
     becomes one of its allowed primitives, all equally likely. (Uniform choices in all slots at once would change nearly
     everything, and disconnect most networks.)
     """
-    masks = space.masks(architecture, rule, cost)
+    box = Reachable(space, architecture, rule=rule, cost=cost)
     own = [space.primitives.index(op) for op in architecture.operations]
-    weights = masks / masks.sum(-1, keepdims=True)
+    weights = box.masks / box.masks.sum(-1, keepdims=True)
     drawn = (rng.random((n, len(own), 1)) > weights.cumsum(-1)).sum(-1)  # (n, E)
-    actions = np.where(rng.random((n, len(own))) < rng.random((n, 1)), drawn, own)
-    stacked = np.broadcast_to(masks, (n, *masks.shape))
-    return apply_actions(space, [architecture] * n, actions, stacked).architectures
+    return box.apply(architecture, np.where(rng.random((n, len(own))) < rng.random((n, 1)), drawn, own))
 
 
 def cost_matched_random(

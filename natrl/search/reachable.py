@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.spaces import apply_actions, Space
+from natrl.spaces import Batch, Space, transition
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["Reachable"]
@@ -23,30 +23,31 @@ class Reachable:
     ) -> None:
         self.space = space
         self.architecture = space.check(architecture)
-        self._masks = space.masks(architecture, rule, cost)  # (E, K)
+        self.masks = space.masks(architecture, rule, cost)  # (E, K)
 
     def sample(self, n: int, rng: np.random.Generator) -> list[Architecture]:
         """n of them: in every slot all allowed primitives are equally likely; nulls that cut the last path are undone.
 
         The original may be among them.
         """
-        ends = self._masks.cumsum(-1) / self._masks.sum(-1, keepdims=True)
-        return self._apply(self.architecture, (rng.random((n, len(ends), 1)) >= ends).sum(-1))
+        ends = self.masks.cumsum(-1) / self.masks.sum(-1, keepdims=True)
+        return self.apply(self.architecture, (rng.random((n, len(ends), 1)) >= ends).sum(-1))
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Those that differ from `architecture`, itself one of them, in a single slot."""
         column = {name: k for k, name in enumerate(self.space.primitives)}
         own = np.array([column[op] for op in architecture.operations])
-        others = self._masks.copy()
+        others = self.masks.copy()
         others[np.arange(len(own)), own] = False
         slots, primitives = np.nonzero(others)
         actions = np.tile(own, (len(slots), 1))
         actions[np.arange(len(slots)), slots] = primitives
-        return [a for a in self._apply(architecture, actions) if a.operations != architecture.operations]
+        return [a for a in self.apply(architecture, actions) if a.operations != architecture.operations]
 
-    def _apply(self, architecture: Architecture, actions: np.ndarray) -> list[Architecture]:
-        """What actions (N, E) make of the architecture, live cells kept live."""
+    def apply(self, architecture: Architecture, actions: np.ndarray) -> list[Architecture]:
+        """What actions (N, E) make of the architecture, live cells kept live, without what became unused."""
         if not len(actions):
             return []
-        masks = np.broadcast_to(self._masks, (len(actions), *self._masks.shape))
-        return apply_actions(self.space, [architecture] * len(actions), actions, masks).architectures
+        masks = np.broadcast_to(self.masks, (len(actions), *self.masks.shape))
+        made = transition(Batch.of(self.space, [architecture] * len(actions)), actions, masks).batch
+        return list(self.space.pruned(made))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import natrl
+from natrl.search import Reachable
 from natrl.search.random_transform import cost_matched_random, random_transforms
+from tests.modules.networks import Residual
 from tests.search.problems import nasbench201, reachable, SPACE
 
 
@@ -36,3 +39,16 @@ def test_the_cost_of_the_original_is_matched_by_itself_only():
     cost = SPACE.cost(original).madds
     assert cost_matched_random(SPACE, original, cost, np.random.default_rng(0)) == original
     assert cost_matched_random(SPACE, original, cost - 1, np.random.default_rng(0)) != original
+
+
+def test_what_becomes_unused_in_a_users_network_is_null():
+    """Two candidates never build the same network."""
+    space = natrl.from_module(Residual(), torch.zeros(1, 3, 16, 16))
+    box = Reachable(space, space.architecture)
+    drawn = random_transforms(space, space.architecture, 300, np.random.default_rng(0))
+    drawn += box.sample(300, np.random.default_rng(1))
+    cut = space.with_operations({"conv2": "null"})
+    assert space.operations(space.prune(cut))["conv1"] == "null"
+    drawn += box.neighbours(space.architecture)
+    assert any(space.operations(a)["conv2"] == "null" for a in drawn)
+    assert all(space.prune(a) == a for a in drawn)
