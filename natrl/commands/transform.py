@@ -40,6 +40,10 @@ def transform(
         str | None,
         typer.Option(help="Budget, for networks: seconds for one image on this machine, or a share.", metavar="X"),
     ] = None,
+    max_batch_latency: Annotated[
+        str | None,
+        typer.Option(help="Budget, for networks: seconds for 32 images on this machine, or a share.", metavar="X"),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Data set, for networks: what they were trained on.")] = None,
     weights: Annotated[
         Path | None,
@@ -92,7 +96,12 @@ def transform(
     if resume and out is None:
         raise ValueError("--resume goes on with what is in --out DIR: give that too")
     if is_reference(architecture):
-        budget = {"madds": max_madds, "params": max_params, "latency": max_latency}
+        budget = {
+            "madds": max_madds,
+            "params": max_params,
+            "latency": max_latency,
+            "batch_latency": max_batch_latency,
+        }
         transform_network(
             architecture,
             data=data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +15,24 @@ from natrl.evaluation.wrapper import EvaluatorWrapper
 from natrl.policies.budget import Budget, limit_of
 from natrl.spaces import Space
 
-__all__ = ["BudgetedEvaluator", "Limits"]
+__all__ = ["LATENCIES", "BudgetedEvaluator", "Limits"]
 
-KINDS = ("madds", "params", "latency")
+THROUGHPUT_BATCH = 32  # images
+LATENCIES = {"latency": 1, "batch_latency": THROUGHPUT_BATCH}  # images of a pass
+KINDS = ("madds", "params", *LATENCIES)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits as given: numbers, or shares of what the original costs such as "80%". Latency is in seconds."""
+    """The limits as given: numbers, or shares of what the original costs such as "80%".
+
+    Latencies are in seconds, for one image and for a batch of THROUGHPUT_BATCH.
+    """
 
     madds: float | str | None = None
     params: float | str | None = None
     latency: float | str | None = None
+    batch_latency: float | str | None = None
 
     def __post_init__(self) -> None:
         """ValueError on what is neither a number nor a share."""
@@ -42,16 +49,22 @@ class Limits:
             raise ValueError(f"unknown budget {', '.join(map(repr, unknown))}; known: {', '.join(KINDS)}")
         limits = cls(**given)
         if limits == cls():
-            raise ValueError('a budget limits at least one of madds, params and latency, such as {"madds": "80%"}')
+            raise ValueError(f'a budget limits at least one of {", ".join(KINDS)}, such as {{"madds": "80%"}}')
         return limits
 
     def budget(self, space: Space, original: Architecture) -> Budget:
         """The limits on MAdds and parameters in numbers."""
         return Budget.of(space.cost(original), self.madds, self.params)
 
-    def seconds(self, original: float) -> float | None:
-        """The limit on latency, where the original takes so many seconds; None if there is none."""
-        return limit_of("latency", self.latency, original)
+    @property
+    def timed(self) -> tuple[str, ...]:
+        """The kinds of latency that are limited."""
+        return tuple(kind for kind in LATENCIES if getattr(self, kind) is not None)
+
+    def seconds(self, kind: str, original: float) -> float:
+        """A limit on latency, where the original takes so many seconds; infinite if there is none."""
+        limit = limit_of(kind, getattr(self, kind), original)
+        return math.inf if limit is None else limit
 
 
 class BudgetedEvaluator(EvaluatorWrapper):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
@@ -56,24 +58,32 @@ def measure_latency(
         raise ValueError(
             f"batch and rounds must be at least 1 and min_seconds above 0, got {batch, rounds, min_seconds}"
         )
-    from torch.utils.benchmark import Measurement
-
+    timing = _timing()
     device = default_device(device)
     images = example[:1].to(device).expand(batch, -1, -1, -1).contiguous()
     with ExitStack() as stack:
         for network in networks:
             stack.enter_context(in_mode(network, training=False))
-        timers = [_timer(_on(network, device), images) for network in networks]
+        timers = [_timer(timing, _on(network, device), images) for network in networks]
         turns = [[timer.blocked_autorange(min_run_time=min_seconds) for timer in timers] for _ in range(rounds)]
-    measured = [Measurement.merge(turn[i] for turn in turns)[0] for i in range(len(timers))]
+    measured = [timing.Measurement.merge(turn[i] for turn in turns)[0] for i in range(len(timers))]
     return [Latency(batch, m.median, m.iqr, len(m.times), str(device)) for m in measured]
 
 
-def _timer(network: nn.Module, images: Tensor) -> Any:
-    from torch.utils.benchmark import Timer
+def _timing() -> Any:
+    """torch.utils.benchmark; its import looks for CUDA's compiler and says so where there is one and no GPU."""
+    log = logging.getLogger("torch.utils.cpp_extension")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        return importlib.import_module("torch.utils.benchmark")
+    finally:
+        log.setLevel(level)
 
+
+def _timer(timing: Any, network: nn.Module, images: Tensor) -> Any:
     run = torch.inference_mode()(network)
-    return Timer("run(images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
+    return timing.Timer("run(images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
 
 
 def _on(network: nn.Module, device: torch.device) -> nn.Module:

@@ -131,21 +131,22 @@ def test_limits_are_numbers_or_shares(space: ModuleSpace) -> None:
     cost = space.cost(space.architecture)
     limits = Limits.of({"madds": "80%", "params": 1000, "latency": "50%"})
     assert limits.budget(space, space.architecture) == Budget(0.8 * cost.madds, 1000)
-    assert limits.seconds(0.02) == 0.01
-    assert Limits.of({"latency": 0.005}).seconds(0.02) == 0.005
+    assert limits.seconds("latency", 0.02) == 0.01
+    assert Limits.of({"batch_latency": 0.005}).seconds("batch_latency", 0.02) == 0.005
+    assert Limits.of({"batch_latency": 0.005}).timed == ("batch_latency",)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, r'at least one of madds, params and latency, such as \{"madds": "80%"\}'),
+        ({}, r'at least one of madds, params, latency, batch_latency, such as \{"madds": "80%"\}'),
         ({"flops": 1}, "unknown budget 'flops'; known: madds, params, latency"),
         ({"latency": "fast"}, "latency must be a number or a share"),
     ],
 )
 def test_a_bad_budget_is_named(given: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Limits.of(given).seconds(1.0)
+        Limits.of(given).seconds("latency", 1.0)
 
 
 def test_a_skip_recalibrates_too(space: ModuleSpace, evaluator: ModuleEvaluator) -> None:

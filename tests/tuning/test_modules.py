@@ -71,7 +71,7 @@ def found(
     return optimize(
         model,
         data=replace(digits(), test=test_split),
-        budget={"madds": "70%", "latency": "1000%"},
+        budget={"madds": "70%", "latency": "1000%", "batch_latency": "1000%"},
         out=tmp_path_factory.mktemp("optimize") / "out",
         settings=TINY,
     )
@@ -190,7 +190,7 @@ def test_the_command_applies_a_policy_that_was_learned(
 def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     network = ("transform", "tests.modules.trained:narrow")
     assert "--data NAME is needed" in error(capsys, *network, "--max-madds", "80%")
-    assert "at least one of madds, params and latency" in error(capsys, *network, "--data", "digits")
+    assert "at least one of madds, params, latency, batch_latency" in error(capsys, *network, "--data", "digits")
     assert "--policy RUN is needed" in error(capsys, "transform", "DARTS")
     assert "--resume is for networks" in error(capsys, "transform", "DARTS", "--resume", "-o", tmp_path / "x")
     within = ("--data", "digits", "--max-madds", "80%", "--resume")
@@ -203,7 +203,8 @@ def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tm
     ("budget", "message"),
     [
         ({"madds": 10}, "the smallest reachable cost is [0-9,]+ MAdds"),
-        ({"latency": 1e-9}, r"no transformation takes at most 1e-06 ms .* the original"),
+        ({"latency": 1e-9}, r"no transformation takes at most 1e-06 ms for one image .* the original"),
+        ({"latency": "99900%", "batch_latency": 1e-9}, r"at most 1e-06 ms for 32 images"),
         ({"energy": 1}, "unknown budget 'energy'"),
     ],
 )

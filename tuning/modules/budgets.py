@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
-from natrl.modules.limits import Limits
+from natrl.modules.limits import LATENCIES, Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import measure_latency
 from natrl.operations import VOCABULARY_INDEX
@@ -26,19 +26,21 @@ def check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
     budget, mask = limits.budget(space, original), space.masks(original)
     if budget:
         cheapest_within(budget, original, mask, space, None)
-    if limits.latency is None:
+    if not limits.timed:
         return budget
-    least = _fewest_madds(space, mask)
+    least, share = _fewest_madds(space, mask), 1.0
     networks = [space.model, space.build(least)]
-    first, smallest = (latency.seconds for latency in measure_latency(networks, example))
-    seconds = limits.seconds(first)
-    assert seconds is not None
-    if smallest > seconds:
-        raise ValueError(
-            f"no transformation takes at most {1e3 * seconds:.3g} ms for one image here; the one with the fewest MAdds "
-            f"takes {1e3 * smallest:.3g} ms, the original {1e3 * first:.3g} ms"
-        )
-    madds = space.cost(original).madds * min(1.0, seconds / first)
+    for kind in limits.timed:
+        first, smallest = (latency.seconds for latency in measure_latency(networks, example, batch=LATENCIES[kind]))
+        seconds = limits.seconds(kind, first)
+        if smallest > seconds:
+            images = "one image" if LATENCIES[kind] == 1 else f"{LATENCIES[kind]} images"
+            raise ValueError(
+                f"no transformation takes at most {1e3 * seconds:.3g} ms for {images} here; the one with the fewest "
+                f"MAdds takes {1e3 * smallest:.3g} ms, the original {1e3 * first:.3g} ms"
+            )
+        share = min(share, seconds / first)
+    madds = space.cost(original).madds * share
     return Budget(max(space.cost(least).madds, min(madds, budget.madds or madds)), budget.params)
 
 
@@ -49,8 +51,10 @@ def _fewest_madds(space: ModuleSpace, mask: np.ndarray) -> Architecture:
 
 
 def fast_enough(space: ModuleSpace, limits: Limits, networks: Sequence[nn.Module], example: Tensor) -> list[bool]:
-    """Which networks keep to the limit on latency, where the original and they take turns."""
-    first, *others = measure_latency([space.model, *networks], example)
-    seconds = limits.seconds(first.seconds)
-    assert seconds is not None
-    return [latency.seconds <= seconds for latency in others]
+    """Which networks keep to the limits on latency, where the original and they take turns."""
+    fine = [True] * len(networks)
+    for kind in limits.timed:
+        first, *others = measure_latency([space.model, *networks], example, batch=LATENCIES[kind])
+        seconds = limits.seconds(kind, first.seconds)
+        fine = [before and latency.seconds <= seconds for before, latency in zip(fine, others, strict=True)]
+    return fine

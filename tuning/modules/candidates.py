@@ -39,7 +39,7 @@ def propose(
 ) -> tuple[list[Finalist], int]:
     """The finalists, best validation score first, and how many candidates they were chosen from.
 
-    Candidates keep to the budget, and to the limit on latency by measurement: where none does, fewer MAdds are tried.
+    Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried.
     Scores are looked up in the ledger, and kept there. ValueError where no candidate is fast enough.
     """
     space = evaluator.space
@@ -60,13 +60,13 @@ def propose(
         order = sorted(range(len(found)), key=lambda i: (-found.scores[i], found.costs[i].madds))  # type: ignore[index]
         within = [found.architectures[i] for i in order if Budget(madds, budget.params).allows(found.costs[i])]
         finalists = [Finalist(a, evaluator.inherit(a).cpu()) for a in within]
-        if limits.latency is not None:
+        if limits.timed:
             fast = fast_enough(space, limits, [f.network for f in finalists], example)
             finalists = [f for f, fine in zip(finalists, fast, strict=True) if fine]
         if finalists:
             return finalists[: settings.finalists], len(found)
         madds = TIGHTER * (madds or space.cost(original).madds)
     raise ValueError(
-        f"no candidate keeps to the limit on latency ({limits.latency}), even with {madds:,.0f} MAdds; allow more, or "
-        "more candidates"
+        f"no candidate keeps to {' and '.join(f'{k} {getattr(limits, k)}' for k in limits.timed)}, even with "
+        f"{madds:,.0f} MAdds; allow more, or more candidates"
     )

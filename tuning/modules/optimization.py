@@ -18,7 +18,7 @@ from natrl.export.module_code import module_code
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.importing import from_module
-from natrl.modules.limits import Limits
+from natrl.modules.limits import LATENCIES, Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import measure_latency
 from natrl.networks.modes import in_mode
@@ -37,8 +37,6 @@ from natrl.tuning.rundir import ledger_file
 from natrl.tuning.session import ray_session
 
 __all__ = ["optimize"]
-
-THROUGHPUT_BATCH = 32  # images
 
 
 def optimize(
@@ -61,12 +59,12 @@ def optimize(
     changed.
 
     `data`: a data set by name (`natrl.data.load_data`) or itself, normalised as the model was trained. `budget`: such
-    as {"madds": "80%"}; kinds are madds, params and latency (seconds for one image on this machine), values are numbers
-    or shares of the original. `example_input`: a batch as the model takes it; None: validation images. `out`: a new
-    directory for what is written; None: a temporary one. `policy`: one that was learned before, on this or another
-    network, or its directory: then none is trained. `resume`: go on with what the same call left in `out` when it was
-    ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray cluster, as
-    `ray_session` has it.
+    as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and batch_latency (for
+    32), values are numbers or shares of the original. `example_input`: a batch as the model takes it; None: validation
+    images. `out`: a new directory for what is written; None: a temporary one. `policy`: one that was learned before, on
+    this or another network, or its directory: then none is trained. `resume`: go on with what the same call left in
+    `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray
+    cluster, as `ray_session` has it.
 
     ValueError in one line where the model cannot be imported, nothing satisfies the budget, or `out` holds something
     else than what is to be resumed.
@@ -183,7 +181,7 @@ def _figures(
 ) -> tuple[Figures, Figures]:
     """Of the original and of the result; here test data is read."""
     original = deepcopy(space.model)
-    timed = [measure_latency([original, network], example, batch=batch) for batch in (1, THROUGHPUT_BATCH)]
+    timed = [measure_latency([original, network], example, batch=batch) for batch in LATENCIES.values()]
     return (
         Figures(
             space.cost(space.architecture),
