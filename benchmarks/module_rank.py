@@ -1,9 +1,10 @@
 """Whether cheap scores of replaced networks order them as fine-tuning does.
 
 A network is trained, and random transformations of it are scored ("inherited": least squares and new batch-norm
-statistics; "steps": 20 steps of training after that) and fine-tuned. Spearman's correlation of each score with the
-validation accuracy after fine-tuning, and its partial correlation given the number of replaced layers; baselines: fewer
-replaced layers, more MAdds.
+statistics; "steps": 20 steps of training after that; "supernet": one network with all choices, whose random paths were
+trained for --supernet-steps) and fine-tuned. Spearman's correlation of each score with the validation accuracy after
+fine-tuning, and its partial correlation given the number of replaced layers; baselines: fewer replaced layers, more
+MAdds.
 
     nice -n 5 python benchmarks/module_rank.py --network resnet18 --width 0.125 --transformations 16
 """
@@ -23,6 +24,7 @@ from natrl.data import batches, ImageData
 from natrl.modules import from_module
 from natrl.modules.evaluator import FALLBACK_STEPS, ModuleEvaluator
 from natrl.modules.fine_tuning import FINE_TUNING
+from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.tuning.modules import OptimizeSettings
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.session import ray_session
@@ -46,6 +48,9 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
         for name, steps in (("inherited", 0), ("steps", FALLBACK_STEPS))
     }
     columns = {name: evaluator.evaluate(architectures) for name, evaluator in evaluators.items()}
+    supernet = ModuleSupernetEvaluator(space, data, seed=options.seed)
+    supernet.train_weights(options.supernet_steps)
+    columns["supernet"] = supernet.evaluate(architectures)
     replaced = np.array([len(space.architecture.changes(a)) for a in architectures], dtype=float)
     columns |= {"fewer replaced": -replaced, "madds": np.array([float(space.cost(a).madds) for a in architectures])}
     networks = [evaluators["inherited"].inherit(a) for a in architectures]
@@ -74,6 +79,7 @@ def main() -> None:
     parser.add_argument("--train-images", type=int, default=4_000)
     parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
     parser.add_argument("--tuning-epochs", type=int, default=3)
+    parser.add_argument("--supernet-steps", type=int, default=124, help="two epochs")
     parser.add_argument("--transformations", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
