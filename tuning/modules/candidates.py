@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
-from natrl.evaluation.paid import behind_ledger
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.limits import Limits
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.budgets import fast_enough
+from natrl.tuning.modules.rewards import inherited_scores
 from natrl.tuning.modules.settings import OptimizeSettings
 
 __all__ = ["Finalist", "propose"]
@@ -46,27 +48,38 @@ def propose(
     original = space.architecture
     budget = limits.budget(space, original)
     madds = budget.madds
-    scorer = behind_ledger(lambda: evaluator, ledger)
     for _ in range(TRIES):
-        found = policy.transform(
-            original,
-            n=settings.candidates,
-            evaluator=scorer,
-            max_madds=madds,
-            max_params=budget.params,
-            seed=settings.seed,
-        )
+        with closing(inherited_scores(evaluator, settings, ledger)) as scorer:
+            found = policy.transform(
+                original,
+                n=settings.candidates,
+                evaluator=scorer,
+                max_madds=madds,
+                max_params=budget.params,
+                seed=settings.seed,
+            )
         assert found.scores is not None
         order = sorted(range(len(found)), key=lambda i: (-found.scores[i], found.costs[i].madds))  # type: ignore[index]
         within = [found.architectures[i] for i in order if Budget(madds, budget.params).allows(found.costs[i])]
-        finalists = [Finalist(a, evaluator.inherit(a).cpu()) for a in within]
-        if limits.timed:
-            fast = fast_enough(space, limits, [f.network for f in finalists], example)
-            finalists = [f for f, fine in zip(finalists, fast, strict=True) if fine]
+        finalists = _first_fast_enough(within, evaluator, limits, settings.finalists, example)
         if finalists:
-            return finalists[: settings.finalists], len(found)
+            return finalists, len(found)
         madds = TIGHTER * (madds or space.cost(original).madds)
     raise ValueError(
         f"no candidate keeps to {' and '.join(f'{k} {getattr(limits, k)}' for k in limits.timed)}, even with "
         f"{madds:,.0f} MAdds; allow more, or more candidates"
     )
+
+
+def _first_fast_enough(
+    architectures: Sequence[Architecture], evaluator: ModuleEvaluator, limits: Limits, n: int, example: Tensor
+) -> list[Finalist]:
+    """At most n that keep to the limits on latency; no more networks are made than it takes to find them."""
+    found: list[Finalist] = []
+    for start in range(0, len(architectures), n):
+        part = [Finalist(a, evaluator.inherit(a).cpu()) for a in architectures[start : start + n]]
+        fast = fast_enough(evaluator.space, limits, [f.network for f in part], example)
+        found += [f for f, fine in zip(part, fast, strict=True) if fine]
+        if len(found) >= n:
+            break
+    return found[:n]

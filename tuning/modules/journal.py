@@ -29,18 +29,20 @@ from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, 
 
 __all__ = ["Journal", "request"]
 
+RESOURCES = ("actors", "num_cpus", "num_gpus")
+
 
 def request(
     space: ModuleSpace, data: ImageData, limits: Limits, settings: OptimizeSettings, policy: str | None
 ) -> dict[str, Any]:
-    """What was asked for, JSON-ready."""
+    """What was asked for, JSON-ready, without what no result depends on: on what it runs."""
     document = {
         "model": space.name,
         "weights": weights_digest(space.model.state_dict()),
         "data": data.name,
         "images": [len(data.train), len(data.validation)],  # type: ignore[arg-type]  # torch's Dataset has no length
         "budget": asdict(limits),
-        "settings": asdict(settings),
+        "settings": {name: value for name, value in asdict(settings).items() if name not in RESOURCES},
         "policy": policy,
     }
     return json.loads(json.dumps(document))
@@ -71,7 +73,7 @@ class Journal:
             then = begun.get(field)
             if then != now:
                 raise ValueError(
-                    f"{directory} was begun with another {_difference(field, then, now)}; resume as it was"
+                    f"{directory} was begun with another {_difference(field, then, now)}; give what it was begun with"
                 )
         return cls(directory, begun)
 

@@ -1,4 +1,4 @@
-"""What the policy learns from: scores of a network's candidates under a budget, in this process or on Ray actors."""
+"""Scores of a network's candidates, here or on Ray actors; under a budget they are what the policy learns from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.settings import OptimizeSettings
 
-__all__ = ["actor_resources", "reward"]
+__all__ = ["actor_resources", "inherited_scores", "reward"]
 
 
 def reward(
@@ -31,10 +31,15 @@ def reward(
     Scores by inherited weights are kept in the ledger; those of a supernet change with its weights, and are not.
     """
     if settings.reward == "inherited":
-        scores: Callable[[], Evaluator] = partial(_inherited, evaluator, ledger, settings)
+        scores: Callable[[], Evaluator] = partial(inherited_scores, evaluator, settings, ledger)
     else:
         scores = partial(_supernet, evaluator.space, ray.put(data), settings)
     return partial(_within, scores, evaluator.space, budget)
+
+
+def inherited_scores(evaluator: ModuleEvaluator, settings: OptimizeSettings, ledger: Path) -> Evaluator:
+    """Scores by inherited weights, looked up in the ledger and kept there; Ray must run."""
+    return behind_ledger(partial(_itself, evaluator), ledger, on_actors=_on_actors(settings))
 
 
 def actor_resources(settings: OptimizeSettings) -> dict[str, Any] | None:
@@ -46,10 +51,6 @@ def actor_resources(settings: OptimizeSettings) -> dict[str, Any] | None:
 
 def _within(scores: Callable[[], Evaluator], space: ModuleSpace, budget: Budget) -> Evaluator:
     return BudgetedEvaluator(scores(), space, budget)
-
-
-def _inherited(evaluator: ModuleEvaluator, ledger: Path, settings: OptimizeSettings) -> Evaluator:
-    return behind_ledger(partial(_itself, evaluator), ledger, on_actors=_on_actors(settings))
 
 
 def _itself(evaluator: ModuleEvaluator) -> ModuleEvaluator:
