@@ -5,13 +5,79 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, TYPE_CHECKING
 
+import typer
 from rich.console import Console
 
 from natrl.commands.options import check_new
 
-__all__ = ["is_reference", "transform_network"]
+if TYPE_CHECKING:
+    from natrl.tuning.modules import OptimizeSettings
+
+__all__ = [
+    "Actors",
+    "Epochs",
+    "GpusPerActor",
+    "Iterations",
+    "MaxBatchLatency",
+    "MaxLatency",
+    "NetworkAddress",
+    "NetworkData",
+    "Resume",
+    "Weights",
+    "is_reference",
+    "network_settings",
+    "transform_network",
+]
+
+PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
+
+NetworkData = Annotated[
+    str | None, typer.Option(help="Data set: what the network was trained on.", rich_help_panel=PANEL)
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="State_dict, .safetensors or by torch.save.", metavar="FILE", rich_help_panel=PANEL)
+]
+MaxLatency = Annotated[
+    str | None,
+    typer.Option(help="Budget: seconds for one image on this machine, or a share.", metavar="X", rich_help_panel=PANEL),
+]
+MaxBatchLatency = Annotated[
+    str | None,
+    typer.Option(help="Budget: seconds for 32 images on this machine, or a share.", metavar="X", rich_help_panel=PANEL),
+]
+Iterations = Annotated[
+    int | None, typer.Option(help="Policy updates.", metavar="N", show_default="16", rich_help_panel=PANEL)
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Epochs that finalists are fine-tuned.", metavar="N", show_default="3", rich_help_panel=PANEL),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(help="Ray actors that score candidates.", metavar="N", show_default="0", rich_help_panel=PANEL),
+]
+GpusPerActor = Annotated[
+    float | None,
+    typer.Option(
+        help="GPUs of each actor and of each fine-tuning; fractions share one.",
+        metavar="X",
+        show_default="0",
+        rich_help_panel=PANEL,
+    ),
+]
+NetworkAddress = Annotated[str | None, typer.Option(help="Ray cluster: auto or host:port.", rich_help_panel=PANEL)]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with what the same command left in --out when it was ended; pays for nothing twice.",
+        rich_help_panel=PANEL,
+    ),
+]
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.\-]*")
 
@@ -19,6 +85,30 @@ _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.\-]*")
 def is_reference(text: str) -> bool:
     """Whether this names a network: "torchvision:NAME", "timm:NAME" or "module:function"."""
     return _REFERENCE.fullmatch(text) is not None
+
+
+def network_settings(
+    *,
+    candidates: int | None,
+    iterations: int | None,
+    epochs: int | None,
+    actors: int | None,
+    num_gpus: float | None,
+    seed: int,
+) -> OptimizeSettings:
+    """The settings of natrl.optimize, its own where an option was not given. ValueError on bad numbers."""
+    from natrl.tuning.modules import OptimizeSettings
+
+    default = OptimizeSettings()
+    return replace(
+        default,
+        learn=default.learn if iterations is None else replace(default.learn, iterations=iterations),
+        fine_tuning=default.fine_tuning if epochs is None else replace(default.fine_tuning, epochs=epochs),
+        candidates=default.candidates if candidates is None else candidates,
+        actors=default.actors if actors is None else actors,
+        num_gpus=default.num_gpus if num_gpus is None else num_gpus,
+        seed=seed,
+    )
 
 
 def transform_network(
@@ -29,8 +119,8 @@ def transform_network(
     weights: Path | None,
     budget: Mapping[str, str],
     policy: Path | None,
-    candidates: int,
-    seed: int,
+    settings: OptimizeSettings,
+    address: str | None,
     out: Path | None,
     resume: bool,
     onnx: bool,
@@ -45,15 +135,23 @@ def transform_network(
     from natrl.export.onnx_file import check_onnx, export_onnx
     from natrl.modules.limits import Limits
     from natrl.modules.references import load_network
-    from natrl.tuning.modules import optimize, OptimizeSettings
+    from natrl.tuning.modules import optimize
 
     limits = Limits.of(budget)
     if onnx:
         check_onnx()
-    images = load_data(data, seed=seed, image_size=image_size)
+    images = load_data(data, seed=settings.seed, image_size=image_size)
     model = load_network(reference, num_classes=images.num_classes, weights=weights)
-    settings = OptimizeSettings(candidates=candidates, seed=seed)
-    found = optimize(model, data=images, budget=limits, out=out, settings=settings, policy=policy, resume=resume)
+    found = optimize(
+        model,
+        data=images,
+        budget=limits,
+        out=out,
+        settings=settings,
+        policy=policy,
+        resume=resume,
+        address=address,
+    )
     files = ["model.safetensors", "choice.json", "report.json", *(["model.py"] if found.code else [])]
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()

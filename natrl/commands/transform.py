@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from natrl.commands.networks import is_reference, transform_network
-from natrl.commands.options import Cells, Channels, check_new, Classes, ImageSize, Json, Onnx, Picture, Seed
+from natrl.commands.networks import (
+    Actors,
+    Epochs,
+    GpusPerActor,
+    is_reference,
+    Iterations,
+    MaxBatchLatency,
+    MaxLatency,
+    network_settings,
+    NetworkAddress,
+    NetworkData,
+    Resume,
+    transform_network,
+    Weights,
+)
+from natrl.commands.options import check_new, ImageSize, Json, Onnx, Seed
 from natrl.commands.show import ArchitectureArgument, resized
 from natrl.genotypes import parse
 
@@ -21,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["transform"]
 
 
+CANDIDATES = 10
+PANEL = "Architectures"
+
+
 def transform(
     architecture: ArchitectureArgument,
     policy: Annotated[
@@ -29,58 +48,66 @@ def transform(
             help="A run directory, or a policy folder. Networks need none: one is trained on them.", metavar="RUN"
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Sampled candidates, besides the most probable one.", metavar="N")] = 10,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            help="Sampled candidates, besides the most probable one.",
+            metavar="N",
+            show_default="10, for networks 24",
+        ),
+    ] = None,
     max_madds: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
     ] = None,
     max_params: Annotated[
         str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
     ] = None,
-    max_latency: Annotated[
-        str | None,
-        typer.Option(help="Budget, for networks: seconds for one image on this machine, or a share.", metavar="X"),
-    ] = None,
-    max_batch_latency: Annotated[
-        str | None,
-        typer.Option(help="Budget, for networks: seconds for 32 images on this machine, or a share.", metavar="X"),
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set, for networks: what they were trained on.")] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="State_dict of a network, .safetensors or by torch.save.", metavar="FILE"),
-    ] = None,
-    evaluator: Annotated[
-        str,
-        typer.Option(
-            help="Who chooses among the candidates by validation score: none (the policy alone), run (the run's "
-            "evaluator with its trained weights), table:NAME or table:FILE.",
-            metavar="KIND",
-        ),
-    ] = "none",
-    channels: Channels = None,
-    cells: Cells = None,
     image_size: ImageSize = None,
-    classes: Classes = None,
     seed: Seed = 0,
-    picture: Picture = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="Write the chosen architecture here: JSON, the papers' notations, model.py, which needs torch alone.",
+            help="Write the result here: model.py, which needs torch alone; of an architecture JSON and the papers' "
+            "notations, of a network its weights and a report.",
             metavar="DIR",
         ),
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Networks: go on with what the same command left in --out when it was ended; pays for nothing twice.",
-        ),
-    ] = False,
     onnx: Onnx = False,
     as_json: Json = False,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            help="Who chooses among the candidates by validation score: none (the policy alone), run (the run's "
+            "evaluator with its trained weights), table:NAME or table:FILE.",
+            metavar="KIND",
+            show_default="none",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of the first cells.", metavar="C", rich_help_panel=PANEL)
+    ] = None,
+    cells: Annotated[
+        int | None, typer.Option(help="Number of stacked cells.", metavar="N", rich_help_panel=PANEL)
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes.", metavar="N", rich_help_panel=PANEL)] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE", rich_help_panel=PANEL),
+    ] = None,
+    data: NetworkData = None,
+    weights: Weights = None,
+    max_latency: MaxLatency = None,
+    max_batch_latency: MaxBatchLatency = None,
+    iterations: Iterations = None,
+    epochs: Epochs = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
+    address: NetworkAddress = None,
+    resume: Resume = False,
 ) -> None:
     """Apply a policy: the chosen architecture, each change and its saving.
 
@@ -95,7 +122,27 @@ def transform(
         raise ValueError("--onnx writes into --out DIR: give that too")
     if resume and out is None:
         raise ValueError("--resume goes on with what is in --out DIR: give that too")
+    of_networks = {
+        "--data": data,
+        "--weights": weights,
+        "--max-latency": max_latency,
+        "--max-batch-latency": max_batch_latency,
+        "--iterations": iterations,
+        "--epochs": epochs,
+        "--actors": actors,
+        "--gpus-per-actor": gpus_per_actor,
+        "--address": address,
+        "--resume": resume or None,
+    }
+    of_architectures = {
+        "--evaluator": evaluator,
+        "--channels": channels,
+        "--cells": cells,
+        "--classes": classes,
+        "--picture": picture,
+    }
     if is_reference(architecture):
+        _refuse(of_architectures, f"{architecture} is a network")
         budget = {
             "madds": max_madds,
             "params": max_params,
@@ -109,18 +156,22 @@ def transform(
             weights=weights,
             budget={kind: limit for kind, limit in budget.items() if limit is not None},
             policy=policy,
-            candidates=n,
-            seed=seed,
+            settings=network_settings(
+                candidates=n,
+                iterations=iterations,
+                epochs=epochs,
+                actors=actors,
+                num_gpus=gpus_per_actor,
+                seed=seed,
+            ),
+            address=address,
             out=out,
             resume=resume,
             onnx=onnx,
             as_json=as_json,
         )
         return
-    if resume:
-        raise ValueError(
-            "--resume is for networks (torchvision:NAME, timm:NAME, module:function); natrl train has its own"
-        )
+    _refuse(of_networks, "networks are torchvision:NAME, timm:NAME or module:function")
     if policy is None:
         raise ValueError("--policy RUN is needed: natrl train makes one")
     check_new(out)
@@ -133,9 +184,15 @@ def transform(
     arch = parse(architecture)
     learned = load_policy(policy)
     skeleton = resized(learned.space.skeleton, channels, cells, image_size, classes)
-    scorer = _evaluator(evaluator, policy)
+    scorer = _evaluator(evaluator or "none", policy)
     candidates = learned.transform(
-        arch, n=n, evaluator=scorer, max_madds=max_madds, max_params=max_params, seed=seed, skeleton=skeleton
+        arch,
+        n=CANDIDATES if n is None else n,
+        evaluator=scorer,
+        max_madds=max_madds,
+        max_params=max_params,
+        seed=seed,
+        skeleton=skeleton,
     )
     if picture is not None:
         from natrl.drawing.architectures import draw
@@ -149,6 +206,13 @@ def transform(
     if files:
         print(f"{out}: {', '.join(file.name for file in files)}")
         print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """ValueError if one of these options was given."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{given[0]} does not go with this: {why}")
 
 
 def _evaluator(kind: str, run: Path) -> Any:

@@ -168,12 +168,12 @@ def test_a_supernet_on_actors_is_trained_in_turns_with_the_policy(ray_session: N
 def test_the_command_applies_a_policy_that_was_learned(
     found: Optimized, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On another network of the class: nothing is learned; two networks are fine-tuned, for three epochs each."""
+    """On another network of the class: nothing is learned; two networks are fine-tuned, for an epoch each."""
     out = tmp_path / "out"
     text = output(
         capsys,
         *("transform", "tests.modules.trained:narrow", "--data", "digits", "--max-madds", "80%"),
-        *("--policy", found.directory, "-n", 1, "-o", out, "--onnx", "--json"),
+        *("--policy", found.directory, "-n", 1, "--epochs", 1, "-o", out, "--onnx", "--json"),
     )
     document = json.loads(text)
     before, after = document["before"], document["after"]
@@ -192,7 +192,11 @@ def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tm
     assert "--data NAME is needed" in error(capsys, *network, "--max-madds", "80%")
     assert "at least one of madds, params, latency, batch_latency" in error(capsys, *network, "--data", "digits")
     assert "--policy RUN is needed" in error(capsys, "transform", "DARTS")
-    assert "--resume is for networks" in error(capsys, "transform", "DARTS", "--resume", "-o", tmp_path / "x")
+    wrong = error(capsys, "transform", "DARTS", "--resume", "-o", tmp_path / "x")
+    assert "--resume does not go with this: networks are torchvision:NAME" in wrong
+    wrong = error(capsys, *network, "--data", "digits", "--max-madds", "80%", "--picture", tmp_path / "x.png")
+    assert "--picture does not go with this: tests.modules.trained:narrow is a network" in wrong
+    assert "epochs must be" in error(capsys, *network, "--data", "digits", "--max-madds", "80%", "--epochs", 0)
     within = ("--data", "digits", "--max-madds", "80%", "--resume")
     assert "give that too" in error(capsys, *network, *within)
     assert "is not a natrl.optimize directory" in error(capsys, *network, *within, "-o", tmp_path / "x")
