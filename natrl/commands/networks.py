@@ -135,6 +135,7 @@ def transform_network(
     from natrl.export.onnx_file import check_onnx, export_onnx
     from natrl.modules.limits import Limits
     from natrl.modules.references import load_network
+    from natrl.report.network import write_network_report
     from natrl.tuning.modules import optimize
 
     limits = Limits.of(budget)
@@ -156,6 +157,7 @@ def transform_network(
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()
         files.append(export_onnx(found.model, example, found.directory / "model.onnx").name)
+    files.append(write_network_report(found.directory).name)
     if as_json:
         print(json.dumps(found.to_dict()))
         return

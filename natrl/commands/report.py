@@ -20,14 +20,18 @@ def report(
         ),
     ] = 20,
 ) -> None:
-    """Write report.html of a run: one file that opens offline.
+    """Write report.html of a run, or of what natrl transform made of a network: one file that opens offline.
 
     The comparison is made once for each state of the policy, and kept in candidates.json.
     Example: natrl report runs/first
     """
     from natrl.report.html import write_report
+    from natrl.report.network import is_network, write_network_report
     from natrl.report.run import read_run
 
+    if is_network(run):
+        print(write_network_report(run))
+        return
     found = read_run(run)
     reasons = {}
     if compare and found.results is None and found.config:

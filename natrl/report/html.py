@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from natrl import formats
-from natrl.drawing.palette import PAPER
-from natrl.files import write_atomically
 from natrl.report.candidate_plot import candidates_figure
 from natrl.report.candidates import CandidateScores, chance_frame
 from natrl.report.frames import comparison_frame
+from natrl.report.learning import learning_section
 from natrl.report.missing import left_out
-from natrl.report.picture import DARK, Picture, picture
-from natrl.report.plots import COLLAPSE, comparison_figure, correlation_figure, has_curves, learning_figure
+from natrl.report.page import flat, write_page
+from natrl.report.picture import Picture, picture
+from natrl.report.plots import comparison_figure, correlation_figure
 from natrl.report.portraits import Portrait, portraits_of_candidates, portraits_of_results
 from natrl.report.rank import rank_figure
 from natrl.report.results import Results
@@ -36,23 +33,14 @@ def write_report(run_dir: str | Path, reasons: Mapping[str, str] | None = None) 
     its files is malformed.
     """
     run = read_run(run_dir)
-    environment = Environment(
-        loader=PackageLoader("natrl", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(_content(run) | {"left_out": left_out(run, reasons or {})})
-    return write_atomically(run.path / "report.html", page)
+    content = _content(run) | {"left_out": left_out(run, reasons or {})}
+    return write_page(run.path / "report.html", "report.html", content)
 
 
 def _content(run: Run) -> dict[str, Any]:
     """What the template shows of a run."""
     results = run.results if run.results and run.results.rows else None
     return {
-        "formats": formats,
-        "dark_paper": DARK[PAPER],
         "name": run.path.resolve().name,
         "results": run.results,
         "summary": _summary(run),
@@ -61,7 +49,7 @@ def _content(run: Run) -> dict[str, Any]:
         "comparison_note": COMPARISON_NOTE,
         "scatter": picture(comparison_figure(results), "Accuracy against MAdds") if results else None,
         **_candidates(run),
-        **_learning(run),
+        **learning_section(run.progress),
         "correlation": _correlation(run),
         **_repeat(run),
     }
@@ -91,21 +79,13 @@ def _candidates(run: Run) -> dict[str, Any]:
     }
 
 
-def _learning(run: Run) -> dict[str, Any]:
-    progress = run.progress
-    if progress is None:
-        return {"progress": None, "curves": None, "alarms": []}
-    curves = picture(learning_figure(progress), "Learning curves") if has_curves(progress) else None
-    return {"progress": _progress_line(progress), "curves": curves, "alarms": _alarms(progress)}
-
-
 def _repeat(run: Run) -> dict[str, Any]:
     results = run.results
     return {
         "command": run.command,
         "seconds": {part: formats.seconds(value) for part, value in results.seconds.items()} if results else {},
-        "config": list(_flat(run.settings)),
-        "schedule": list(_flat(results.schedule)) if results else [],
+        "config": list(flat(run.settings)),
+        "schedule": list(flat(results.schedule)) if results else [],
         "versions": run.versions,
     }
 
@@ -155,37 +135,3 @@ def _correlation(run: Run) -> Picture | None:
         return None
     text = f"Trained accuracy of {len(correlation.pairs)} architectures against the proxy and against MAdds"
     return picture(correlation_figure(correlation), text)
-
-
-def _progress_line(progress: pd.DataFrame) -> str:
-    """How long the run is: "120 iterations, 1,680 evaluations, 3 min 05 s"."""
-    last = progress.iloc[-1]
-    parts = [f"{last['training_iteration']:.0f} iterations"]
-    if pd.notna(last.get("evaluations")):
-        parts.append(f"{last['evaluations']:,.0f} evaluations")
-    if pd.notna(last.get("time_total_s")):
-        parts.append(formats.seconds(last["time_total_s"]))
-    return ", ".join(parts)
-
-
-def _alarms(progress: pd.DataFrame) -> list[str]:
-    """A line for null and for skip where the policy has put it into more than half of the slots, at any iteration."""
-    lines = []
-    for column, operation in (("share_null", "null"), ("share_skip", "skip")):
-        shares = progress.set_index("training_iteration").get(column, pd.Series(dtype=float)).dropna()
-        if not shares.empty and shares.max() > COLLAPSE:
-            lines.append(
-                f"Collapse alarm: {operation} took {100 * shares.max():.0f} % of the slots at iteration "
-                f"{shares.idxmax():.0f} (more than {100 * COLLAPSE:.0f} %; at the last iteration "
-                f"{100 * shares.iloc[-1]:.0f} %)."
-            )
-    return lines
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as (dotted name, value)."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)

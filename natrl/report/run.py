@@ -17,7 +17,7 @@ from natrl.report.results import read_results, read_skeleton, Results
 from natrl.spaces import network_cost
 from natrl.tuning.rundir import read_progress
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Run", "read_json", "read_run"]
 
 CONFIG, RESULTS, LEDGER = "config.json", "results.json", "evaluations.db"
 RANK = "rank"  # where `natrl rank --proxy RUN --out RUN/rank` writes
@@ -69,7 +69,7 @@ def read_run(run_dir: str | Path) -> Run:
     if not files:
         raise ValueError(f"{path} is not a run: it holds none of {', '.join((CONFIG, *PROGRESS, RESULTS))}")
     table, tune = (files.get(name) for name in PROGRESS)
-    config = _read_json(files[CONFIG], "settings") if CONFIG in files else {}
+    config = read_json(files[CONFIG], "settings") if CONFIG in files else {}
     return Run(
         path,
         config=config,
@@ -80,7 +80,8 @@ def read_run(run_dir: str | Path) -> Run:
     )
 
 
-def _read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in a file. ValueError in one line if it cannot be read, or is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -106,7 +107,7 @@ def _read_candidates(run: Path) -> CandidateScores | None:
 
 
 def _read_rank(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    document = _read_json(folder / "rank.json", "correlations")
+    document = read_json(folder / "rank.json", "correlations")
     try:
         table = pd.read_csv(folder / "rank.csv")[["proxy", "trained", "madds"]].astype(float)
         correlations = pd.DataFrame.from_dict(document["correlations"], orient="index").astype(float)

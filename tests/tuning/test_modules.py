@@ -179,6 +179,7 @@ def test_the_command_applies_a_policy_that_was_learned(
     before, after = document["before"], document["after"]
     assert after["cost"]["madds"] <= 0.8 * before["cost"]["madds"]
     assert document == json.loads((out / "report.json").read_text())
+    assert "Residual: out" in (out / "report.html").read_text()
     images = digits().test.tensors[0][:4]
     network = load_module(Residual(channels=6), images, out).eval()
     assert isinstance(network, Residual)

@@ -1,0 +1,82 @@
+"""report.html of a network that natrl.optimize made cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from natrl import formats
+from natrl.report.learning import learning_section
+from natrl.report.network_plot import layers_figure
+from natrl.report.page import flat, write_page
+from natrl.report.picture import picture
+from natrl.report.run import read_json
+from natrl.tuning.rundir import OPTIMIZATION, read_progress
+
+__all__ = ["is_network", "write_network_report"]
+
+REPORT = "report.json"
+
+
+def is_network(directory: Path) -> bool:
+    """Whether `natrl.optimize` writes, or has written, to this directory."""
+    return (directory / OPTIMIZATION).is_file()
+
+
+def write_network_report(directory: Path | str) -> Path:
+    """Writes report.html: accuracies and costs, layer by layer, and how the policy learned; returns its path.
+
+    ValueError in one line if the directory is none of natrl.optimize's, or it is not finished.
+    """
+    directory = Path(directory)
+    asked = read_json(directory / OPTIMIZATION, "what was asked")
+    if not (directory / REPORT).is_file():
+        raise ValueError(f"{directory} is not finished (no {REPORT}); the same command with --resume goes on")
+    found = read_json(directory / REPORT, "results")
+    try:
+        content = _content(directory, asked, found)
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{directory / REPORT}: not what natrl.optimize writes: {error!r}") from None
+    return write_page(directory / "report.html", "network.html", content)
+
+
+def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    layers, progress = found["layers"], read_progress(directory)
+    changed = [layer for layer in layers if layer["before"] != layer["after"]]
+    settings = {name: value for name, value in asked.items() if name not in ("versions", "found")}
+    text = f"MAdds of {len(layers)} layers before and after; {len(changed)} were replaced"
+    return {
+        "name": f"{found['model']}: {directory.resolve().name}",
+        "model": found["model"],
+        "data": asked["data"],
+        "budget": ", ".join(f"{kind} {limit}" for kind, limit in asked["budget"].items() if limit is not None),
+        "candidates": found["candidates"],
+        "figures": _figures(found["before"], found["after"]),
+        "layers": layers,
+        "changed": len(changed),
+        "picture": picture(layers_figure(layers), text),
+        "frozen": found["frozen"],
+        "no_code": found["no_code"],
+        **learning_section(pd.DataFrame(progress) if progress else None),
+        "config": list(flat(settings)),
+        "versions": asked.get("versions", {}),
+    }
+
+
+def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Rows of (what, before, after, difference or share)."""
+    rows = []
+    for kind in ("test", "validation"):
+        old, new = (figures[f"{kind}_accuracy"] for figures in (before, after))
+        rows.append((f"{kind} accuracy (%)", formats.accuracy(old), formats.accuracy(new), formats.points(new - old)))
+    for field, name in (("madds", "MAdds"), ("params", "parameters")):
+        old, new = before["cost"][field], after["cost"][field]
+        rows.append((name, formats.count(old), formats.count(new), f"{new / max(old, 1):.1%}"))
+    for old, new in zip(before["latency"], after["latency"], strict=True):
+        what = f"latency of {old['batch']} image{'s' if old['batch'] > 1 else ''} on {old['device']} (ms)"
+        texts = [f"{1e3 * one['seconds']:.3g} ± {1e3 * one['spread'] / 2:.2g}" for one in (old, new)]
+        rows.append((what, texts[0], texts[1], f"{new['seconds'] / old['seconds']:.1%}"))
+    return rows
