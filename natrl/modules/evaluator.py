@@ -25,7 +25,7 @@ from natrl.transitions import check_choice
 if TYPE_CHECKING:
     from natrl.modules.space import ModuleSpace
 
-__all__ = ["ModuleEvaluator", "weights_digest"]
+__all__ = ["ModuleEvaluator", "held_images", "weights_digest"]
 
 #: Steps of fine-tuning where inherited weights alone do not rank.
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
@@ -58,9 +58,6 @@ class ModuleEvaluator(Evaluator):
     ) -> None:
         """`reference_images`, `validation_images`: at most so many. ValueError on an unknown metric or bad numbers."""
         check_choice("metric", metric, Metric)
-        for name, value in (("reference_images", reference_images), ("validation_images", validation_images)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
         if steps is not None and steps < 0:
             raise ValueError(f"steps must be at least 0, got {steps}")
         self.metric = metric
@@ -68,13 +65,9 @@ class ModuleEvaluator(Evaluator):
         self.seed = seed
         self._device = device
         self._steps = steps
-        self._images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
+        self._images, validation = held_images(data, reference_images, validation_images, seed)
         most = max(steps or 0, FALLBACK_STEPS) * STEPS.batch_size
-        held = [
-            next(batches(part, n, shuffle_seed=seed))
-            for part, n in ((data.train, most), (data.validation, validation_images))
-        ]
-        train, validation = (TensorDataset(*tensors) for tensors in held)
+        train = TensorDataset(*next(batches(data.train, most, shuffle_seed=seed)))
         nothing = TensorDataset(self._images[:0], torch.zeros(0, dtype=torch.int64))
         self._data = replace(data, train=train, validation=validation, test=nothing)
         self._reference: tuple[Reference, dict[str, nn.Conv2d]] | None = None
@@ -165,6 +158,20 @@ class ModuleEvaluator(Evaluator):
             "metric": self.metric,
             "seed": self.seed,
         }
+
+
+def held_images(
+    data: ImageData, reference_images: int, validation_images: int, seed: int
+) -> tuple[Tensor, TensorDataset]:
+    """What an evaluator keeps: unlabelled training images (N, C, H, W), and validation images with labels.
+
+    At most as many as there are, drawn by the seed. ValueError on numbers below 1.
+    """
+    for name, value in (("reference_images", reference_images), ("validation_images", validation_images)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
+    return images, TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:

@@ -11,12 +11,12 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData
 from natrl.data.arrays import as_tensor
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.modules.evaluator import held_images
 from natrl.modules.inheritance import recalibrating
 from natrl.modules.space import ModuleSpace
 from natrl.modules.supernet import ModuleSupernet
@@ -51,15 +51,14 @@ class ModuleSupernetEvaluator(Evaluator):
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
-        """ValueError on an unknown metric."""
+        """ValueError on an unknown metric or bad numbers."""
         check_choice("metric", metric, Metric)
         self.metric = metric
         self.version = 0
         self.space = space
         self.device = default_device(device)
         self._train, self._batch_size = data.train, batch_size
-        self._images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
-        self._validation = TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))
+        self._images, self._validation = held_images(data, reference_images, validation_images, seed)
         self._rng = np.random.default_rng(seed)
         self.supernet = ModuleSupernet(space, self._images, seed=seed).to(self.device)
         self._optimizer = torch.optim.SGD(self.supernet.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
