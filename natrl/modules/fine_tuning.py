@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from natrl.data import ImageData
+from natrl.networks.device import default_device, use_bf16
 from natrl.networks.distillation import Distillation
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import fit, measure, Measured
@@ -43,18 +44,21 @@ def fine_tune(
     seed: int,
     teacher: nn.Module | None = None,
     read_test: bool = False,
+    bf16: bool | None = None,
     device: torch.device | str | None = None,
 ) -> Tuned:
     """Trains the network in place on the training split and measures it on the validation split.
 
     `teacher`: a network, usually the original, whose outputs are learned besides the labels. The test split is touched
-    only with `read_test`. The seed fixes batches and draws, as in `natrl.networks.training.fit`. ValueError where the
-    loss is not finite.
+    only with `read_test`. `bf16`: bfloat16 autocast; None: on GPUs that have it. The seed fixes batches and draws, as
+    in `natrl.networks.training.fit`. ValueError where the loss is not finite.
     """
     start = time.perf_counter()
     try:
         distillation = None if teacher is None else Distillation(teacher)
-        fit(network, data, schedule, seed=seed, device=device, distillation=distillation)
+        device = default_device(device)
+        amp = use_bf16(bf16, device)
+        fit(network, data, schedule, seed=seed, device=device, amp=amp, distillation=distillation)
         validation = measure(network, data.validation, device=device)
         test = measure(network, data.test, device=device) if read_test else None
     except FloatingPointError as error:

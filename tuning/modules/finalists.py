@@ -48,7 +48,7 @@ def fine_tune_all(
 
 
 def _fine_tune(network: nn.Module, data: ImageData, teacher: nn.Module | None, settings: OptimizeSettings) -> Tuned:
-    return fine_tune(network, data, settings.fine_tuning, seed=settings.seed, teacher=teacher)
+    return fine_tune(network, data, settings.fine_tuning, seed=settings.seed, teacher=teacher, bf16=settings.bf16)
 
 
 def _get(reference: ray.ObjectRef) -> Tuned:

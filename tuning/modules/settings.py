@@ -47,6 +47,7 @@ class OptimizeSettings:
     finalists: int = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
     fine_tuning: Schedule = FINE_TUNING  # of each finalist
     distill: bool = True  # fine-tuning learns from the original's outputs besides the labels
+    bf16: bool | None = None  # bfloat16 autocast in fine-tuning; None: on GPUs that have it
     reference_images: int = 256  # unlabelled images that replacements are fitted on
     validation_images: int = 512  # that candidates are scored on; finalists see the whole split
     steps: int | None = None  # of training before a candidate is scored; None: only where it is needed
