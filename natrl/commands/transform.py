@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TYPE_CHECKING
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from natrl.commands.architectures import transform_architecture
 from natrl.commands.networks import (
     Actors,
     Epochs,
@@ -25,18 +24,12 @@ from natrl.commands.networks import (
     transform_network,
     Weights,
 )
-from natrl.commands.options import check_new, ImageSize, Json, Onnx, Seed
-from natrl.commands.show import ArchitectureArgument, resized
-from natrl.genotypes import parse
-
-if TYPE_CHECKING:
-    from natrl.architecture import Architecture
-    from natrl.policies import Candidates
+from natrl.commands.options import ImageSize, Json, Onnx, Seed
+from natrl.commands.show import ArchitectureArgument
 
 __all__ = ["transform"]
 
 
-CANDIDATES = 10
 PANEL = "Architectures"
 
 
@@ -172,40 +165,20 @@ def transform(
         )
         return
     _refuse(of_networks, "networks are torchvision:NAME, timm:NAME or module:function")
-    if policy is None:
-        raise ValueError("--policy RUN is needed: natrl train makes one")
-    check_new(out)
-    from natrl.export.folder import export_architecture
-    from natrl.export.onnx_file import check_onnx
-    from natrl.policies import load_policy
-
-    if onnx:
-        check_onnx()
-    arch = parse(architecture)
-    learned = load_policy(policy)
-    skeleton = resized(learned.space.skeleton, channels, cells, image_size, classes)
-    scorer = _evaluator(evaluator or "none", policy)
-    candidates = learned.transform(
-        arch,
-        n=CANDIDATES if n is None else n,
-        evaluator=scorer,
+    transform_architecture(
+        architecture,
+        policy=policy,
+        n=n,
+        evaluator=evaluator or "none",
         max_madds=max_madds,
         max_params=max_params,
         seed=seed,
-        skeleton=skeleton,
+        resize=(channels, cells, image_size, classes),
+        picture=picture,
+        out=out,
+        onnx=onnx,
+        as_json=as_json,
     )
-    if picture is not None:
-        from natrl.drawing.architectures import draw
-
-        draw(candidates.best, picture, before=arch, skeleton=skeleton)
-    files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
-    if as_json:
-        print(json.dumps(_document(arch, candidates)))
-        return
-    _print(arch, candidates)
-    if files:
-        print(f"{out}: {', '.join(file.name for file in files)}")
-        print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
@@ -213,55 +186,3 @@ def _refuse(options: Mapping[str, object], why: str) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ValueError(f"{given[0]} does not go with this: {why}")
-
-
-def _evaluator(kind: str, run: Path) -> Any:
-    if kind == "none":
-        return None
-    if kind.startswith("table:"):
-        from natrl.evaluation import load_table
-
-        return load_table(kind.removeprefix("table:"))
-    if kind != "run":
-        raise ValueError(f"unknown evaluator {kind!r}; known: none, run, table:NAME, table:FILE")
-    from natrl.tuning.restore import restored_evaluator
-
-    return restored_evaluator(run)
-
-
-def _document(before: Architecture, candidates: Candidates) -> dict[str, Any]:
-    after = candidates.best
-    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
-    return {
-        "before": before.to_dict(),
-        "after": after.to_dict(),
-        "key": after.key,
-        "params": [old.params, new.params],
-        "madds": [old.madds, new.madds],
-        "changes": [
-            {
-                "slot": change.index,
-                "before": change.before,
-                "after": change.after,
-                "saved_params": change.saving.params,
-                "saved_madds": change.saving.madds,
-            }
-            for change in candidates.changes()
-        ],
-        "candidates": len(candidates),
-    }
-
-
-def _print(before: Architecture, candidates: Candidates) -> None:
-    from natrl.report.tables import change_table
-
-    console = Console()
-    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
-    console.print(change_table(before, candidates.best, candidates.skeleton))
-    console.print(
-        f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
-        f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "
-        f"best of {len(candidates)} candidates",
-        highlight=False,
-    )
-    console.print(candidates.best.key, highlight=False, soft_wrap=True)

@@ -1,0 +1,125 @@
+"""natrl transform, for an architecture: what a policy makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+from rich.console import Console
+
+from natrl.commands.options import check_new
+from natrl.commands.show import resized
+from natrl.genotypes import parse
+
+if TYPE_CHECKING:
+    from natrl.architecture import Architecture
+    from natrl.policies import Candidates
+
+__all__ = ["transform_architecture"]
+
+CANDIDATES = 10
+
+
+def transform_architecture(
+    text: str,
+    *,
+    policy: Path | None,
+    n: int | None,
+    evaluator: str,
+    max_madds: str | None,
+    max_params: str | None,
+    seed: int,
+    resize: tuple[int | None, int | None, int | None, int | None],
+    picture: Path | None,
+    out: Path | None,
+    onnx: bool,
+    as_json: bool,
+) -> None:
+    """Applies the policy, and prints, draws and writes what it chose; `resize`: as `resized` takes it."""
+    if policy is None:
+        raise ValueError("--policy RUN is needed: natrl train makes one")
+    check_new(out)
+    from natrl.export.folder import export_architecture
+    from natrl.export.onnx_file import check_onnx
+    from natrl.policies import load_policy
+
+    if onnx:
+        check_onnx()
+    architecture = parse(text)
+    learned = load_policy(policy)
+    skeleton = resized(learned.space.skeleton, *resize)
+    scorer = _evaluator(evaluator, policy)
+    candidates = learned.transform(
+        architecture,
+        n=CANDIDATES if n is None else n,
+        evaluator=scorer,
+        max_madds=max_madds,
+        max_params=max_params,
+        seed=seed,
+        skeleton=skeleton,
+    )
+    if picture is not None:
+        from natrl.drawing.architectures import draw
+
+        draw(candidates.best, picture, before=architecture, skeleton=skeleton)
+    files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
+    if as_json:
+        print(json.dumps(_document(architecture, candidates)))
+        return
+    _print(architecture, candidates)
+    if files:
+        print(f"{out}: {', '.join(file.name for file in files)}")
+        print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
+
+
+def _evaluator(kind: str, run: Path) -> Any:
+    if kind == "none":
+        return None
+    if kind.startswith("table:"):
+        from natrl.evaluation import load_table
+
+        return load_table(kind.removeprefix("table:"))
+    if kind != "run":
+        raise ValueError(f"unknown evaluator {kind!r}; known: none, run, table:NAME, table:FILE")
+    from natrl.tuning.restore import restored_evaluator
+
+    return restored_evaluator(run)
+
+
+def _document(before: Architecture, candidates: Candidates) -> dict[str, Any]:
+    after = candidates.best
+    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
+    return {
+        "before": before.to_dict(),
+        "after": after.to_dict(),
+        "key": after.key,
+        "params": [old.params, new.params],
+        "madds": [old.madds, new.madds],
+        "changes": [
+            {
+                "slot": change.index,
+                "before": change.before,
+                "after": change.after,
+                "saved_params": change.saving.params,
+                "saved_madds": change.saving.madds,
+            }
+            for change in candidates.changes()
+        ],
+        "candidates": len(candidates),
+    }
+
+
+def _print(before: Architecture, candidates: Candidates) -> None:
+    from natrl.report.tables import change_table
+
+    console = Console()
+    old, new = candidates.costs[0], candidates.costs[candidates.best_index]
+    console.print(change_table(before, candidates.best, candidates.skeleton))
+    console.print(
+        f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
+        f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "
+        f"best of {len(candidates)} candidates",
+        highlight=False,
+    )
+    console.print(candidates.best.key, highlight=False, soft_wrap=True)
