@@ -8,9 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from natrl.tuning.rundir import results_file
+
 PATIENCE_S = 120
+_first_checkpoint: dict[Path, float] = {}
 
 
 def kill_at(moment: Callable[[], bool], program: str, *arguments: Any, then_s: float = 0.0) -> list[str]:
@@ -32,3 +36,12 @@ def kill_at(moment: Callable[[], bool], program: str, *arguments: Any, then_s: f
         os.killpg(driver.pid, signal.SIGKILL)  # Ray's processes are in the driver's session
         _, said = driver.communicate()
     return said.decode().splitlines()
+
+
+def knows_a_checkpoint(run: Path) -> bool:
+    """Tune has written its state after the first checkpoint was complete."""
+    written = [state.stat().st_mtime for state in run.glob("tune/experiment_state-*.json")]
+    first = results_file(run).parent / "checkpoint_000000" / "natrl_state.pt"
+    if first.exists():
+        _first_checkpoint.setdefault(run, first.stat().st_mtime)
+    return run in _first_checkpoint and max(written, default=0) > _first_checkpoint[run] + 0.2

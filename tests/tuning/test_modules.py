@@ -24,10 +24,10 @@ from natrl.networks.schedule import Schedule
 from natrl.networks.training import measure
 from natrl.rllib.settings import LearnSettings
 from natrl.tuning.modules import optimization, optimize, Optimized, OptimizeSettings
-from natrl.tuning.rundir import last_result, ledger_file
+from natrl.tuning.rundir import last_result, ledger_file, results_file
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
-from tests.tuning.killing import kill_at
+from tests.tuning.killing import kill_at, knows_a_checkpoint
 
 TINY = OptimizeSettings(
     learn=LearnSettings(iterations=2, batch_size=4, minibatch_size=4),
@@ -129,7 +129,7 @@ def test_killed_and_resumed_equals_undisturbed(
     """Killed after the policy's first checkpoint of two: 30 seconds."""
     out = tmp_path / "out"
     given = {"data": digits(), "budget": {"madds": "70%"}, "out": out, "settings": TINY}
-    kill_at(lambda: any((out / "tune").glob("trial/checkpoint_*/policy/policy.json")), UNTIL_KILLED, out, then_s=1.2)
+    kill_at(lambda: knows_a_checkpoint(out), UNTIL_KILLED, out)
     assert not (out / "report.json").exists()
     with pytest.raises(ValueError, match=r"was begun with another candidates \(2 then, 3 now\)"):
         optimize(trained(), **given | {"settings": replace(TINY, candidates=3)}, resume=True)
@@ -141,6 +141,7 @@ def test_killed_and_resumed_equals_undisturbed(
         found.before.test_accuracy,
         found.after.test_accuracy,
     )
+    assert results_file(out).read_text().count('"training_iteration": 1,') == 1, "it started anew"
     paid = read_ledger(ledger_file(out))
     assert set(paid.paid) == {1}
     assert len(paid) == len(read_ledger(ledger_file(found.directory)))
@@ -230,9 +231,32 @@ def test_outputs_that_are_no_logits_of_the_classes_are_refused() -> None:
         )
 
 
+@pytest.mark.parametrize("actors", [0, 2])
+def test_resources_that_the_cluster_never_has_are_refused_and_nothing_is_written(
+    ray_session: None, actors: int, tmp_path: Path
+) -> None:
+    settings = replace(TINY, actors=actors, num_gpus=1)
+    with pytest.raises(ValueError, match=r"evaluator actors with 1 GPU each need [12] GPUs; this Ray has 0"):
+        optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_tells_the_defaults_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(output(capsys, "transform", "--help").replace("│", " ").split())  # without the frames of its panels
+    default = OptimizeSettings()
+    for words in (
+        f"for networks {default.candidates}",
+        f"Policy updates. [default: ({default.learn.iterations})]",
+        f"fine-tuned. [default: ({default.fine_tuning.epochs})]",
+    ):
+        assert words in text
+
+
 def test_settings_that_contradict_each_other_are_named() -> None:
     with pytest.raises(ValueError, match=r"they need reward 'supernet'"):
         OptimizeSettings(learn=LearnSettings(weight_steps=1))
+    with pytest.raises(ValueError, match=r"num_gpus must be at least 0, got -1"):
+        OptimizeSettings(num_gpus=-1)
     with pytest.raises(ValueError, match=r"unknown reward 'table'; known: inherited, supernet"):
         OptimizeSettings(reward="table")
 

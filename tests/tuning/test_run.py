@@ -28,7 +28,7 @@ from natrl.tuning.rundir import (
     write_json,
 )
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
-from tests.tuning.killing import kill_at
+from tests.tuning.killing import kill_at, knows_a_checkpoint
 
 SETTINGS = RunSettings(
     evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"),
@@ -124,18 +124,6 @@ def numbers(run: Path) -> pd.DataFrame:
     return pd.DataFrame(read_progress(run))[columns]
 
 
-_first_checkpoint: dict[Path, float] = {}
-
-
-def _knows_a_checkpoint(run: Path) -> bool:
-    """Tune has written its state after the first checkpoint was complete."""
-    written = [state.stat().st_mtime for state in run.glob("tune/experiment_state-*.json")]
-    first = results_file(run).parent / "checkpoint_000000" / "natrl_state.pt"
-    if first.exists():
-        _first_checkpoint.setdefault(run, first.stat().st_mtime)
-    return run in _first_checkpoint and max(written, default=0) > _first_checkpoint[run] + 0.2
-
-
 def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
     """SIGKILL hits the driver and all of its Ray at a random moment; the run goes on from its last checkpoint, and what
     it had paid for is not paid for again. Takes half a minute.
@@ -158,7 +146,7 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
     )
     run = tmp_path / "killed"
     kill_at(
-        lambda: _knows_a_checkpoint(run) and len(read_progress(run)) >= int(moment),
+        lambda: knows_a_checkpoint(run) and len(read_progress(run)) >= int(moment),
         program,
         *(json.dumps(settings.to_dict()), run),
         then_s=moment % 1 * 0.3,  # an iteration takes about so long

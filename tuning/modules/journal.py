@@ -57,12 +57,12 @@ class Journal:
 
     @classmethod
     def begin(cls, directory: Path, asked: dict[str, Any], budget: Budget) -> Journal:
-        """In a new directory; `budget`: what the policy learns under. ValueError if there is something in it."""
+        """In a new directory, which `keep_steps` makes; `budget`: what the policy learns under.
+
+        ValueError if there is something in it.
+        """
         check_new(directory, "choose another directory, or go on with what is there by resume")
-        directory.mkdir(parents=True, exist_ok=True)
-        journal = cls(directory, {**asked, "found": {**asdict(budget), "steps": None}, "versions": versions()})
-        write_json(directory / OPTIMIZATION, journal._document)
-        return journal
+        return cls(directory, {**asked, "found": {**asdict(budget), "steps": None}, "versions": versions()})
 
     @classmethod
     def resume(cls, directory: Path, asked: dict[str, Any]) -> Journal:
@@ -88,8 +88,9 @@ class Journal:
         return self._document["found"]["steps"]
 
     def keep_steps(self, steps: int) -> None:
-        """Writes down what was found out."""
+        """Writes down what was asked and found out: from here on there is something to go on with."""
         self._document["found"]["steps"] = steps
+        self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / OPTIMIZATION, self._document)
 
     def tuned(self, architecture: Architecture) -> Tuned | None:

@@ -34,7 +34,7 @@ from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.rundir import ledger_file
-from natrl.tuning.session import ray_session
+from natrl.tuning.session import check_resources, ray_session
 
 __all__ = ["optimize"]
 
@@ -66,9 +66,11 @@ def optimize(
     `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray
     cluster, as `ray_session` has it.
 
-    ValueError in one line where the model cannot be imported, nothing satisfies the budget, or `out` holds something
-    else than what is to be resumed.
+    ValueError in one line where the model cannot be imported, nothing satisfies the budget, `out` holds something else
+    than what is to be resumed, or the cluster can never have the resources; ConnectionError if there is none.
     """
+    if resume and out is None:
+        raise ValueError("resume goes on with what is in a directory: give it as out")
     settings = settings or OptimizeSettings()
     limits = Limits.of(budget)
     images = load_data(data, seed=settings.seed) if isinstance(data, str) else data
@@ -78,29 +80,20 @@ def optimize(
     learned = None if policy is None else _given_policy(policy, space)
     asked = request(space, images, limits, settings, None if policy is None else _name(policy))
     if resume:
-        if out is None:
-            raise ValueError("resume goes on with what is in a directory: give it as out")
-        journal = Journal.resume(Path(out), asked)
+        journal = Journal.resume(_directory(out), asked)
     else:
-        feasible = check_budget(space, limits, example)
-        journal = Journal.begin(Path(tempfile.mkdtemp(prefix="natrl-") if out is None else out), asked, feasible)
-    evaluator = ModuleEvaluator(
-        space,
-        images,
-        steps=journal.steps if settings.steps is None else settings.steps,
-        reference_images=settings.reference_images,
-        validation_images=settings.validation_images,
-        seed=settings.seed,
-    )
-    journal.keep_steps(evaluator.steps)
-    ledger = ledger_file(journal.directory)
-    with ray_session(address), serve_ledger(ledger), progress_bar() as bar:
-        if learned is None:
-            build = reward(evaluator, journal.budget, images, settings, ledger)
-            learned = learn(space, build, settings, journal.directory, progress=bar)
-        finalists, count = propose(learned, evaluator, limits, settings, example, ledger)
-        teacher = model if settings.distill else None
-        tuned = _fine_tune(finalists, images, settings, teacher, journal, bar)
+        journal = Journal.begin(_directory(out), asked, check_budget(space, limits, example))
+    with ray_session(address), progress_bar() as bar:
+        check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
+        evaluator = _evaluator(space, images, settings, journal)
+        ledger = ledger_file(journal.directory)
+        with serve_ledger(ledger):
+            if learned is None:
+                build = reward(evaluator, journal.budget, images, settings, ledger)
+                learned = learn(space, build, settings, journal.directory, progress=bar)
+            finalists, count = propose(learned, evaluator, limits, settings, example, ledger)
+            teacher = model if settings.distill else None
+            tuned = _fine_tune(finalists, images, settings, teacher, journal, bar)
     best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
     architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
     before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
@@ -111,6 +104,24 @@ def optimize(
     )
     result.save()
     return result
+
+
+def _directory(out: Path | str | None) -> Path:
+    return Path(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
+
+
+def _evaluator(space: ModuleSpace, data: ImageData, settings: OptimizeSettings, journal: Journal) -> ModuleEvaluator:
+    """What scores candidates; how long each is trained before is found out once, and written down."""
+    evaluator = ModuleEvaluator(
+        space,
+        data,
+        steps=journal.steps if settings.steps is None else settings.steps,
+        reference_images=settings.reference_images,
+        validation_images=settings.validation_images,
+        seed=settings.seed,
+    )
+    journal.keep_steps(evaluator.steps)
+    return evaluator
 
 
 def _madds(space: ModuleSpace, finalist: Finalist) -> int:

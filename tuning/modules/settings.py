@@ -64,5 +64,6 @@ class OptimizeSettings:
         for name in ("candidates", "finalists", "reference_images", "validation_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.actors < 0:
-            raise ValueError(f"actors must be at least 0, got {self.actors}")
+        for name in ("actors", "num_cpus", "num_gpus"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
