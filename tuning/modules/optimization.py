@@ -83,11 +83,11 @@ def optimize(
         journal = Journal.resume(_directory(out), asked)
     else:
         journal = Journal.begin(_directory(out), asked, check_budget(space, limits, example))
-    with ray_session(address), progress_bar() as bar:
+    with ray_session(address):
         check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
         evaluator = _evaluator(space, images, settings, journal)
         ledger = ledger_file(journal.directory)
-        with serve_ledger(ledger):
+        with serve_ledger(ledger), progress_bar() as bar:
             if learned is None:
                 build = reward(evaluator, journal.budget, images, settings, ledger)
                 learned = learn(space, build, settings, journal.directory, progress=bar)
