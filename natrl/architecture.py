@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from natrl.connectivity import is_live, live_slots, Wiring
-from natrl.operations import operation
+from natrl.operations import ALIASES, operation
 
 __all__ = ["Architecture", "Cell", "Slot"]
 
 FORMAT = "natrl.architecture"
 MAX_INPUTS = 8  # of a cell: more than any published space has
+MAX_STRIDE = 1024
+MAX_NAME = 64
 
 
 class Slot(NamedTuple):
@@ -114,7 +116,7 @@ class Architecture:
             raise ValueError("an architecture needs at least one cell")
         names = [cell.name for cell in self.cells]
         if len(set(names)) < len(names):
-            raise ValueError(f"cells need different names, got {', '.join(names)}")
+            raise ValueError(f"cells need different names, got {', '.join(map(_bare, names[:4]))}")
         if len(self.operations) != len(self.slots):
             raise ValueError(f"{len(self.slots)} slots but {len(self.operations)} operations")
         for cell, ops in self._by_cell():
@@ -164,7 +166,8 @@ class Architecture:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ValueError(f'not an architecture: "format" must be "{FORMAT}"')
         if document.get("version") != 1:
-            raise ValueError(f"architecture version {document.get('version')!r} is unknown; this natrl reads version 1")
+            found = short(document.get("version"))
+            raise ValueError(f"architecture version {found} is unknown; this natrl reads version 1")
         cells: list[Cell] = []
         operations: list[str] = []
         if not isinstance(document.get("cells"), list):
@@ -181,7 +184,7 @@ class Architecture:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"not JSON: {error}") from None
+            raise ValueError(f"not JSON: {str(error)[:200]}") from None
         return cls.from_dict(document)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -198,7 +201,7 @@ def make_cell(
 ) -> tuple[Cell, tuple[str, ...]]:
     """A cell and its operations from (operation, source, target) triples in any order, and strides in the same."""
     order = sorted(range(len(slots)), key=lambda i: slots[i][2])
-    ops = tuple("null" if slots[i][0] == "none" else slots[i][0] for i in order)
+    ops = tuple(ALIASES.get(slots[i][0], slots[i][0]) for i in order)
     own = None if strides is None else tuple(strides[i] for i in order)
     return Cell(name, inputs, tuple(slots[i][1:] for i in order), tuple(outputs), reduction, own), ops
 
@@ -261,15 +264,18 @@ def _cell_text(cell: Cell, operations: Sequence[str]) -> str:
 
 
 def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
-    where = f"cell {cell.name!r}"
-    if not cell.name.isidentifier():
-        raise ValueError(f"{where}: the name of a cell is a word")
+    where = f"cell {short(cell.name)}"
+    if not (cell.name.isidentifier() and cell.name.isascii() and len(cell.name) <= MAX_NAME):
+        raise ValueError(f"{where}: the name of a cell is a word of at most {MAX_NAME} letters, digits and underscores")
     if not 1 <= cell.inputs <= MAX_INPUTS:
-        raise ValueError(f"{where}: needs 1 to {MAX_INPUTS} inputs, got {cell.inputs}")
-    if cell.strides is not None and (len(cell.strides) != len(cell.edges) or min(cell.strides, default=1) < 1):
-        raise ValueError(f"{where}: needs one stride of at least 1 for each slot, got {short(cell.strides)}")
+        raise ValueError(f"{where}: needs 1 to {MAX_INPUTS} inputs, got {short(cell.inputs)}")
+    strides = (1,) * len(cell.edges) if cell.strides is None else cell.strides
+    if len(strides) != len(cell.edges) or not all(1 <= stride <= MAX_STRIDE for stride in strides):
+        raise ValueError(
+            f"{where}: needs one stride of at least 1 for each slot, at most {MAX_STRIDE}, got {short(strides)}"
+        )
     for i, ((source, target), op) in enumerate(zip(cell.edges, ops, strict=True)):
-        slot = f"{where}, slot {i} ({op}:{source}>{target})"
+        slot = f"{where}, slot {i} ({_slot_text(op, source, target)})"
         try:
             operation(op)
         except ValueError as error:
@@ -277,13 +283,14 @@ def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
         if source < 0 or source >= target:
             raise ValueError(f"{slot}: a slot leads from a lower node (at least 0) to a higher one")
         if target < cell.inputs:
-            raise ValueError(f"{slot}: node {target} is an input of the cell and cannot be written")
+            raise ValueError(f"{slot}: node {short(target)} is an input of the cell and cannot be written")
         if i and target < cell.edges[i - 1][1]:
             raise ValueError(f"{slot}: slots must be sorted by target node")
     written = {target for _, target in cell.edges}
     for i, (source, target) in enumerate(cell.edges):
         if source >= cell.inputs and source not in written:
-            raise ValueError(f"{where}, slot {i} ({ops[i]}:{source}>{target}): nothing writes node {source}")
+            slot = f"{where}, slot {i} ({_slot_text(ops[i], source, target)})"
+            raise ValueError(f"{slot}: nothing writes node {short(source)}")
     for node in range(cell.inputs, cell.inputs + len(written)):
         if node not in written:
             raise ValueError(f"{where}: nodes are numbered without gaps, but no slot writes node {node}")
@@ -291,6 +298,15 @@ def _validate_cell(cell: Cell, ops: Sequence[str]) -> None:
         raise ValueError(f"{where}: needs at least one output node")
     for node in cell.outputs:
         if node not in written:
-            raise ValueError(f"{where}: output node {node} is written by no slot")
+            raise ValueError(f"{where}: output node {short(node)} is written by no slot")
     if len(set(cell.outputs)) < len(cell.outputs):
-        raise ValueError(f"{where}: output nodes are repeated: {cell.outputs}")
+        raise ValueError(f"{where}: output nodes are repeated: {short(cell.outputs)}")
+
+
+def _slot_text(op: str, source: int, target: int) -> str:
+    return f"{_bare(op)}:{short(source)}>{short(target)}"
+
+
+def _bare(text: str) -> str:
+    """The text, on one line and shortened, without quotation marks."""
+    return short(text)[1:-1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from reprlib import repr as short
 from typing import NamedTuple
 
 __all__ = ["PRIMITIVES", "VOCABULARY", "Convolution", "Cost", "Operation", "operation", "operation_cost", "stages"]
@@ -53,6 +54,14 @@ def _vocabulary() -> dict[str, Operation]:
 
 #: Every known operation by name, in the order that observations and policy embeddings use. Append only.
 VOCABULARY: dict[str, Operation] = _vocabulary()
+#: Other spellings that repositories print → ours.
+ALIASES: dict[str, str] = {
+    "none": "null",
+    "nor_conv_1x1": "conv_1x1",
+    "nor_conv_3x3": "conv_3x3",
+    "conv_3x1_1x3": "conv_1x3_3x1",
+    "conv_7x1_1x7": "conv_1x7_7x1",
+}
 VOCABULARY_INDEX: dict[str, int] = {name: i for i, name in enumerate(VOCABULARY)}
 
 #: The 13 primitives of NAT++ (arXiv 2102.10301, section 4.1).
@@ -74,11 +83,11 @@ PRIMITIVES: tuple[str, ...] = (
 
 
 def operation(name: str) -> Operation:
-    """The operation of that name ("none" is read as "null"). ValueError lists the known names."""
+    """The operation of that name, or of another spelling of it ("none" is "null"). ValueError lists the known names."""
     try:
-        return VOCABULARY["null" if name == "none" else name]
+        return VOCABULARY[ALIASES.get(name, name)]
     except (KeyError, TypeError):
-        raise ValueError(f"unknown operation {name!r}; known: {', '.join(VOCABULARY)}") from None
+        raise ValueError(f"unknown operation {short(name)}; known: {', '.join(VOCABULARY)}") from None
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
 FLOORS = {
     **dict.fromkeys(
         (
-            *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism", "zoo"),
+            *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism"),
             *("files", "formats", "callables"),
         ),
         0,

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import check_new
+from natrl.genotypes import is_file
 
 if TYPE_CHECKING:
     from natrl.tuning.modules import OptimizeSettings
@@ -83,8 +84,8 @@ _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.\-]*")
 
 
 def is_reference(text: str) -> bool:
-    """Whether this names a network: "torchvision:NAME", "timm:NAME" or "module:function"."""
-    return _REFERENCE.fullmatch(text) is not None
+    """Whether this names a network ("torchvision:NAME", "timm:NAME", "module:function"), not "genotypes.py:NAME"."""
+    return _REFERENCE.fullmatch(text) is not None and ".py:" not in text and not is_file(text)
 
 
 def network_settings(

@@ -19,7 +19,7 @@ __all__ = ["default_skeleton", "resized", "show"]
 ArchitectureArgument = Annotated[
     str,
     typer.Argument(
-        help="Zoo name (DARTS, VGG …), file, or text in any notation.",
+        help="Zoo name (DARTS, VGG …), file (genotypes.py:NAME of several), or text in any notation.",
         metavar="ARCH",
         autocompletion=lambda: list(zoo()),
     ),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import natrl
+from natrl.commands.networks import is_reference
 from natrl.commands.options import invocation
 from tests.commands.cli import error, output
+from tests.genotypes.published import SOURCE
 
 
 def test_natrl_alone_says_what_to_do_next(capsys, monkeypatch, tmp_path):
@@ -45,6 +48,15 @@ def test_show_reads_files_and_other_spaces(capsys, tmp_path):
     assert json.loads(output(capsys, "show", tmp_path / "a.json", "--json"))["params"] == 3_797_974
     text = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
     assert json.loads(output(capsys, "show", text, "--json"))["params"] == 129_306
+
+
+def test_an_architecture_of_a_genotypes_file_is_no_network(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("genotypes.py").write_text(SOURCE)
+    assert json.loads(output(capsys, "show", "genotypes.py:DARTS_V2", "--json"))["params"] == 3_349_342
+    assert not is_reference("genotypes.py:DARTS_V2")
+    assert is_reference("genotypes:build")
+    assert "choose one, such as genotypes.py:NASNet" in error(capsys, "show", "genotypes.py")
 
 
 def test_commands_are_kept_as_a_shell_takes_them(monkeypatch):

@@ -4,6 +4,30 @@ Cells of the public repositories of DARTS, NAT and NAT++ (called NATv2 there), a
 nodes 0 and 1 are the inputs of a cell. A line that starts at the margin names the architecture.
 """
 
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+from natrl.architecture import Architecture
+from natrl.genotypes.cells import from_key
+
+__all__ = ["zoo"]
+
+
+@cache
+def zoo() -> Mapping[str, Architecture]:
+    """Every named architecture of the two papers: name → architecture (read-only)."""
+    texts: dict[str, list[str]] = {}
+    name = ""
+    for line in ZOO_TEXT.splitlines():
+        if line.startswith(" "):
+            texts[name].append(line.strip())
+        else:
+            name = line.strip()
+            texts[name] = []
+    return MappingProxyType({name: from_key(" ; ".join(lines)) for name, lines in texts.items()})
+
+
 ZOO_TEXT = """\
 DARTS
   normal: sep_conv_3x3:0>2 sep_conv_3x3:1>2 sep_conv_3x3:0>3 sep_conv_3x3:1>3 sep_conv_3x3:1>4 skip_connect:0>4 skip_connect:0>5 dil_conv_3x3:2>5 | concat 2 3 4 5
