@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from natrl.architecture import Architecture
 from natrl.data import ImageData
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import train_network, TrainingResult
 from natrl.spaces import Skeleton
+from natrl.tuning.tasks import run_tasks
 
 __all__ = ["train_all"]
-
-MAX_RETRIES = 3  # of a training whose worker died; a training repeats exactly, so a retry changes nothing
 
 
 def train_all(
@@ -39,28 +36,21 @@ def train_all(
     fails.
     """
     shared = ray.put(data)
-    task = ray.remote(train_network).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_RETRIES)
-    jobs: dict[tuple[str, int], Any] = {}
-    for seed in seeds:
-        for a in architectures:
-            if (a.key, seed) not in jobs:
-                keep = keep_weights and seed == seeds[0]
-                jobs[a.key, seed] = task.remote(
-                    a, skeleton, shared, schedule, seed=seed, read_test=read_test, keep_weights=keep
-                )
-    waiting = list(jobs.values())
-    while waiting:
-        done, waiting = ray.wait(waiting, num_returns=1)
-        _get(done[0])
-        if on_result is not None:
-            on_result()
-    return [[_get(jobs[a.key, seed]) for seed in seeds] for a in architectures]
-
-
-def _get(reference: Any) -> TrainingResult:
-    try:
-        return ray.get(reference)
-    except RayTaskError as error:
-        raise error.cause from None
-    except RayError as error:
-        raise RuntimeError(f"a training was lost {MAX_RETRIES + 1} times: {type(error).__name__}") from None
+    jobs = dict.fromkeys((a.key, seed) for seed in seeds for a in architectures)
+    known = {a.key: a for a in architectures}
+    calls = [
+        {
+            "architecture": known[key],
+            "skeleton": skeleton,
+            "data": shared,
+            "schedule": schedule,
+            "seed": seed,
+            "read_test": read_test,
+            "keep_weights": keep_weights and seed == seeds[0],
+        }
+        for key, seed in jobs
+    ]
+    done = None if on_result is None else lambda index, result: on_result()
+    trained = run_tasks(train_network, calls, what="a training", num_cpus=num_cpus, num_gpus=num_gpus, on_result=done)
+    results = dict(zip(jobs, trained, strict=True))
+    return [[results[a.key, seed] for seed in seeds] for a in architectures]

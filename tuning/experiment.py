@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 from rich.progress import Progress
 
+from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.rundir import publish_policy, tune_dir
 
@@ -38,7 +39,7 @@ def new_tuner(
                 num_to_keep=2, checkpoint_frequency=checkpoint_every, checkpoint_at_end=True
             ),
             failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[ProgressLine(), *callbacks],
+            callbacks=[ForgiveLosses(), ProgressLine(), *callbacks],
             verbose=0,
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),

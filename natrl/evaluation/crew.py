@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from natrl.evaluation.base import EvaluationError, Evaluator
+from natrl.evaluation.losses import machine_left, MOST_LOSSES
 from natrl.evaluation.worker import Standing, Worker
 
 __all__ = ["Crew", "Member"]
@@ -26,6 +27,7 @@ class Member:
 
     actor: Any
     failed_starts: int = 0  # of those before it in its place
+    lost_starts: int = 0  # of those that went with their machine
     version: int | None = None  # of the weights that it holds, as far as is known
 
 
@@ -57,8 +59,8 @@ class Crew:
         for _ in range(size):
             self._start()
 
-    def _start(self, failed_starts: int = 0) -> None:
-        member = Member(ray.remote(Worker).options(**self._options).remote(self._build), failed_starts)
+    def _start(self, failed_starts: int = 0, lost_starts: int = 0) -> None:
+        member = Member(ray.remote(Worker).options(**self._options).remote(self._build), failed_starts, lost_starts)
         self.starting[member.actor.ready.remote()] = member
 
     def join(self, reference: Any) -> Standing | None:
@@ -71,12 +73,13 @@ class Crew:
         except RayError as error:
             if getattr(error, "actor_init_failed", False):  # `build` could not even be unpickled there
                 raise EvaluationError(f"an evaluator could not be started: {str(error).splitlines()[-1]}") from None
-            failed = member.failed_starts + (not isinstance(error, ActorUnavailableError))  # a machine left
-            if failed >= self._max_starts:
-                reason = f"it died {failed} times while it started ({type(error).__name__})"
+            failed, lost = member.failed_starts, member.lost_starts
+            failed, lost = (failed, lost + 1) if machine_left(error) else (failed + 1, lost)
+            if failed >= self._max_starts or lost > MOST_LOSSES:
+                reason = f"it died {failed + lost} times while it started ({type(error).__name__})"
                 raise EvaluationError(f"an evaluator could not be started: {reason}") from None
             self.restarts += 1
-            self._start(failed)
+            self._start(failed, lost)
             return None
         member.version = standing.version
         self.standing.append(member)

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ray
-from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations
 from natrl.evaluation.crew import Crew, Member, STARVED_S
+from natrl.evaluation.losses import machine_left, MOST_LOSSES
 from natrl.evaluation.request import Part, Request
 from natrl.evaluation.resources import check_resources
 from natrl.evaluation.worker import Answer, to_arrays, to_tensors
@@ -151,7 +152,7 @@ class PoolEvaluator(Evaluator):
         except (GetTimeoutError, RayError) as error:
             del running[reference]
             self._crew.replace(member)
-            if isinstance(error, ActorUnavailableError):
+            if machine_left(error):
                 request.lose(part, "its machine left")
                 return
             late = isinstance(error, GetTimeoutError)
@@ -201,16 +202,18 @@ class PoolEvaluator(Evaluator):
 
     def _ask(self, call: Callable[[Member], list[Any]]) -> tuple[list[Any], Any, Member]:
         """Values of the references that a call of an actor gives, the second reference, and the actor."""
-        for _ in range(self._max_attempts):
+        deaths = losses = 0
+        while deaths < self._max_attempts and losses <= MOST_LOSSES:
             member = self._crew.first()
             references = call(member)
             try:
                 return ray.get(references), references[1], member
             except RayTaskError as error:
                 raise error.cause from None
-            except RayError:
+            except RayError as error:
                 self._crew.replace(member)
-        raise EvaluationError(f"{self._max_attempts} actors died one after the other in the same call")
+                deaths, losses = (deaths, losses + 1) if machine_left(error) else (deaths + 1, losses)
+        raise EvaluationError(f"{deaths + losses} actors died one after the other in the same call")
 
     def state_dict(self) -> dict[str, Any]:
         """The evaluator's state (weights, optimizer, random state), for checkpoints."""

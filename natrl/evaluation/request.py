@@ -9,12 +9,11 @@ import numpy as np
 
 from natrl.architecture import Architecture
 from natrl.evaluation.base import FailedEvaluations
+from natrl.evaluation.losses import MOST_LOSSES
 
 __all__ = ["Part", "Request"]
 
 Part = tuple[int, ...]  # architectures that travel together, by their index in the request
-
-MOST_LOSSES = 10  # of machines, before an architecture is held to be the reason
 
 
 class Request:

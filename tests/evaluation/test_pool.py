@@ -8,6 +8,7 @@ import pickle
 import signal
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,8 +19,13 @@ from natrl.evaluation import CachedEvaluator, Evaluator, FailedEvaluations
 
 ray = pytest.importorskip("ray")
 
+from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError  # noqa: E402
+
+from natrl.evaluation.losses import machine_left, MOST_LOSSES  # noqa: E402
 from natrl.evaluation.pool import PoolEvaluator  # noqa: E402
-from natrl.evaluation.request import MOST_LOSSES, Request  # noqa: E402
+from natrl.evaluation.request import Request  # noqa: E402
+
+from ..machines import join, wait_for  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -239,3 +245,50 @@ def test_machines_that_leave_cost_no_attempt():
     with pytest.raises(FailedEvaluations, match="failed 1 times: its machine left") as raised:
         request.result()
     assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+class Patient(Evaluator):
+    """Says that it was asked, and answers as soon as the folder says go."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def evaluate(self, architectures):
+        open(f"{self.folder}/{os.getpid()}.here", "w").close()
+        while not os.path.exists(f"{self.folder}/go"):
+            time.sleep(0.02)
+        return np.full(len(architectures), 0.5)
+
+
+def test_a_machine_that_leaves_is_no_failure_of_an_architecture(tmp_path):
+    """A real one, in an orderly way, as the autoscaler takes them. To join, start an actor and leave takes seconds."""
+    leave = join(num_cpus=8)
+    pool = PoolEvaluator(functools.partial(Patient, str(tmp_path)), actors=1, num_cpus=8, max_attempts=1)
+    with ThreadPoolExecutor() as threads:
+        scores = threads.submit(pool.evaluate, ARCHS[:1])
+        wait_for(tmp_path, 1)
+        leave(True)
+        leave = join(num_cpus=8)
+        wait_for(tmp_path, 2)
+        (tmp_path / "go").touch()
+        assert scores.result(timeout=60).tolist() == [0.5]
+    leave(True)
+    assert pool.statistics()["failed_attempts"] == 0
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (ActorUnavailableError("Socket closed", None), True),
+        (NodeDiedError("gone"), True),
+        (RayActorError(error_msg="The actor died because its node has died. received SIGTERM"), True),
+        (RayActorError(preempted=True), True),  # a drain
+        (RayActorError(), False),
+        (RayActorError(error_msg="Worker exit type: SYSTEM_ERROR"), False),
+        (RuntimeError("its node has died"), False),
+        (None, False),
+    ],
+)
+def test_what_says_that_a_machine_left(error, left):
+    assert machine_left(error) is left

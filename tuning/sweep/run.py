@@ -18,6 +18,7 @@ from natrl.files import write_atomically
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError, STATE_PERIOD_S
+from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
 from natrl.tuning.run import check_settings
 from natrl.tuning.rundir import (
@@ -82,7 +83,7 @@ def run_sweep(
                 checkpoint_at_end=True,
             ),
             failure_config=tune.FailureConfig(max_failures=1),
-            callbacks=[SweepLine(plan.metric, plan.mode), *callbacks],
+            callbacks=[ForgiveLosses(), SweepLine(plan.metric, plan.mode), *callbacks],
             verbose=0,
         ),
     )
