@@ -144,9 +144,9 @@ def test_cifar10_jpeg_is_decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert data.augmentation.padding == 4
     assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 10, 20]
     assert data.test.tensors[1].tolist() == list(range(10)) * 2
-    pixels = torch.from_numpy(np.stack(decoded[30:])).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(np.stack(decoded[30:])).permute(0, 3, 1, 2).double()
     for channel in range(3):
-        shown = data.test.tensors[0][:, channel].flatten()
+        shown = data.test.tensors[0][:, channel].flatten().double()
         assert float(torch.corrcoef(torch.stack([shown, pixels[:, channel].flatten()]))[0, 1]) > 1 - 1e-6
 
 
