@@ -2,7 +2,7 @@
 
 For each seed a network is trained; then, within --budget of its MAdds,
     natrl      a policy is learned, its finalists are fine-tuned, validation data chooses (natrl.optimize);
-    random     of 4,096 random valid transformations the one with the MAdds nearest to natrl's, from below;
+    random     a random valid transformation of the MAdds nearest to natrl's;
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
 All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed;
@@ -29,19 +29,10 @@ from natrl.modules.fine_tuning import FINE_TUNING
 from natrl.modules.space import ModuleSpace
 from natrl.networks.training import measure
 from natrl.operations import VOCABULARY_INDEX
-from natrl.search.random_transform import random_transforms
+from natrl.search.random_transform import cost_matched_random
 from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.session import ray_session
-
-DRAWS = 4096
-
-
-def random_transformation(space: ModuleSpace, madds: int, seed: int) -> Architecture:
-    """The one of many whose MAdds are nearest to so many, and not above."""
-    drawn = random_transforms(space, space.architecture, DRAWS, np.random.default_rng(seed))
-    fitting = [a for a in drawn if space.cost(a).madds <= madds]
-    return max(fitting, key=lambda a: space.cost(a).madds)
 
 
 def fewest_replacements(space: ModuleSpace, madds: float) -> Architecture:
@@ -79,7 +70,7 @@ def rivals(
     evaluator = ModuleEvaluator(space, data, reference_images=settings.reference_images, seed=seed)
     architectures = {
         "tuned": space.architecture,
-        "random": random_transformation(space, found.after.cost.madds, seed),
+        "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),
         "fewest": fewest_replacements(space, madds),
         "separable": all_separable(space),
     }

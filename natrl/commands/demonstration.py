@@ -192,13 +192,12 @@ def retrain(
 
     And the weights of the transformed ones, by name, from the first seed's training.
     """
-    rng = np.random.default_rng([settings.seed, 2])
     named: list[tuple[str, str, Architecture]] = []
     for name, original in originals.items():
         after = chosen[name].architecture
         own = len(original.operations) == policy.space.n_slots
         space = policy.space if own else find_space("enas")
-        matched = cost_matched_random(space, original, space.cost(after).madds, rng)
+        matched = cost_matched_random(space, original, space.cost(after).madds, settings.seed)
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]
     seeds = tuple(range(settings.seeds))

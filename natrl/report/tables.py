@@ -24,8 +24,8 @@ __all__ = ["COMPARISON_NOTE", "change_table", "comparison", "comparison_table", 
 #: What the columns of a comparison mean.
 COMPARISON_NOTE = (
     "accuracy: mean ± standard deviation over seeds; difference: from the original ± its standard error from the seeds "
-    "of both; random: a random valid transformation of the same cost; live: without the parts that no path from input "
-    "to output uses; ratio: of MAdds to the original's"
+    "of both; random: another valid transformation of the nearest MAdds, drawn at random; live: without the parts that "
+    "no path from input to output uses; ratio: of MAdds to the original's"
 )
 STYLES = {"original": "", "transformed": "bold", "random": "dim"}
 

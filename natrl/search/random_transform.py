@@ -1,15 +1,24 @@
-"""Random valid transformations: what a policy has to beat."""
+"""Random valid transformations: what a policy has to beat. E slots, N draws."""
 
 from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from natrl.architecture import Architecture
+from natrl.isomorphism import function_key
+from natrl.operations import VOCABULARY_INDEX
+from natrl.search.cost_levels import CostLevels
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["cost_matched_random", "random_transforms"]
+
+MOST_LISTED = 2**14  # choices that are all looked at
+DRAWS = 1024  # of more choices than that, at once
 
 
 def random_transforms(
@@ -38,21 +47,58 @@ def cost_matched_random(
     space: Space,
     architecture: Architecture,
     madds: int,
-    rng: np.random.Generator,
+    seed: int,
     *,
     rule: Rule = "nat++",
     cost: CostMode = "strict",
-    draws: int = 4096,
 ) -> Architecture:
-    """A random valid transformation with nearly the given MAdds (the closest of `draws`), live if the architecture is.
+    """A uniform draw among the other valid transformations whose MAdds are nearest to `madds`, live if the original is.
 
-    It is another architecture than the given one wherever a draw is; only `madds` equal to the architecture's own
-    returns the architecture itself.
+    Other ones compute another function (`natrl.isomorphism.function_key`): one that differs in what no input can tell
+    would be the original under another name. Only where there is none, one of the same function is given, and only
+    where nothing can change at all, the original itself. The architecture and the seed determine the draw.
+
+    Up to 16,384 choices are all looked at, so the draw is exactly uniform. Of more, 1,024 uniform draws from the level
+    of the nearest MAdds are looked at (exactly uniform, too), and where none of them is another live transformation,
+    draws from twice as many levels each time. Where costs are rounded (`CostLevels`), or `space` drops what became
+    unused, as a user's network does, it is the nearest of these draws.
     """
-    own = space.cost(architecture).madds
-    if madds == own:
-        return architecture
-    candidates = [
-        a for a in random_transforms(space, architecture, draws, rng, rule=rule, cost=cost) if a != architecture
-    ]
-    return min(candidates, key=lambda a: abs(space.cost(a).madds - madds), default=architecture)
+    box = Reachable(space, architecture, rule=rule, cost=cost)
+    rng = np.random.default_rng([seed, zlib.crc32(architecture.key.encode())])
+    own, same_function = function_key(architecture), architecture
+    for choices in _by_distance(box, madds, rng):
+        for found in _nearest_first(box, choices, madds, rng):
+            if function_key(found) != own:
+                return found
+            if same_function == architecture:
+                same_function = found
+    return same_function
+
+
+def _by_distance(box: Reachable, madds: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Choices int (N, E), those of nearer MAdds sooner: all at once where they are few."""
+    sizes = box.masks.sum(-1)
+    if np.log2(sizes).sum() <= np.log2(MOST_LISTED):
+        nth = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=-1)  # (N, E)
+        allowed = np.argsort(~box.masks, axis=-1, kind="stable")  # those of each slot first
+        yield allowed[np.arange(len(sizes)), nth]
+        return
+    table = box.space.cost_table(box.architecture)
+    levels = CostLevels(table.slots[:, [VOCABULARY_INDEX[p] for p in box.space.primitives], 1], box.masks)
+    nearest = np.argsort(np.abs(levels.sums + table.fixed.madds - madds), kind="stable")
+    start, count = 0, 1
+    while start < len(nearest):
+        group = nearest[start : start + count]
+        shares = levels.shares[group]
+        yield levels.draw(rng.choice(levels.sums[group], size=DRAWS, p=shares / shares.sum()), rng)
+        start, count = start + count, 2 * count
+
+
+def _nearest_first(box: Reachable, choices: np.ndarray, madds: int, rng: np.random.Generator) -> Iterator[Architecture]:
+    """What these choices make where all of them can be carried out; of equal distance in random order."""
+    made = box.made(choices)
+    distances = np.abs(made.costs[:, 1] - madds)
+    for distance in np.unique(distances):
+        level = made.with_choices(np.unique(made.choices[distances == distance], axis=0))
+        for i in rng.permutation(len(level)).tolist():
+            yield level[i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.spaces import Batch, Space, transition
+from natrl.spaces import Batch, Space, Transition, transition
 from natrl.transitions import CostMode, Rule
 
 __all__ = ["Reachable"]
@@ -46,8 +46,14 @@ class Reachable:
 
     def apply(self, architecture: Architecture, actions: np.ndarray) -> list[Architecture]:
         """What actions (N, E) make of the architecture, live cells kept live, without what became unused."""
-        if not len(actions):
-            return []
+        return list(self.space.pruned(self._changed(architecture, actions).batch)) if len(actions) else []
+
+    def made(self, actions: np.ndarray) -> Batch:
+        """The same of the original, only of those actions that can be carried out: none of their choices is undone."""
+        changed = self._changed(self.architecture, actions)
+        return self.space.pruned(changed.batch.take(np.flatnonzero(changed.repaired == 0)))
+
+    def _changed(self, architecture: Architecture, actions: np.ndarray) -> Transition:
         masks = np.broadcast_to(self.masks, (len(actions), *self.masks.shape))
-        made = transition(Batch.of(self.space, [architecture] * len(actions)), actions, masks).batch
-        return list(self.space.pruned(made))
+        before = Batch.of(self.space, [architecture]).take(np.zeros(len(actions), dtype=np.int64))
+        return transition(before, actions, masks)

@@ -7,6 +7,7 @@ import json
 from safetensors.torch import load_file
 
 from natrl import build_network, parse
+from natrl.isomorphism import function_key
 from natrl.report.candidates import read_candidates
 from natrl.report.results import read_results
 from natrl.spaces import network_cost
@@ -28,6 +29,7 @@ def test_the_whole_path(ray_session, capsys, tmp_path):
         assert transformed.architecture.is_live
         assert random.architecture.is_live
         assert random.madds <= original.madds
+        assert function_key(random.architecture) != function_key(original.architecture)
         assert len(original.test) == len(original.validation) == 2
     assert results.metric == "test"
     assert results.correlation is not None

@@ -338,6 +338,18 @@ def test_random_matched_costs_what_the_last_learned_policy_does():
     assert matched.queries == 0
 
 
+def test_random_matched_differs_from_the_original_whatever_comes_before_it():
+    """A learned policy that saves nothing is compared with others of that cost, not with the originals."""
+    held = tuple(a for a in thin(SPACE, 0).held_out if a.is_live)[:20]
+
+    def answer(held):  # type: ignore[no-untyped-def]
+        evaluator = BudgetedEvaluator(TableEvaluator(dict.fromkeys(held, 0.5)), 1)
+        return bench_method("random-matched").run(Task(SPACE, "nat++", (), held, evaluator, 0, held)).answer
+
+    assert all(function_key(after) != function_key(before) for before, after in zip(held, answer(held), strict=True))
+    assert answer(held[::-1]) == answer(held)[::-1]
+
+
 def test_settings_follow_the_budget():
     assert learning.settings_for("ppo", 15_625) == learning.SETTINGS["ppo"]
     small = learning.settings_for("reinforce", 1000)

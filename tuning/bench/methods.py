@@ -35,7 +35,6 @@ CURVE = (
     181,
     256,
 )  # queries an architecture where curves have points
-MATCHING_DRAWS = 256  # random transitions from which the one of the nearest cost is taken
 
 
 @dataclass(frozen=True)
@@ -134,18 +133,9 @@ def searching(name: str) -> Callable[[Task], Outcome]:
 
 
 def match_cost(task: Task) -> Outcome:
-    """For each architecture a random transition with nearly the MAdds of what the learned policy made of it."""
-    rng = np.random.default_rng(task.seed)
+    """For each architecture another one at random, of the MAdds nearest to those of what the learned policy made."""
     answer = [
-        cost_matched_random(
-            task.space,
-            before,
-            task.space.cost(after).madds,
-            rng,
-            rule=task.rule,
-            cost=task.cost,
-            draws=MATCHING_DRAWS,
-        )
+        cost_matched_random(task.space, before, task.space.cost(after).madds, task.seed, rule=task.rule, cost=task.cost)
         for before, after in zip(task.held_out, task.reference, strict=True)
     ]
     return Outcome(tuple(answer))
