@@ -47,7 +47,8 @@ class CostLevels:
 
 def _tables(costs: np.ndarray, masks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
     """For 0 … E slots the sums and the share of choices that makes each; None where too many sums differ."""
-    sums, shares = np.zeros(1, dtype=np.int64), np.ones(1)
+    sums: np.ndarray = np.zeros(1, dtype=np.int64)
+    shares: np.ndarray = np.ones(1)
     tables = [(sums, shares)]
     for cost, mask in zip(costs, masks, strict=True):
         different, times = np.unique(cost[mask], return_counts=True)
