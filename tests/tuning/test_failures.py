@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("ray")
 
-from ray import cloudpickle  # noqa: E402
-from ray.exceptions import NodeDiedError, RayActorError  # noqa: E402
+from ray import cloudpickle
+from ray.exceptions import NodeDiedError, RayActorError
 
-from natrl.evaluation.losses import MOST_LOSSES  # noqa: E402
-from natrl.tuning.failures import ForgiveLosses  # noqa: E402
+from natrl.evaluation.losses import MOST_LOSSES
+from natrl.tuning.failures import ForgiveLosses
 
 DIED = RayActorError(error_msg="Worker exit type: SYSTEM_ERROR")
 LEFT = RayActorError(error_msg="The actor died because its node has died. Node Id: 1")
