@@ -17,6 +17,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from natrl.modules.copies import Original
+
 __all__ = ["Origin", "Provenance", "tensors"]
 
 #: What joins tensors, by the name of the operation; any other operation is a join of its own name.
@@ -57,9 +59,13 @@ class Provenance(TorchDispatchMode):
     module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
     """
 
-    def __init__(self, owners: Mapping[int, str]) -> None:
-        """`owners`: the watched layer that a parameter belongs to, by the parameter's id."""
+    def __init__(self, owners: Mapping[int, str], original: Original | None) -> None:
+        """`owners`: the watched layer that a parameter belongs to, by the parameter's id.
+
+        `original`: the network of which a copy runs: none of its tensors may be read or written.
+        """
         super().__init__()
+        self._original = original
         self.layer: str | None = None  # the watched layer that is running
         self.running: list[str] = []  # modules, outermost first
         self.met: dict[int, set[str]] = defaultdict(set)
@@ -78,10 +84,12 @@ class Provenance(TorchDispatchMode):
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
+        read = tensors((args, kwargs))
+        if self._original is not None:
+            self._original.check_use(read, self.where())
         out = func(*args, **kwargs)
         if func._overloadpacket in flop_registry:
             self.flops += flop_registry[func._overloadpacket](*args, **kwargs, out_val=out)
-        read = tensors((args, kwargs))
         for tensor in read:
             owner = self._owners.get(id(tensor))
             if owner is not None and owner != self.layer:
@@ -90,6 +98,10 @@ class Provenance(TorchDispatchMode):
         if self.layer is None and made and not takes_shape_only(func._overloadpacket.__name__):
             self._derive(func, read, made)
         return out
+
+    def where(self) -> str:
+        """The name of the layer that is running, "" the model's own code."""
+        return self.layer or (self.running[-1] if self.running else "")
 
     def mark(self, values: Any, source: int) -> None:
         """The tensors in `values` are this source's, and nothing else's."""
@@ -106,7 +118,7 @@ class Provenance(TorchDispatchMode):
         """What an operation made comes from all that it read."""
         name = func._overloadpacket.__name__
         if name in CONVOLUTIONS or name in POOLINGS:
-            self.functional[self.running[-1] if self.running else ""].add(name)
+            self.functional[self.where()].add(name)
         known = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
         if not known:
             return

@@ -6,19 +6,22 @@ depends on the values that it computes, with the example input itself.
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, ExitStack
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-__all__ = ["Sandbox"]
+from natrl.modules.copies import copied, NotTheModelError, one_line, Original
+
+__all__ = ["Sandbox", "random_numbers_kept"]
 
 T = TypeVar("T")
 EXAMPLE = "torch.zeros(1, 3, 224, 224)"
@@ -31,6 +34,8 @@ class Sandbox:
         """ValueError in one line where either cannot be run by its kind, with the reason and what would work."""
         check_model(model)
         self.inputs = example_tensors(example_input)
+        with random_numbers_kept(self.inputs[0].device):  # a copy's constructor may draw
+            self.original: Original | None = Original(model)
         self.fake = True
 
     def attempt(self, model: nn.Module, work: Callable[[], T]) -> T:
@@ -40,10 +45,14 @@ class Sandbox:
         """
         try:
             return work()
+        except NotTheModelError:
+            raise
         except Exception:  # whatever a model's own code raises: what counts is whether it runs with data
             self.fake = False
         try:
             return work()
+        except NotTheModelError:
+            raise
         except Exception as error:
             raise ValueError(_failure(model, self.inputs, error)) from None
 
@@ -57,7 +66,7 @@ class Sandbox:
         return FakeTensorMode(allow_non_fake_inputs=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "fake": self.fake}
+        return {"inputs": self.inputs, "fake": self.fake, "original": None}
 
     def copy(self, model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
         """A copy (`copied`) in evaluation mode, to be run here."""
@@ -69,11 +78,9 @@ class Sandbox:
         given = self.example(model) if inputs is None else inputs
         with ExitStack() as stack:
             stack.enter_context(torch.no_grad())
+            stack.enter_context(random_numbers_kept(given[0].device))
             if self.fake:
                 stack.enter_context(self._mode)
-            else:
-                on = given[0].device
-                stack.enter_context(torch.random.fork_rng([on] if on.type == "cuda" else []))
             for mode in modes:
                 stack.enter_context(mode)
             return model(*given)
@@ -88,18 +95,19 @@ class Sandbox:
             return [t.to(own.device, own.dtype if t.is_floating_point() else t.dtype) for t in given]
 
 
-def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
-    """A deep copy in which other modules stand for some, wherever the model refers to them.
-
-    ValueError where the model cannot be copied.
-    """
-    try:
-        return copy.deepcopy(model, {id(old): new for old, new in (replaced or {}).items()})
-    except Exception as error:
-        raise ValueError(
-            f"{type(model).__name__} cannot be copied ({one_line(error)}): natrl replaces layers in a copy, so "
-            "take out what copy.deepcopy cannot copy"
-        ) from None
+@contextmanager
+def random_numbers_kept(device: torch.device) -> Iterator[None]:
+    """The generators of torch (of the CPU and the device), numpy and Python are seeded in the body, then as before."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the user's own code may draw from it
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def check_model(model: Any) -> None:
@@ -130,12 +138,6 @@ def example_tensors(example_input: Any) -> tuple[Tensor, ...]:
     if given[0].dim() == 0 or not given[0].numel():
         raise ValueError(f"example_input must be a batch of images, got a tensor of shape {(*given[0].shape,)}")
     return tuple(t.detach() for t in given)
-
-
-def one_line(error: BaseException, limit: int = 200) -> str:
-    """The kind of an error and the first line of its text."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text[:limit]}".rstrip(": ")
 
 
 def _failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) -> str:

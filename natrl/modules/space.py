@@ -14,10 +14,11 @@ from torch import nn
 
 from natrl.architecture import Architecture
 from natrl.connectivity import live_slots
+from natrl.modules.copies import copied, one_line
 from natrl.modules.geometry import Layer
 from natrl.modules.replacements import replacement
 from natrl.modules.rules import Choice
-from natrl.modules.sandbox import copied, one_line, Sandbox
+from natrl.modules.sandbox import Sandbox
 from natrl.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
 from natrl.spaces import Batch, Skeleton, Space, transition
 from natrl.spaces.counting import CostTable

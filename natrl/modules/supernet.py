@@ -14,10 +14,10 @@ import torch
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
+from natrl.modules.copies import copied
 from natrl.modules.geometry import Layer
 from natrl.modules.inheritance import fit_layer, Reference
 from natrl.modules.replacements import replacement
-from natrl.modules.sandbox import copied
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.networks.modes import in_mode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -58,13 +59,15 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
     watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
-    provenance = Provenance({id(p): name for name, module in watched.items() for p in module.parameters(False)})
+    owners = {id(p): name for name, module in watched.items() for p in module.parameters(False)}
+    provenance = Provenance(owners, sandbox.original)
     recorder = _Recorder(provenance, len(inputs))
     for name, module in modules.items():
         recorder.watch(name, module) if name in watched else recorder.follow(name, module)
     for i, tensor in enumerate(inputs):
         provenance.mark(tensor, i)
-    output = sandbox.run(copy, provenance, inputs=inputs)
+    with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
+        output = sandbox.run(copy, provenance, inputs=inputs)
     outputs = tuple(sources for tensor in tensors(output) if (sources := provenance.sources(tensor, OUTPUT)))
     met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
     return Trace(
