@@ -33,6 +33,7 @@ class Episodes:
         """Ends a transform with these architectures; returns the rewards, float64 (N,)."""
         after = after.space.pruned(after)
         before, scores = self.scores, self._core.scores(after)
+        self._core.evaluator.proposed(after)
         self._arrive(after, scores, after.costs, invalid, repaired)
         self.transforms += 1
         return self._core.rewards(before, scores)

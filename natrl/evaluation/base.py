@@ -77,6 +77,12 @@ class Evaluator(ABC):
     def before_iteration(self) -> None:  # noqa: B027
         """What the evaluator does between two iterations of a policy; nothing, for most."""
 
+    def proposed(self, architectures: Sequence[Architecture]) -> None:  # noqa: B027
+        """What a policy has just made of architectures, as often as it made it; most have no use for it.
+
+        `evaluate` says nothing of the kind: it is also asked for initial architectures, and not for what a cache knows.
+        """
+
     def get_weights(self) -> dict[str, np.ndarray]:
         """The shared weights, for `set_weights` of another evaluator with the same settings; {} if there are none."""
         return {}

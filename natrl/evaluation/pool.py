@@ -51,6 +51,9 @@ class PoolEvaluator(Evaluator):
     scores. `CachedEvaluator` keeps those, and in training it lets the run go on: a run over night must not end by one
     architecture, and one that cannot be evaluated earns reward 0 there (`on_failure="skip"`).
 
+    What a policy proposes, and what happens between its iterations, the evaluators inside are not told: an evaluator
+    that wants to know stands around the pool, as the surrogate does.
+
     The pool is elastic: actors that do not fit into the cluster start when machines join, and those of machines that
     leave are replaced where there is room. What `build` raises is raised; ValueError if not even one actor can ever
     have the resources asked for.

@@ -56,11 +56,13 @@ class SurrogateEvaluator(Evaluator):
     """Predicts the scores of an expensive evaluator from at most `queries` of its evaluations.
 
     The first call pays for a third of the queries, drawn from what it is asked for. After that calls are free:
-    architectures that were paid for keep their score, others get a prediction. What is asked for is remembered as the
-    policy's proposals. Every `every` iterations of the policy (`before_iteration`) a tenth of what was left is spent:
-    half of it on the proposals that the ensemble disagrees about most, half on those that the policy made most often;
-    then the regressor is fitted again, which raises `version`. Of architectures that compute the same function one is
-    paid for. One whose evaluation fails counts as paid for, and gets a prediction.
+    architectures that were paid for keep their score, others get a prediction. Every `every` iterations of the policy
+    (`before_iteration`) a tenth of what was left is spent on what came since the last time: half of it on the
+    architectures, initial ones included, that the ensemble disagrees about most, half on those that the policy proposed
+    most often (`proposed`). Where a sure policy proposed fewer than that, the rest waits for later rounds; where nobody
+    tells what is proposed, all goes to the first kind. Then the regressor is fitted again, which raises `version`. Of
+    architectures that compute the same function one is paid for. One whose evaluation fails counts as paid for, and
+    gets a prediction.
     """
 
     def __init__(self, inner: Evaluator, *, queries: int, every: int = 5, seed: int = 0) -> None:
@@ -75,7 +77,8 @@ class SurrogateEvaluator(Evaluator):
         self._fits = 0
         self._iterations = 0
         self._paid: dict[Architecture, float] = {}  # NaN: the evaluation failed
-        self._proposals: Counter[Architecture] = Counter()  # since the last fit
+        self._asked: dict[Architecture, None] = {}  # since the last fit, in order
+        self._proposals: Counter[Architecture] = Counter()  # of the policy, since the last fit
         self._regressor: ScoreRegressor | None = None
 
     @property
@@ -91,7 +94,7 @@ class SurrogateEvaluator(Evaluator):
         """float64 (N,): paid scores where there are, predictions elsewhere."""
         if not architectures:
             return np.zeros(0)
-        self._proposals.update(architectures)
+        self._asked.update(dict.fromkeys(architectures))
         if self._regressor is None:
             self._fit(self._first())
         assert self._regressor is not None
@@ -100,6 +103,10 @@ class SurrogateEvaluator(Evaluator):
         if unknown:
             scores[unknown] = self._regressor.predict([path_counts(architectures[i]) for i in unknown])[0]
         return scores
+
+    def proposed(self, architectures: Sequence[Architecture]) -> None:
+        self._proposals.update(architectures)
+        self.inner.proposed(architectures)
 
     def before_iteration(self) -> None:
         """Every `every` calls, while queries are left, pays for a round of proposals and fits again."""
@@ -124,6 +131,7 @@ class SurrogateEvaluator(Evaluator):
             "fits": self._fits,
             "iterations": self._iterations,
             "paid": [[a.to_dict(), score] for a, score in self._paid.items()],
+            "asked": [a.to_dict() for a in self._asked],
             "proposals": [[a.to_dict(), count] for a, count in self._proposals.items()],
         }
 
@@ -132,6 +140,10 @@ class SurrogateEvaluator(Evaluator):
         self._fits, self._iterations = state["fits"], state["iterations"]
         self._paid = {Architecture.from_dict(a): score for a, score in state["paid"]}
         self._proposals = Counter({Architecture.from_dict(a): count for a, count in state["proposals"]})
+        if "asked" in state:
+            self._asked = {Architecture.from_dict(a): None for a in state["asked"]}
+        else:  # of before 0.1: what was asked for, counted as proposals
+            self._asked, self._proposals = dict.fromkeys(self._proposals), Counter()
         self._regressor = self._learned() if self._paid else None
 
     def close(self) -> None:
@@ -146,6 +158,7 @@ class SurrogateEvaluator(Evaluator):
             if not self._known() and np.isnan(scores).all():
                 raise
         self._paid.update(zip(chosen, scores.tolist(), strict=True))
+        self._asked.clear()
         self._proposals.clear()
         self._regressor = self._learned()
         self._fits += 1
@@ -158,26 +171,30 @@ class SurrogateEvaluator(Evaluator):
         known = self._known()
         return ScoreRegressor(self.metric, self.seed).fit([path_counts(a) for a in known], np.array([*known.values()]))
 
-    def _new(self) -> list[Architecture]:
-        """One proposal a function that was not paid for yet, the most frequent first."""
-        known = {function_key(a) for a in self._paid}
-        found: dict[str, Architecture] = {}
-        for architecture, _ in self._proposals.most_common():
-            found.setdefault(function_key(architecture), architecture)
-        return [a for key, a in found.items() if key not in known]
+    def _new(self) -> tuple[list[Architecture], np.ndarray]:
+        """One architecture a function that was not paid for yet, and int (N,) how often the policy proposed it."""
+        paid = {function_key(a) for a in self._paid}
+        new: dict[str, Architecture] = {}
+        times: Counter[str] = Counter()
+        for architecture in dict.fromkeys((*self._proposals, *self._asked)):
+            if (key := function_key(architecture)) not in paid:
+                new.setdefault(key, architecture)
+                times[key] += self._proposals[architecture]
+        return list(new.values()), np.array([times[key] for key in new])
 
     def _first(self) -> list[Architecture]:
-        new = self._new()
+        new, _ = self._new()
         order = np.random.default_rng(self.seed).permutation(len(new))
         return [new[i] for i in order[: round(FIRST * self.queries)]]
 
     def _round(self) -> list[Architecture]:
         n = min(self.queries - self.paid, max(1, round((1 - FIRST) * self.queries / ROUNDS)))
-        new = self._new()
+        new, times = self._new()
         if len(new) <= n:
             return new
         assert self._regressor is not None
         spread = self._regressor.predict([path_counts(a) for a in new])[1]
-        uncertain = np.argsort(-spread, kind="stable")[: round(EXPLORATION * n)]
-        frequent = np.setdiff1d(np.arange(len(new)), uncertain)[: n - len(uncertain)]
+        half = round(EXPLORATION * n) if self._proposals else n
+        uncertain, others = np.split(np.argsort(-spread, kind="stable"), [half])
+        frequent = [i for i in others[np.argsort(-times[others], kind="stable")] if times[i]][: n - half]
         return [new[i] for i in (*uncertain, *frequent)]

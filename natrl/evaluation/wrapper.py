@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from natrl.architecture import Architecture
 from natrl.evaluation.base import Evaluator
 
 __all__ = ["EvaluatorWrapper"]
@@ -34,6 +35,9 @@ class EvaluatorWrapper(Evaluator):
 
     def before_iteration(self) -> None:
         self.inner.before_iteration()
+
+    def proposed(self, architectures: Sequence[Architecture]) -> None:
+        self.inner.proposed(architectures)
 
     def get_weights(self) -> dict[str, np.ndarray]:
         return self.inner.get_weights()

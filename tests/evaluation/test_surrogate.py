@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 import natrl
+from natrl.envs import ArchTransitionVectorEnv
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
 from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.budget import BudgetedEvaluator
@@ -80,20 +82,71 @@ def test_rounds_come_every_so_many_iterations():
 def test_half_of_a_round_goes_to_what_the_policy_proposes_most_often():
     evaluator = surrogate()
     evaluator.evaluate(ARCHS)
-    evaluator._proposals.clear()
     often = [a for a in ARCHS if function_key(a) not in {function_key(p) for p in evaluator._paid}][:2]
     evaluator.evaluate(ARCHS)
-    evaluator.evaluate(often)
+    evaluator.proposed(ARCHS)
+    evaluator.proposed(often * 9)
     evaluator.before_iteration()
     assert all(a in evaluator._paid for a in often)
+
+
+def test_a_policy_that_is_sure_leaves_queries_for_later():
+    """Of two things that it proposes at most two are paid for, besides the half that the trees disagree about."""
+    evaluator = surrogate(300)
+    evaluator.evaluate(ARCHS)
+    evaluator.evaluate(ARCHS)
+    evaluator.proposed(ARCHS[:2] * 50)
+    evaluator.before_iteration()
+    assert 110 <= evaluator.paid <= 112
+
+
+def test_behind_a_cache_what_the_environment_says_counts_and_not_what_is_looked_up():
+    """Three iterations of a policy with a taste: the second half of the round are its results, the most frequent ones.
+
+    The others of the round are those that the trees disagree about most, wherever they come from.
+    """
+    evaluator = SurrogateEvaluator(made_up().evaluator(), queries=300, every=9)
+    env = ArchTransitionVectorEnv(64, evaluator=CachedEvaluator(evaluator))
+    rng, results = np.random.default_rng(0), Counter()
+    for iteration in range(3):
+        evaluator.before_iteration()
+        _, info = env.reset(seed=0 if iteration == 0 else None)
+        chances = info["action_mask"] * rng.random(info["action_mask"].shape)
+        chances[..., SPACE.primitives.index("skip_connect")] *= 2
+        *_, info = env.step(chances.argmax(-1))
+        results.update(map(function_key, info["architecture"]))
+    paid = {function_key(a) for a in evaluator._paid}
+    chosen = [function_key(a) for a in evaluator._round()]
+    often = [results[key] for key in chosen[10:]]
+    assert len(chosen) == 20
+    left = [n for key, n in results.items() if key not in paid and key not in chosen[:10]]
+    assert sorted(often, reverse=True) == often == sorted(left, reverse=True)[:10]
+    assert often[0] > 1
+
+
+def test_a_state_of_before_proposals_were_told_goes_on():
+    first, second = surrogate(), surrogate()
+    first.evaluate(ARCHS[:200])
+    first.evaluate(ARCHS[200:])
+    state = first.state_dict()
+    second.load_state_dict(
+        {name: value for name, value in state.items() if name != "asked"}
+        | {"proposals": [[a, 1] for a in state["asked"]]}
+    )
+    assert first.state_dict() == second.state_dict()
+    second.before_iteration()
+    assert second.paid == 24
 
 
 def test_goes_on_from_its_state_as_if_nothing_had_happened():
     first, second = surrogate(), surrogate()
     first.evaluate(ARCHS[:200])
+    first.evaluate(ARCHS[150:250])
+    first.proposed(ARCHS[150:250])
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for evaluator in (first, second):
         evaluator.evaluate(ARCHS[200:])
+        evaluator.proposed(ARCHS[300:])
         evaluator.before_iteration()
     assert (first.version, first.paid) == (second.version, second.paid)
     np.testing.assert_array_equal(first.evaluate(ARCHS), second.evaluate(ARCHS))

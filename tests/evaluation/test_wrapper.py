@@ -42,6 +42,9 @@ class Shared(Evaluator):
     def before_iteration(self):
         self.calls.append("before_iteration")
 
+    def proposed(self, architectures):
+        self.calls.append(("proposed", list(architectures)))
+
     def get_weights(self):
         return {"weight": np.array(self.weight)}
 
@@ -88,6 +91,7 @@ def test_state_and_calls_reach_the_one_inside(wrap):
     second.load_state_dict(first.state_dict())
     assert second.inner.weight == 0.5
     second.before_iteration()
+    second.proposed(ARCHS)
     second.close()
-    assert second.inner.calls == ["before_iteration", "close"]
+    assert second.inner.calls == ["before_iteration", ("proposed", ARCHS), "close"]
     assert second.statistics()["queue"] == 7.0
