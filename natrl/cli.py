@@ -13,7 +13,7 @@ from natrl import __version__
 from natrl.commands.bench import bench
 from natrl.commands.demo import demo
 from natrl.commands.doctor import doctor
-from natrl.commands.errors import run_safely
+from natrl.commands.errors import Debug, run_safely, show_tracebacks, with_debug
 from natrl.commands.evaluate import evaluate
 from natrl.commands.evaluations import evaluations
 from natrl.commands.rank import rank
@@ -33,8 +33,10 @@ app = typer.Typer(name="natrl", pretty_exceptions_enable=False, no_args_is_help=
 def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Takes a neural network architecture and gives back one that is more accurate and never more expensive."""
+    show_tracebacks(debug)
     if version:
         print(__version__)
     elif context.invoked_subcommand is None:
@@ -45,7 +47,7 @@ def start(
 
 
 for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, sweep, report, doctor):
-    app.command(no_args_is_help=False)(command)
+    app.command(no_args_is_help=False)(with_debug(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from natrl.paths import absolute_settings, quote
 from natrl.spaces import space as find_space
 from natrl.tuning.settings import RunSettings
 
@@ -52,11 +53,15 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The fields of a run in a file: a document for `complete`, or the config.json of a run. ValueError in one line."""
+    """The fields of a run in a file: a document for `complete`, or the config.json of a run. ValueError in one line.
+
+    Paths in it are relative to the file's folder.
+    """
     document = read_document(path)
     if "parameters" in document:
-        raise ValueError(f"{path} is a search space, not the settings of one run: natrl sweep {path} -o DIR")
-    return document["settings"] if isinstance(document.get("settings"), dict) else document
+        raise ValueError(f"{path} is a search space, not the settings of one run: natrl sweep {quote(path)} -o DIR")
+    fields = document["settings"] if isinstance(document.get("settings"), dict) else document
+    return absolute_settings(fields, path.parent)
 
 
 def complete(document: Mapping[str, Any]) -> RunSettings:

@@ -21,19 +21,26 @@ STATE_PERIOD_S = "1"
 
 
 class RunError(RuntimeError):
-    """A run ended early; the message says why and where its files are."""
+    """A run ended early; the message says why and where its files are.
+
+    `remote_traceback`: what the worker left, where it was an error of its own.
+    """
+
+    def __init__(self, message: str, remote_traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.remote_traceback = remote_traceback
 
 
 def new_tuner(
     config: Any, run: Path, *, iterations: int, checkpoint_every: int, callbacks: Sequence[tune.Callback] = ()
 ) -> tune.Tuner:
-    """A trial of RLlib's configuration that ends after so many iterations; Tune's files go below `run`."""
+    """A trial of RLlib's configuration that ends after so many iterations; Tune's files go below `run` (absolute)."""
     return tune.Tuner(
         config.algo_class,
         param_space=config,
         run_config=tune.RunConfig(
             name=tune_dir(run).name,
-            storage_path=str(run.resolve()),
+            storage_path=str(run),
             stop={"training_iteration": iterations},
             checkpoint_config=tune.CheckpointConfig(
                 num_to_keep=2, checkpoint_frequency=checkpoint_every, checkpoint_at_end=True
@@ -48,7 +55,7 @@ def new_tuner(
 
 def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
     """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down."""
-    path = str(tune_dir(run).resolve())
+    path = str(tune_dir(run))
     if tune.Tuner.can_restore(path):
         return tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
     return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)
@@ -63,6 +70,6 @@ def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | N
     with follow(progress, iterations):
         result = tuner.fit()[0]
     if result.error is not None or result.checkpoint is None:
-        reason = str(result.error).strip().splitlines()[-1] if result.error else "it made no checkpoint"
-        raise RunError(f"training failed: {reason} (logs in {tune_dir(run)}{hint})")
+        left = str(result.error).strip() if result.error else "it made no checkpoint"
+        raise RunError(f"training failed: {left.splitlines()[-1]} (logs in {tune_dir(run)}{hint})", left)
     return publish_policy(run, Path(result.checkpoint.path))

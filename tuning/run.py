@@ -17,6 +17,7 @@ from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.genotypes import parse
+from natrl.paths import absolute, quote
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
@@ -41,7 +42,7 @@ def train(
     `callbacks` are Tune's, besides its CSV, JSON and TensorBoard files (`natrl.tuning.tracking`). ValueError on
     settings that cannot work, before anything is written; RunError if training fails.
     """
-    run = Path(out)
+    run = absolute(out)
     check_settings(settings)
     config = run_configuration(settings, ledger_file(run))
     create_run(run, settings, command or " ".join(sys.argv))
@@ -56,7 +57,7 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     A run without a checkpoint starts anew. Either way its ledger pays for nothing again. ValueError if the directory is
     not a run.
     """
-    run = Path(run)
+    run = absolute(run)
     document = read_config(run)
     check_versions(run, document.get("versions", {}))
     settings = RunSettings.from_dict(document["settings"])
@@ -90,7 +91,7 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
     spec = settings.evaluator
     environment = {
         "space": spec.space,
-        "build_evaluator": partial(spec.build, ledger=ledger and ledger.resolve()),
+        "build_evaluator": partial(spec.build, ledger=ledger),
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,
@@ -104,6 +105,6 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
 
 def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
     with nullcontext() if settings.evaluator.reward == "supernet" else serve_ledger(ledger_file(run)):
-        hint = f"; go on with --resume {run}"
+        hint = f"; go on with --resume {quote(run)}"
         fit(tuner, run, iterations=settings.learn.iterations, progress=progress, hint=hint)
     return run

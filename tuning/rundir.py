@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from natrl.files import check_new, write_atomically
+from natrl.paths import quote
 from natrl.tuning.settings import RunSettings
 
 __all__ = [
@@ -123,7 +124,7 @@ def read_document_of(kind: str, directory: Path, name: str) -> dict[str, Any]:
 
 def make_directory(directory: Path) -> None:
     """Makes the directory of a run or sweep. ValueError if there is something in it already."""
-    check_new(directory, f"choose another --out, or continue it with --resume {directory}")
+    check_new(directory, f"choose another --out, or continue it with --resume {quote(directory)}")
     directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -139,7 +140,7 @@ def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:
             raise ValueError(
                 f"{directory} was made with {package} {then}, and this is {package} {now}: go on with it under "
                 f"pip install {package}=={then}, or start anew"
-                + (f" with natrl train --config {directory / CONFIG}" if (directory / CONFIG).exists() else "")
+                + (f" with natrl train --config {quote(directory / CONFIG)}" if (directory / CONFIG).exists() else "")
             )
 
 

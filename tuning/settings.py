@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints, Literal, Union
 
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.paths import absolute_settings
 from natrl.policies.network import Head
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import Skeleton
@@ -33,6 +34,7 @@ class RunSettings:
     checkpoint_every: int = 10  # iterations
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "initial", absolute_settings({"initial": self.initial})["initial"])
         check_choice("head", self.head, Head)
         check_choice("rule", self.rule, Rule)
         check_choice("cost mode", self.cost, CostMode)

@@ -11,6 +11,7 @@ from rich.console import Console
 from natrl.commands.options import check_new
 from natrl.commands.show import resized
 from natrl.genotypes import parse
+from natrl.paths import quote
 
 if TYPE_CHECKING:
     from natrl.architecture import Architecture
@@ -68,9 +69,10 @@ def transform_architecture(
         print(json.dumps(_document(architecture, candidates)))
         return
     _print(architecture, candidates)
-    if files:
+    if out is not None:
         print(f"{out}: {', '.join(file.name for file in files)}")
-        print(f"next: natrl evaluate {out}/architecture.json --export DIR   (trains it and keeps the weights)")
+        file = quote(out / "architecture.json")
+        print(f"next: natrl evaluate {file} --export DIR   (trains it and keeps the weights)")
 
 
 def _evaluator(kind: str, run: Path) -> Any:

@@ -165,4 +165,4 @@ def transform_network(
     console = Console()
     console.print(found.table())
     console.print(found.summary(), highlight=False)
-    console.print(f"{found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)
+    console.print(f"{out or found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ def report(
     from natrl.report.run import read_run
 
     if is_network(run):
-        print(write_network_report(run))
+        print(run / write_network_report(run).name)
         return
     found = read_run(run)
     reasons = {}
@@ -39,7 +39,7 @@ def report(
             _compare(run, compare)
         except ValueError as error:
             reasons["candidates"] = str(error)
-    print(write_report(run, reasons))
+    print(run / write_report(run, reasons).name)
 
 
 def _compare(run: Path, n: int) -> None:

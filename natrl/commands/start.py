@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from natrl.paths import quote
+
 __all__ = ["next_steps"]
 
 FIRST = (
@@ -24,8 +26,8 @@ def next_steps(folder: Path) -> list[tuple[str, str]]:
     )
     if not runs:
         return list(FIRST)
-    run = runs[-1].parent.relative_to(folder)
-    if not (folder / run / "policy").is_dir():
+    run = quote(runs[-1].parent.relative_to(folder))
+    if not (runs[-1].parent / "policy").is_dir():
         return [(f"natrl train --resume {run}", "go on with this run, which has not ended")]
     return [
         (f"natrl transform ARCH --policy {run}", "apply its policy to an architecture"),

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, invocation, Json, Mlflow, Verbose, Wandb
+from natrl.paths import quote
 from natrl.tuning.session import ray_session
 
 __all__ = ["sweep"]
@@ -71,7 +72,7 @@ def _report(directory: Path, table: Any, as_json: bool) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in statuses.items())
     Console().print(
         f"{directory}: {counts}; trials in {TABLE}, picture in {PICTURE}\n"
-        f"next: natrl train --config {directory / BEST} --out RUN",
+        f"next: natrl train --config {quote(directory / BEST)} --out RUN",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, Cells, Channels, invocation, Json, Mlflow, Verbose, Wandb
+from natrl.paths import quote
 from natrl.tuning.session import ray_session
 
 __all__ = ["train"]
@@ -116,7 +117,8 @@ def train(
         with ray_session(address, verbose=verbose):
             from natrl.tuning.run import resume as resume_run
 
-            _report(resume_run(resume), as_json)
+            resume_run(resume)
+            _report(resume, as_json)
         return
     from natrl.tuning.documents import complete, read_settings
 
@@ -162,7 +164,8 @@ def train(
 
         assert out is not None
         callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name, parameters=settings.to_dict())
-        _report(train_run(settings, out, command=invocation(), callbacks=callbacks), as_json)
+        train_run(settings, out, command=invocation(), callbacks=callbacks)
+        _report(out, as_json)
 
 
 def _over(document: Any, given: dict[str, Any]) -> Any:
@@ -186,5 +189,5 @@ def _report(run: Path, as_json: bool) -> None:
         print(json.dumps({"run": str(run), **result}))
         return
     shown = ", ".join(f"{name} {value:.4g}" for name, value in result.items())
-    text = f"{run}: {shown}\nnext: natrl transform ARCH --policy {run}"
+    text = f"{run}: {shown}\nnext: natrl transform ARCH --policy {quote(run)}"
     Console().print(text, highlight=False, soft_wrap=True)  # a command is copied whole

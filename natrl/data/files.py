@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 from natrl.data.images import RawData
 from natrl.data.labels import labels_of
 from natrl.data.parts import Part
+from natrl.paths import absolute
 
 __all__ = ["FilePart", "read_folder"]
 
@@ -94,7 +95,7 @@ def read_folder(path: str) -> RawData:
 
     Where there is no test folder, val is the test part, as in ImageNet, and the validation part is taken from train.
     """
-    root = Path(path).expanduser()
+    root = absolute(path)
     if not root.is_dir():
         raise ValueError(f"data 'folder:{path}': there is no such folder; expected {FOLDER_LAYOUT}")
     if not (root / "train").is_dir():

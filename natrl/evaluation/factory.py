@@ -10,6 +10,7 @@ from typing import Any, TYPE_CHECKING
 
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
+from natrl.paths import absolute_settings
 from natrl.spaces import Skeleton, space
 from natrl.transitions import check_choice
 
@@ -23,7 +24,10 @@ TABLE_CHUNK = 256  # look-ups that travel to an actor, or into the ledger, at on
 
 @dataclass(frozen=True)
 class EvaluatorSpec:
-    """Which evaluator to build; calling it builds one. Picklable, so that Ray can send it to actors."""
+    """Which evaluator to build; calling it builds one. Picklable, so that Ray can send it to actors.
+
+    Paths in it are absolute from the start: relative to the current folder.
+    """
 
     reward: str = "supernet"  # "supernet", "scratch", "table:NAME" or "table:FILE"
     space: str = "darts"
@@ -45,6 +49,8 @@ class EvaluatorSpec:
     max_attempts: int = 3  # of an evaluation on actors, before its architecture is given up
 
     def __post_init__(self) -> None:
+        for name in ("reward", "data"):
+            object.__setattr__(self, name, absolute_settings(getattr(self, name)))
         if self.reward not in ("supernet", "scratch") and not self.reward.startswith("table:"):
             raise ValueError(f"unknown reward {self.reward!r}; known: supernet, scratch, table:NAME, table:FILE")
         check_choice("metric", self.metric, Metric)

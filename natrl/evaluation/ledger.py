@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+from natrl.paths import absolute
+
 __all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
 
 VERSION = 1  # of the tables, kept as SQLite's user_version
@@ -173,12 +175,12 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = Path(path)
+    path = absolute(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a run writes it where its evaluations come from a table or training")
     query = "SELECT at, architecture, score, seconds, paid, document FROM evaluations JOIN settings ON id = settings"
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as db:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as db:
             _check(db, path)
             frame = pd.DataFrame(
                 db.execute(f"{query} ORDER BY at, architecture").fetchall(),

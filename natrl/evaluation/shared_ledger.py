@@ -13,6 +13,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from natrl.evaluation.ledger import Ledger, LedgerError, Paid
+from natrl.paths import absolute
 
 __all__ = ["SharedLedger", "open_ledger", "serve_ledger"]
 
@@ -41,7 +42,7 @@ class SharedLedger:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).resolve()
+        self.path = absolute(path)
         self._actor: Any = None
 
     def claim(self, settings: str, keys: Sequence[str], owner: str) -> tuple[dict[str, float], list[str]]:

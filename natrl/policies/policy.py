@@ -15,6 +15,7 @@ from torch import Tensor
 
 from natrl.architecture import Architecture
 from natrl.evaluation import check_scores, Evaluator
+from natrl.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
@@ -238,7 +239,7 @@ def load_policy(run_or_dir: Path | str, *, space: Space | str | None = None) -> 
     of a space that no registry knows. ValueError in one line if there is none, it is damaged, or it was made with
     another vocabulary.
     """
-    network, stored = read_policy(Path(run_or_dir))
+    network, stored = read_policy(absolute(run_or_dir))
     home = space_of(stored.space if space is None else space)
     if network.config.primitives != home.primitives and space is not None:
         network = network.with_primitives(home.primitives)

@@ -41,7 +41,7 @@ def _content(run: Run) -> dict[str, Any]:
     """What the template shows of a run."""
     results = run.results if run.results and run.results.rows else None
     return {
-        "name": run.path.resolve().name,
+        "name": run.path.name,
         "results": run.results,
         "summary": _summary(run),
         "portraits": _portraits(run),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from natrl import formats
+from natrl.paths import absolute
 from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page
@@ -31,7 +32,7 @@ def write_network_report(directory: Path | str) -> Path:
 
     ValueError in one line if the directory is none of natrl.optimize's, or it is not finished.
     """
-    directory = Path(directory)
+    directory = absolute(directory)
     asked = read_json(directory / OPTIMIZATION, "what was asked")
     if not (directory / REPORT).is_file():
         raise ValueError(f"{directory} is not finished (no {REPORT}); the same command with --resume goes on")
@@ -49,7 +50,7 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
     settings = {name: value for name, value in asked.items() if name not in ("versions", "found")}
     text = f"MAdds of {len(layers)} layers before and after; {len(changed)} were replaced"
     return {
-        "name": f"{found['model']}: {directory.resolve().name}",
+        "name": f"{found['model']}: {directory.name}",
         "model": found["model"],
         "data": asked["data"],
         "budget": ", ".join(f"{kind} {limit}" for kind, limit in asked["budget"].items() if limit is not None),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from natrl.evaluation.ledger import read_ledger
 from natrl.genotypes import parse
+from natrl.paths import absolute
 from natrl.report.candidates import CANDIDATES, CandidateScores, read_candidates
 from natrl.report.results import read_results, read_skeleton, Results
 from natrl.spaces import network_cost
@@ -62,7 +63,7 @@ def read_run(run_dir: str | Path) -> Run:
 
     ValueError in one line if the directory does not exist, holds none of them, or one of them is malformed.
     """
-    path = Path(run_dir)
+    path = absolute(run_dir)
     if not path.is_dir():
         raise ValueError(f"{path} is not a run: {'it is a file' if path.exists() else 'there is no such directory'}")
     files = {name: path / name for name in (CONFIG, *PROGRESS, RESULTS) if (path / name).is_file()}

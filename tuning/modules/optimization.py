@@ -23,6 +23,7 @@ from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import measure_latency
 from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
+from natrl.paths import absolute, absolute_reference
 from natrl.policies import load_policy, Policy
 from natrl.tuning.modules.budgets import check_budget
 from natrl.tuning.modules.candidates import Finalist, propose
@@ -73,7 +74,7 @@ def optimize(
         raise ValueError("resume goes on with what is in a directory: give it as out")
     settings = settings or OptimizeSettings()
     limits = Limits.of(budget)
-    images = load_data(data, seed=settings.seed) if isinstance(data, str) else data
+    images = load_data(absolute_reference(data), seed=settings.seed) if isinstance(data, str) else data
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
     _check_outputs(model, example, images)
@@ -107,7 +108,7 @@ def optimize(
 
 
 def _directory(out: Path | str | None) -> Path:
-    return Path(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
+    return absolute(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
 
 
 def _evaluator(space: ModuleSpace, data: ImageData, settings: OptimizeSettings, journal: Journal) -> ModuleEvaluator:
@@ -179,7 +180,7 @@ def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
 
 
 def _name(policy: Policy | Path | str) -> str:
-    return f"of {policy.space.name}" if isinstance(policy, Policy) else str(policy)
+    return f"of {policy.space.name}" if isinstance(policy, Policy) else str(absolute(policy))
 
 
 def _figures(

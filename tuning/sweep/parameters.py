@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from ray import tune
+
+from natrl.paths import absolute_settings
 
 __all__ = ["Parameter", "known", "put"]
 
@@ -60,6 +62,10 @@ class Parameter:
             raise ValueError(f"{self.name}: {self.kind} needs multiples of step, got {[*self.values]}")
         if self.is_logarithmic and lower <= 0:
             raise ValueError(f"{self.name}: {self.kind} needs lower > 0, got {lower}")
+
+    def absolute(self) -> Parameter:
+        """The same with absolute paths among its values."""
+        return replace(self, values=absolute_settings({self.name: self.values})[self.name])
 
     def to_dict(self) -> dict[str, list[Any]]:
         """What `read` reads."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from natrl.paths import absolute_settings
 from natrl.transitions import check_choice
 from natrl.tuning.documents import complete, read_document
 from natrl.tuning.rundir import METRICS
@@ -43,6 +44,8 @@ class SweepPlan:
     seed: int = 0  # of the sampler
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", absolute_settings(self.settings))
+        object.__setattr__(self, "parameters", tuple(p.absolute() for p in self.parameters))
         check_choice("sampler", self.sampler, Sampler)
         check_choice("mode", self.mode, Mode)
         if self.metric not in METRICS:
@@ -140,7 +143,8 @@ class SweepPlan:
 def read_plan(file: Path | str, **changes: Any) -> SweepPlan:
     """A plan from a YAML file, or the name of one that natrl ships; `changes` (None: no change) take precedence.
 
-    ValueError in one line: the file, what is wrong and what would be right.
+    Paths in it are relative to the file's folder. ValueError in one line: the file, what is wrong and what would be
+    right.
     """
     path = Path(file)
     if not path.exists() and path.name == str(file) and not path.suffix:
@@ -148,7 +152,9 @@ def read_plan(file: Path | str, **changes: Any) -> SweepPlan:
         if path.name not in shipped:
             raise ValueError(f"{path}: no such file, and no search space of natrl's: {', '.join(shipped)}")
         path = SHIPPED / f"{path.name}.yaml"
-    document = read_document(path) | {name: value for name, value in changes.items() if value is not None}
+    document = absolute_settings(read_document(path), path.parent) | {
+        name: value for name, value in changes.items() if value is not None
+    }
     try:
         return SweepPlan.from_dict(document)
     except ValueError as error:

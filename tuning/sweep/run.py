@@ -15,6 +15,7 @@ from ray import tune
 from natrl.drawing.architectures import save_figure
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.files import write_atomically
+from natrl.paths import absolute
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError, STATE_PERIOD_S
@@ -52,7 +53,7 @@ def run_sweep(
     all trials share), trials.csv, best.yaml (for `natrl train --config`) and parameters.png. ValueError on what cannot
     work, before anything is written; RunError if every trial failed.
     """
-    directory = Path(out)
+    directory = absolute(out)
     documents = list(plan.extremes())
     iterations = max(complete(document).learn.iterations for document in documents)
     sampler, scheduler = make_sampler(plan), make_scheduler(plan, iterations)
@@ -76,7 +77,7 @@ def run_sweep(
         ),
         run_config=tune.RunConfig(
             name=tune_dir(directory).name,
-            storage_path=str(directory.resolve()),
+            storage_path=str(directory),
             checkpoint_config=tune.CheckpointConfig(
                 num_to_keep=KEPT.get(plan.scheduler_name, 2),
                 checkpoint_frequency=complete(documents[0]).checkpoint_every,
@@ -95,11 +96,11 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
 
     ValueError if the directory is not a sweep; RunError if every trial failed.
     """
-    directory = Path(directory)
+    directory = absolute(directory)
     document = read_document_of("sweep", directory, PLAN)
     check_versions(directory, document.get("versions", {}))
     plan = SweepPlan.from_dict(document["plan"])
-    path = str(tune_dir(directory).resolve())
+    path = str(tune_dir(directory))
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
     tuner = tune.Tuner.restore(path, trainable=_trainable(directory), resume_errored=True)
@@ -108,7 +109,7 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
 
 def _trainable(directory: Path) -> Any:
     """`SweepTrial`, paying into the sweep's one ledger: what a trial has paid for is free for all others."""
-    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory).resolve())
+    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory))
 
 
 def check_all(documents: Sequence[dict[str, Any]]) -> None:
@@ -137,7 +138,8 @@ def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
         best = best_row(plan, table)
     except ValueError as error:
         reasons = ", ".join(sorted(set(table["error"]) - {""}))
-        raise RunError(f"{error}: {reasons or 'interrupted'} (logs in {tune_dir(directory)})") from None
+        left = next((str(result.error) for result in results if result.error), None)
+        raise RunError(f"{error}: {reasons or 'interrupted'} (logs in {tune_dir(directory)})", left) from None
     configs = {Path(result.path).name: result.config for result in results}
     write_best(plan, best, configs[best["trial"]], directory / BEST)
     save_figure(sweep_figure(plan, table, best["trial"]), directory / PICTURE, "png")
