@@ -8,7 +8,6 @@ import pickle
 from pathlib import Path
 
 import pytest
-import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +17,8 @@ from natrl.errors import for_users, LONGEST, one_line, whole_traceback
 from natrl.evaluation import EvaluationError
 from natrl.evaluation.ledger import LedgerError
 from natrl.genotypes import nasbench201_architecture
-from natrl.tuning.modules.finalists import _get
 from natrl.tuning.run import RunError
+from natrl.tuning.tasks import run_tasks
 from tests.commands.cli import error, run
 
 
@@ -51,19 +50,16 @@ def test_what_the_system_refuses_is_for_users(tmp_path):
     assert not for_users(raised((Path(natrl.__file__).parent / "nowhere").read_text))  # a file of natrl's is missing
 
 
-@ray.remote
-def _parse(text):
-    return natrl.parse(text)
-
-
-@ray.remote
 def _number(text):
     return int(text)
 
 
 def test_the_workers_traceback_decides(ray_session):
-    assert for_users(raised(_get, _parse.remote("NOPE")))
-    found = raised(_get, _number.remote("x"))
+    def run_in_a_worker(function):
+        run_tasks(function, [{"text": "x"}], what="a task")
+
+    assert for_users(raised(run_in_a_worker, natrl.parse))
+    found = raised(run_in_a_worker, _number)
     assert isinstance(found, ValueError)
     assert not for_users(found)
     assert "return int(text)" in whole_traceback(found)

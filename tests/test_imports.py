@@ -60,13 +60,8 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
 FLOORS = {
     **dict.fromkeys(
         (
-<<<<<<< HEAD
             *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism"),
-            *("files", "formats", "callables"),
-=======
-            *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism", "zoo"),
-            *("files", "formats", "callables", "errors", "paths"),
->>>>>>> bc4f793 (Paths are made absolute at the door; only what natrl raises for its users becomes one line, --debug shows what is behind it)
+            *("errors", "paths", "files", "formats", "callables"),
         ),
         0,
     ),

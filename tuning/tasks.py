@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from natrl.evaluation.base import EvaluationError
 from natrl.evaluation.losses import machine_left, MOST_LOSSES
 
 __all__ = ["run_tasks"]
@@ -27,7 +28,7 @@ def run_tasks(
     """What `function` returns for each of the keyword arguments, in their order; Ray must run.
 
     `on_result(index, result)` is called as soon as each is done. A machine that leaves costs time only. The function's
-    own exception if it raises one; RuntimeError, which calls a task `what`, if its worker dies again and again.
+    own exception if it raises one; EvaluationError, which calls a task `what`, if its worker dies again and again.
     """
     task = ray.remote(function).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_RETRIES)
     running = {task.remote(**call): index for index, call in enumerate(calls)}
@@ -43,7 +44,7 @@ def run_tasks(
         except RayError as error:
             losses[index] += 1
             if not machine_left(error) or losses[index] > MOST_LOSSES:
-                raise RuntimeError(f"{what} was lost again and again: {type(error).__name__}") from None
+                raise EvaluationError(f"{what} was lost again and again: {type(error).__name__}") from None
             running[task.remote(**calls[index])] = index
             continue
         if on_result is not None:
