@@ -13,11 +13,11 @@ import torch
 from torch import fx, nn, Tensor
 
 from natrl.export.capture import is_leaf
-from natrl.modules.replacements import PaddedAverage, Zeros
+from natrl.modules.replacements import Copy, PaddedAverage, Zeros
 
 __all__ = ["OWN", "construction"]
 
-OWN = (PaddedAverage, Zeros)  # natrl's layers that may stand in a network: their source goes into the code
+OWN = (Copy, PaddedAverage, Zeros)  # natrl's layers that may stand in a network: their source goes into the code
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of rows and of columns
 CONSTANTS = 256  # values of a tensor that is not in the state_dict and may stand in the code
 

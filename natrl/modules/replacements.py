@@ -1,8 +1,10 @@
 """What takes the place of a convolution or pooling of a user's network.
 
 A replacement gives outputs of the layer's shape (channels, rows, columns) at every input size, and consists of torch's
-own layers where torch has them. A convolution of a user's network stands where its batch-norm and activation follow it,
-so the ReLU in front and the batch-norm at the end that `natrl.networks.operations` has are left out: both are there.
+own layers where torch has them. What it gives is a tensor of its own, as the layer's output was: the code around it may
+write to that, or to what the replacement read (ReLU(inplace=True), +=). A convolution of a user's network stands where
+its batch-norm and activation follow it, so the ReLU in front and the batch-norm at the end that
+`natrl.networks.operations` has are left out: both are there.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch.nn import functional
 from natrl.modules.geometry import Geometry, geometry_of, Layer, Window
 from natrl.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
 
-__all__ = ["PaddedAverage", "Zeros", "operation_of", "replacement", "replacement_cost"]
+__all__ = ["Copy", "PaddedAverage", "Zeros", "operation_of", "replacement", "replacement_cost"]
 
 _PADS: dict[str, Any] = {
     "zeros": nn.ZeroPad2d,
@@ -72,7 +74,7 @@ def replacement(layer: Layer, operation: str) -> nn.Module:
     op = _possible(layer, operation)
     geometry = geometry_of(layer)
     if op.type == "skip_connect":
-        module: nn.Module = nn.Identity()
+        module: nn.Module = Copy()
     elif op.type == "null":
         module = _zeros(layer, geometry)
     elif op.is_pooling:
@@ -235,6 +237,13 @@ def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
 def _zeros(layer: Layer, geometry: Geometry) -> nn.Module:
     stride, margin = (geometry.rows.stride, geometry.columns.stride), (geometry.rows.margin, geometry.columns.margin)
     return Zeros(layer.out_channels if isinstance(layer, nn.Conv2d) else None, stride, margin)
+
+
+class Copy(nn.Module):
+    """A skip: what comes in, in memory of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
 
 
 class PaddedAverage(nn.Module):
