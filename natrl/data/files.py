@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from natrl.data.contents import contents, file_contents
 from natrl.data.images import RawData
 from natrl.data.labels import labels_of
 from natrl.data.parts import Part
@@ -78,6 +79,14 @@ class FileImages(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def __described__(self) -> Any:
+        """For digests: the files where there are some, wherever their folder lies, else what the source gives."""
+        samples = getattr(self.source, "samples", None) or getattr(self.source, "_samples", None)
+        if samples is None:
+            return contents(self.source), self.labels, self.indices, self.transform
+        paths = [str(samples[i][0]) for i in self.indices]
+        return file_contents(paths, str(getattr(self.source, "root", ""))), self.labels, self.transform
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.transform(_read(self.source, int(self.indices[index]))), int(self.labels[index])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from torch.utils.data import Dataset
 
 from natrl.data.arrays import Arrays
 from natrl.data.augmentation import Augmentation
+from natrl.data.contents import contents
 from natrl.data.parts import Part
 from natrl.data.splits import stratified_split
+from natrl.digests import digest
 
 __all__ = ["ImageData", "RawData"]
 
@@ -43,6 +46,12 @@ class ImageData:
             raise ValueError(f"data {self.name!r}: classification needs at least 2 classes, got {self.num_classes}")
         if len(self.class_names) != self.num_classes:
             raise ValueError(f"data {self.name!r}: {len(self.class_names)} names for {self.num_classes} classes")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that a score on these images depends on (`natrl.digests`); those of the test split are not read."""
+        held = contents(self.train), contents(self.validation)
+        return digest((*held, self.num_classes, self.augmentation))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: Arrays.of(value) if name in SPLITS else value for name, value in self.__dict__.items()}

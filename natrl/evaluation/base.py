@@ -60,9 +60,10 @@ class Evaluator(ABC):
         """float64 (N,): the validation score of each architecture, higher is better."""
 
     def settings(self) -> dict[str, Any] | None:
-        """What a score depends on besides the architecture, JSON-ready; None if it may change (shared weights).
+        """All that a score depends on besides the architecture; None if it may change (shared weights).
 
-        Scores under equal settings are the same ones: the ledger of paid evaluations keeps them under this.
+        Scores under equal settings are the same ones: the ledger of paid evaluations keeps them under this. What JSON
+        has no form for (a function, an array, a network) is known there by its digest (natrl.digests).
         """
         return None
 

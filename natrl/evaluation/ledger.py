@@ -1,8 +1,9 @@
 """The ledger of paid evaluations: scores that were trained or looked up once are never paid for again.
 
-One SQLite file. A score is stored under the evaluator's settings (data, skeleton, schedule, seed, metric, …) and the
-architecture's key. Write-ahead logging with synchronous=NORMAL: a kill at any moment, in the middle of a write too,
-leaves every finished write readable. Where Ray runs, an actor alone opens the file (natrl.evaluation.shared_ledger).
+One SQLite file. A score is stored under the evaluator's settings (all that it depends on: images, network, schedule,
+seed, metric, precision, versions, …) and the architecture's key. Write-ahead logging with synchronous=NORMAL: a kill at
+any moment, in the middle of a write too, leaves every finished write readable. Where Ray runs, an actor alone opens the
+file (natrl.evaluation.shared_ledger).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, TYPE_CHECKING
+
+from natrl.digests import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +64,15 @@ class Paid(NamedTuple):
 
 
 def settings_text(settings: dict[str, Any]) -> str:
-    """Settings as one line of JSON, the same for equal settings."""
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Settings as one line of JSON, the same for equal settings.
+
+    What JSON has no form for (functions, arrays, networks) is known by its digest (natrl.digests). ValueError in one
+    line where something can be described by neither.
+    """
+    try:
+        return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False, default=digest)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"settings of an evaluator cannot name its scores in a ledger: {error}") from None
 
 
 class Ledger:

@@ -12,13 +12,15 @@ import torch
 from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.base import check_scores, Evaluator, Metric
-from natrl.networks.device import default_device, free_memory, use_bf16
+from natrl.networks.device import default_device, free_memory, precision, use_bf16
 from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
 from natrl.networks.training import train_network, TrainingResult
 from natrl.spaces.skeleton import Skeleton
 
 __all__ = ["ScratchEvaluator"]
+
+VERSION = 2  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
 
 
 class ScratchEvaluator(Evaluator):
@@ -72,18 +74,19 @@ class ScratchEvaluator(Evaluator):
         return check_scores(scores, architectures, self.metric)
 
     def settings(self) -> dict[str, Any]:
-        """Data are known by name, seed of the splits, and the number of images; not by their pixels."""
-        images = {part: len(getattr(self.data, part)) for part in ("train", "validation")}
+        """Data are known by what they hold, whatever their name; precision is the one of this machine."""
+        device = default_device(self.device)
         return {
             "kind": "scratch",
+            "version": VERSION,
             "data": self.data.name,
             "data_seed": self.data_seed,
-            "images": images,
+            "images": self.data.digest,
             "skeleton": asdict(self.skeleton),
             "schedule": asdict(self.schedule),
             "seeds": list(self.seeds),
             "metric": self.metric,
-            "bf16": self.bf16,
+            **precision(device, use_bf16(self.bf16, device)),
         }
 
     def close(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
-from hashlib import sha256
+from functools import cached_property
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,10 @@ from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData
+from natrl.digests import digest
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.modules.inheritance import inherit, Reference
-from natrl.networks.device import default_device
+from natrl.networks.device import default_device, precision
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import fit, measure, Measured
 from natrl.transitions import check_choice
@@ -25,12 +26,13 @@ from natrl.transitions import check_choice
 if TYPE_CHECKING:
     from natrl.modules.space import ModuleSpace
 
-__all__ = ["ModuleEvaluator", "held_images", "weights_digest"]
+__all__ = ["ModuleEvaluator", "held_images"]
 
 #: Steps of fine-tuning where inherited weights alone do not rank.
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
 FALLBACK_STEPS = 20
 PROBES = 5  # random architectures that tell whether they do
+VERSION = 2  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
 CHANCE = 2.0  # an accuracy below this many times that of guessing says nothing
 
 
@@ -146,18 +148,29 @@ class ModuleEvaluator(Evaluator):
         return self._reference
 
     def settings(self) -> dict[str, Any]:
-        """The model is known by a hash of its weights; data by name, seed and numbers of images."""
+        """The network is known by its code and all that it holds, images by their pixels and labels."""
         return {
             "kind": "module",
-            "weights": weights_digest(self.space.model.state_dict()),
+            "version": VERSION,
+            "network": self._network,
             "data": self._data.name,
+            "images": self._contents,
             "reference_images": len(self._images),
             "validation_images": len(self._data.validation),  # type: ignore[arg-type]  # a TensorDataset
             "steps": self.steps,
             "schedule": asdict(STEPS),
             "metric": self.metric,
             "seed": self.seed,
+            **precision(self.device, False),
         }
+
+    @cached_property
+    def _network(self) -> str:
+        return digest(self.space.model)
+
+    @cached_property
+    def _contents(self) -> str:
+        return digest((self._images, self._data.digest))
 
 
 def held_images(
@@ -172,12 +185,3 @@ def held_images(
             raise ValueError(f"{name} must be at least 1, got {value}")
     images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
     return images, TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))
-
-
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names and values."""
-    digest = sha256()
-    for name, tensor in state.items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from torch import nn
+from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.connectivity import live_slots
@@ -102,6 +102,11 @@ class ModuleSpace(Space):
     def needed_data(self) -> bool:
         """Whether the network could be run only with data: its path may depend on values, and one path was seen."""
         return not self._sandbox.fake
+
+    @property
+    def example(self) -> tuple[Tensor, ...]:
+        """The example input that the network was imported with."""
+        return self._sandbox.inputs
 
     @property
     def skeleton(self) -> Skeleton:  # type: ignore[override]  # a plain attribute where there is one

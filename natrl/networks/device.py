@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["default_device", "free_memory", "use_bf16"]
+__all__ = ["default_device", "free_memory", "precision", "use_bf16"]
 
 
 def default_device(device: torch.device | str | None = None) -> torch.device:
@@ -17,6 +17,12 @@ def use_bf16(wanted: bool | None, device: torch.device) -> bool:
     if wanted is None:
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return wanted
+
+
+def precision(device: torch.device, bf16: bool) -> dict[str, str | bool]:
+    """What the last digits of a score depend on besides its settings, JSON-ready: device, bfloat16 or not, torch."""
+    major, minor, *_ = torch.__version__.split(".")
+    return {"device": device.type, "bf16": bf16, "torch": f"{major}.{minor}"}
 
 
 def free_memory(device: torch.device) -> None:

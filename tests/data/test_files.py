@@ -76,6 +76,19 @@ def test_images_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
         data.validation[0]
 
 
+def test_the_digest_knows_files_by_what_they_hold(tmp_path: Path) -> None:
+    write(tmp_path / "here", {"a": 10, "b": 10})
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    here, there = (load_data(f"folder:{tmp_path / name}") for name in ("here", "there"))
+    assert here.digest == there.digest == pickle.loads(pickle.dumps(here)).digest
+    path, _ = there.train.source.samples[there.train.indices[0]]
+    Image.new("RGB", (10, 8), (255,) * 3).save(path)
+    changed = load_data(f"folder:{tmp_path / 'there'}").digest
+    small = load_data(f"folder:{tmp_path / 'here'}", image_size=4).digest
+    other = load_data(f"folder:{tmp_path / 'here'}", seed=1).digest
+    assert len({here.digest, changed, small, other}) == 4
+
+
 def test_normalised_by_the_training_split(tmp_path: Path) -> None:
     write(tmp_path, {"a": 12, "b": 12})
     data = load_data(f"folder:{tmp_path}")

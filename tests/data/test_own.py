@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,18 @@ def test_missing_modules_and_functions_are_named(returns: Callable[[Any], str]) 
         load_data(":load")
     with pytest.raises(ValueError, match="data 'own_images:'"):
         load_data("own_images:")
+
+
+def test_the_digest_of_a_data_set_of_any_kind(returns: Callable[[Any], str]) -> None:
+    """By its class, attributes and items, if these repeat."""
+
+    def found(make: Callable[[int], Any]) -> str:
+        part = Pictures(20, make)
+        return replace(load_data("digits"), train=part, validation=part).digest
+
+    still = [found(lambda i: torch.full((1, 6, 6), i / 20)) for _ in range(2)]
+    brighter = found(lambda i: torch.full((1, 6, 6), i / 10))
+    noisy = [found(lambda i: torch.rand(1, 6, 6)) for _ in range(2)]
+    assert still[0] == still[1]
+    assert noisy[0] == noisy[1], "augmentation of a user's own is no reason to pay again"
+    assert len({still[0], brighter, noisy[0]}) == 3

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import natrl
-from natrl.data import load_data
+from natrl.data import Augmentation, load_data
 from natrl.evaluation import Evaluator, FailedEvaluations, TableEvaluator
 from natrl.evaluation.ledger import LEASE_S, Ledger, LedgerError, Paid, read_ledger, settings_text
 from natrl.evaluation.paid import LedgerEvaluator, RecordingEvaluator
@@ -224,6 +225,9 @@ def test_settings_tell_apart_what_gives_other_scores():
         ScratchEvaluator(data, skeleton, short, data_seed=1),
         ScratchEvaluator(data, skeleton, short, bf16=True),
         ScratchEvaluator(data, Skeleton(channels=4, cells=3, image_size=8, image_channels=1), short),
+        ScratchEvaluator(load_data("digits", image_size=16), skeleton, short),
+        ScratchEvaluator(load_data("digits", seed=3), skeleton, short),
+        ScratchEvaluator(replace(data, augmentation=Augmentation(padding=1)), skeleton, short),
         TableEvaluator({ARCHS[0]: 0.5}, "other"),
         TableEvaluator({ARCHS[0]: 0.5}),
         TableEvaluator({ARCHS[0]: 0.6}),
@@ -232,6 +236,33 @@ def test_settings_tell_apart_what_gives_other_scores():
     assert len(set(texts)) == len(texts)
     assert settings_text(ScratchEvaluator("digits", skeleton, short).settings()) == texts[0]
     assert settings_text(TableEvaluator({ARCHS[0]: 0.5}).settings()) == texts[-2]
+    cpu = ScratchEvaluator(data, skeleton, short, device="cpu").settings()
+    assert cpu == ScratchEvaluator(data, skeleton, short, device="cpu", bf16=False).settings(), "as it is resolved"
+    assert cpu == ScratchEvaluator(replace(data, test=data.validation), skeleton, short, device="cpu").settings()
+
+
+def test_scores_stored_under_settings_of_before_are_not_taken_for_others(tmp_path):
+    """What natrl 0.1's first ledgers knew of a table was its name and 16 digits."""
+    table = TableEvaluator({ARCHS[0]: 0.5})
+    ledger = Ledger(tmp_path / "ledger.db")
+    before = {"kind": "table", "data": "table", "metric": "accuracy", "content": table.settings()["content"][:16]}
+    ledger.put(settings_text(before), [Paid(ARCHS[0].key, 0.9, 1.0)])
+    assert LedgerEvaluator(RecordingEvaluator(table, ledger), ledger).evaluate(ARCHS[:1]) == [0.5]
+    assert sorted(read_ledger(ledger.path)["score"]) == [0.5, 0.9]
+    ledger.close()
+
+
+def test_what_json_has_no_form_for_counts_by_its_digest():
+    texts = [
+        settings_text({"score": score, "at": np.arange(n)})
+        for score, n in ((lambda a: 1, 3), (lambda a: 2, 3), (lambda a: 1, 4), (lambda a: 1, 3))
+    ]
+    assert texts[0] == texts[3]
+    assert len(set(texts)) == 3
+    for bad in ({"score": float("nan")}, {"lock": threading.Lock()}, {(1, 2): 3}):
+        with pytest.raises(ValueError, match="settings of an evaluator cannot name its scores in a ledger") as caught:
+            settings_text(bad)
+        assert "\n" not in str(caught.value)
 
 
 def test_scores_that_change_cannot_be_kept(tmp_path):

@@ -12,8 +12,10 @@ import torch
 from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
+from natrl.data import load_data
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import FailedEvaluations
+from natrl.evaluation.ledger import settings_text
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.limits import BudgetedEvaluator, Limits
@@ -70,6 +72,37 @@ def test_scores_repeat_in_other_processes_and_leave_the_random_state(
     received = pickle.loads(pickle.dumps(evaluator))
     np.testing.assert_array_equal(received.evaluate(architectures[::-1])[::-1], scores)
     assert json.loads(json.dumps(received.settings())) == evaluator.settings()
+
+
+class Gelu(Residual):
+    """The same layers and weights, another activation at the end."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.gelu(x))
+
+
+def test_everything_that_a_score_depends_on_is_in_its_key(space: ModuleSpace) -> None:
+    other = Gelu()
+    other.load_state_dict(trained().state_dict())
+    gelu = from_module(other.eval(), torch.zeros(2, 1, 8, 8))
+    large = from_module(trained(), torch.zeros(2, 1, 16, 16))
+    labels = replace(digits(), validation=TensorDataset(digits().validation.tensors[0], digits().test.tensors[1][:450]))
+    evaluators = [
+        ModuleEvaluator(space, digits(), steps=0),
+        ModuleEvaluator(gelu, digits(), steps=0),
+        ModuleEvaluator(large, load_data("digits", image_size=16), steps=0),
+        ModuleEvaluator(space, load_data("digits", seed=3), steps=0),
+        ModuleEvaluator(space, labels, steps=0),
+        ModuleEvaluator(space, digits(), steps=1),
+        ModuleEvaluator(space, digits(), steps=0, seed=1),
+        ModuleEvaluator(space, digits(), steps=0, metric="cross_entropy"),
+        ModuleEvaluator(space, digits(), steps=0, reference_images=100),
+        ModuleEvaluator(space, digits(), steps=0, validation_images=100),
+    ]
+    texts = [settings_text(e.settings()) for e in evaluators]
+    assert len(set(texts)) == len(texts)
+    again = ModuleEvaluator(from_module(trained(), torch.zeros(2, 1, 8, 8)), digits(), steps=0)
+    assert settings_text(again.settings()) == texts[0]
 
 
 def test_where_inherited_weights_say_nothing_networks_are_trained_for_a_few_steps() -> None:

@@ -17,12 +17,13 @@ from safetensors.numpy import save_file
 
 from natrl.architecture import Architecture
 from natrl.data import ImageData
+from natrl.digests import digest
 from natrl.files import check_new, replacing
-from natrl.modules.evaluator import weights_digest
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.limits import Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.training import Measured
+from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions, write_json
@@ -30,20 +31,26 @@ from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, 
 __all__ = ["Journal", "request"]
 
 RESOURCES = ("actors", "num_cpus", "num_gpus")
+DIGESTS = ("weights", "network", "images", "policy")  # what a request knows by its digest
 
 
 def request(
-    space: ModuleSpace, data: ImageData, limits: Limits, settings: OptimizeSettings, policy: str | None
+    space: ModuleSpace, data: ImageData, limits: Limits, settings: OptimizeSettings, policy: Policy | None
 ) -> dict[str, Any]:
-    """What was asked for, JSON-ready, without what no result depends on: on what it runs."""
+    """All that the result depends on, JSON-ready; not on what it runs.
+
+    Network, images and a policy that was learned before are known by what they hold (natrl.digests).
+    """
     document = {
         "model": space.name,
-        "weights": weights_digest(space.model.state_dict()),
+        "weights": digest(dict(space.model.state_dict())),
+        "network": digest(space.model),
+        "example": [list(tensor.shape) for tensor in space.example],
         "data": data.name,
-        "images": [len(data.train), len(data.validation)],  # type: ignore[arg-type]  # torch's Dataset has no length
+        "images": data.digest,
         "budget": asdict(limits),
         "settings": {name: value for name, value in asdict(settings).items() if name not in RESOURCES},
-        "policy": policy,
+        "policy": None if policy is None else digest((policy.network, policy.rule, policy.cost)),
     }
     return json.loads(json.dumps(document))
 
@@ -70,7 +77,12 @@ class Journal:
         begun = read_document_of("natrl.optimize", directory, OPTIMIZATION)
         check_versions(directory, begun.get("versions", {}))
         for field, now in asked.items():
-            then = begun.get(field)
+            if field not in begun:
+                raise ValueError(
+                    f"{directory} was begun by an older natrl, which did not write down its {field}: begin anew in "
+                    "another directory"
+                )
+            then = begun[field]
             if then != now:
                 raise ValueError(
                     f"{directory} was begun with another {_difference(field, then, now)}; give what it was begun with"
@@ -121,4 +133,4 @@ def _difference(name: str, then: Any, now: Any) -> str:
     if isinstance(then, dict) and isinstance(now, dict):
         field = next(key for key in {**now, **then} if then.get(key) != now.get(key))
         return _difference(field, then.get(field), now.get(field))
-    return name if name == "weights" else f"{name} ({then!r} then, {now!r} now)"
+    return name if name in DIGESTS else f"{name} ({then!r} then, {now!r} now)"

@@ -79,7 +79,7 @@ def optimize(
     space = from_module(model, example)
     _check_outputs(model, example, images)
     learned = None if policy is None else _given_policy(policy, space)
-    asked = request(space, images, limits, settings, None if policy is None else _name(policy))
+    asked = request(space, images, limits, settings, learned)
     if resume:
         journal = Journal.resume(_directory(out), asked)
     else:
@@ -177,10 +177,6 @@ def _check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
 def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
     """The policy on this space. (Which space a stored one was trained on does not matter: it may be gone.)"""
     return policy.on(space) if isinstance(policy, Policy) else load_policy(policy, space=space)
-
-
-def _name(policy: Policy | Path | str) -> str:
-    return f"of {policy.space.name}" if isinstance(policy, Policy) else str(absolute(policy))
 
 
 def _figures(
