@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-__all__ = ["returned_by"]
+__all__ = ["find_function", "remember", "returned_by"]
+
+_REMEMBERED: dict[str, Callable[..., Any]] = {}
+
+
+def remember(target: str, function: Callable[..., Any]) -> None:
+    """Makes "module:function" known in this process, a Ray worker, that cannot import the module."""
+    _REMEMBERED[target] = function
 
 
 def returned_by(target: str, what: str) -> Any:
@@ -17,6 +24,15 @@ def returned_by(target: str, what: str) -> Any:
 
     ValueError in one line, which begins with `what` is wanted, where there is no such function.
     """
+    function = find_function(target, what)
+    with _current_folder_on_path():
+        return function()
+
+
+def find_function(target: str, what: str) -> Callable[..., Any]:
+    """The function "module:function", looked for in the current folder too. ValueError as `returned_by` says."""
+    if target in _REMEMBERED:
+        return _REMEMBERED[target]
     module, _, name = target.partition(":")
     with _current_folder_on_path():
         try:
@@ -26,7 +42,7 @@ def returned_by(target: str, what: str) -> Any:
         if not callable(function):
             found = "nothing" if function is None else type(function).__name__
             raise ValueError(f"{what} {target!r}: expected a function {name!r} in module {module!r}, got {found}")
-        return function()
+        return function
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 from rich.progress import Progress
 
+from natrl.evaluation.user_code import share_user_code
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.rundir import publish_policy, tune_dir
@@ -66,6 +67,7 @@ def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | N
 
     RunError where it fails: the reason, where the logs are, and the hint.
     """
+    share_user_code()
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
     with follow(progress, iterations):
         result = tuner.fit()[0]

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.evaluation.user_code import check_travels
 from natrl.genotypes import parse
 from natrl.paths import absolute, quote
 from natrl.policies.network import PolicyConfig
@@ -79,6 +80,8 @@ def check_settings(settings: RunSettings) -> None:
         spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
     else:
         load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
+    for name, part in spec.own.items():
+        check_travels(part, f"{name} {getattr(spec, name)!r}")
 
 
 def initial_architectures(settings: RunSettings) -> Initial:

@@ -10,6 +10,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from natrl.evaluation.base import EvaluationError
 from natrl.evaluation.losses import machine_left, MOST_LOSSES
+from natrl.evaluation.user_code import share_user_code
 
 __all__ = ["run_tasks"]
 
@@ -30,6 +31,7 @@ def run_tasks(
     `on_result(index, result)` is called as soon as each is done. A machine that leaves costs time only. The function's
     own exception if it raises one; EvaluationError, which calls a task `what`, if its worker dies again and again.
     """
+    share_user_code()
     task = ray.remote(function).options(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=MAX_RETRIES)
     running = {task.remote(**call): index for index, call in enumerate(calls)}
     losses = [0] * len(calls)

@@ -12,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from natrl.evaluation.base import EvaluationError, Evaluator
 from natrl.evaluation.losses import machine_left, MOST_LOSSES
+from natrl.evaluation.user_code import share_user_code
 from natrl.evaluation.worker import Standing, Worker
 
 __all__ = ["Crew", "Member"]
@@ -42,6 +43,7 @@ class Crew:
     def __init__(
         self, build: Callable[[], Evaluator], size: int, *, num_cpus: float, num_gpus: float, max_starts: int
     ) -> None:
+        share_user_code()
         self._build = ray.put(build)  # once for all: data in it is mapped by the actors of a machine, not copied
         self._options: dict[str, Any] = {
             "num_cpus": num_cpus,

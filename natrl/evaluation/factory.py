@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
+from natrl.callables import find_function, remember
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.paths import absolute_settings
-from natrl.spaces import Skeleton, space
+from natrl.spaces import register_space, Skeleton, space, space_names
 from natrl.transitions import check_choice
 
 if TYPE_CHECKING:
@@ -67,6 +68,30 @@ class EvaluatorSpec:
             raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout must be above 0 seconds, got {self.timeout}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, and `own`."""
+        return {**vars(self), "own": self.own}
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What fields only name, and this process alone knows: the user's space, the function that gives his data."""
+        own: dict[str, Any] = {} if type(home := space(self.space)).__module__.startswith("natrl.") else {"space": home}
+        if _is_callable(self.data) and not self.reward.startswith("table:"):
+            own["data"] = find_function(self.data, "data")
+        if own:
+            from natrl.evaluation.user_code import share_user_code
+
+            share_user_code()
+        return own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own = state.pop("own", {})
+        if "space" in own and own["space"].name not in space_names():
+            register_space(own["space"])
+        if "data" in own:
+            remember(state["data"], own["data"])
+        vars(self).update(state)
 
     @property
     def chunk(self) -> int:
@@ -156,6 +181,11 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+
+
+def _is_callable(data: str) -> bool:
+    """Whether this is "module:function", and no folder."""
+    return ":" in data and not data.startswith("folder:")
 
 
 def fit_skeleton(skeleton: Skeleton, data: Any) -> Skeleton:

@@ -14,14 +14,20 @@ from natrl.policies import load_policy
 from tests.commands.cli import output
 
 NETWORK = """
-import torch
 from torch import nn
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu().mean((2, 3)))
+
 def build():
-    torch.manual_seed(0)
-    layers = []
-    for i in (1, 8):
-        layers += [nn.Conv2d(i, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    return Own()
 """
 
 
@@ -68,7 +74,7 @@ def test_sweep_on_a_table(ray_session, folder, table, capsys):
     assert "natrl train --config 'my sweep/best.yaml'" in printed
 
 
-def test_transform_a_network(ray_session, folder, capsys):
+def test_transform_a_network_of_the_users_own_class(ray_session, folder, capsys):
     (folder / "network_of_a_folder.py").write_text(NETWORK)
     arguments = ("--data", "digits", "--max-madds", "60%", "--iterations", 1, "--epochs", 1, "-n", 2)
     printed = output(capsys, "transform", "network_of_a_folder:build", *arguments, "-o", "out")

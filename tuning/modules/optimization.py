@@ -14,6 +14,7 @@ from torch import nn, Tensor
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import Tuned
@@ -67,8 +68,9 @@ def optimize(
     `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray
     cluster, as `ray_session` has it.
 
-    ValueError in one line where the model cannot be imported, nothing satisfies the budget, `out` holds something else
-    than what is to be resumed, or the cluster can never have the resources; ConnectionError if there is none.
+    ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, `out`
+    holds something else than what is to be resumed, or the cluster can never have the resources; ConnectionError if
+    there is none.
     """
     if resume and out is None:
         raise ValueError("resume goes on with what is in a directory: give it as out")
@@ -78,6 +80,8 @@ def optimize(
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
     _check_outputs(model, example, images)
+    check_travels(model, f"network {type(model).__name__}")
+    check_travels(images, f"data {images.name!r}")
     learned = None if policy is None else _given_policy(policy, space)
     asked = request(space, images, limits, settings, learned)
     if resume:

@@ -64,7 +64,7 @@ def run_sweep(
         {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
     )
     tuner = tune.Tuner(
-        _trainable(directory),
+        _trainable(directory, plan),
         param_space=plan.document({p.name: p.domain() for p in plan.parameters}),
         tune_config=tune.TuneConfig(
             metric=plan.metric,
@@ -103,13 +103,17 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
     path = str(tune_dir(directory))
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
-    tuner = tune.Tuner.restore(path, trainable=_trainable(directory), resume_errored=True)
+    tuner = tune.Tuner.restore(path, trainable=_trainable(directory, plan), resume_errored=True)
     return _fit(tuner, plan, directory)
 
 
-def _trainable(directory: Path) -> Any:
-    """`SweepTrial`, paying into the sweep's one ledger: what a trial has paid for is free for all others."""
-    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory))
+def _trainable(directory: Path, plan: SweepPlan) -> Any:
+    """`SweepTrial`, paying into the sweep's one ledger: what a trial has paid for is free for all others.
+
+    With the evaluators go the user's own spaces and data that the settings of trials only name.
+    """
+    evaluators = tuple({complete(document).evaluator for document in plan.extremes()})
+    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory), evaluators=evaluators)
 
 
 def check_all(documents: Sequence[dict[str, Any]]) -> None:

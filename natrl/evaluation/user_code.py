@@ -1,0 +1,95 @@
+"""The user's own code in Ray's workers, which know neither his folders nor what he registered.
+
+Functions and classes of his modules are pickled whole, not by name; what settings call by name travels with them.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+from ray import cloudpickle
+
+__all__ = ["check_travels", "share_user_code"]
+
+OURS = ("natrl", "ray")  # wherever they are installed
+DEPTH = 20  # attributes of attributes that are looked through for the one that cannot be pickled
+
+
+def share_user_code() -> None:
+    """From now on functions and classes of the user's modules that are loaded are pickled whole.
+
+    A user's module is one from a file outside of Python's and pip's folders: of a script's folder, a notebook's, one on
+    sys.path or PYTHONPATH.
+    """
+    for name, module in list(sys.modules.items()):
+        if name == "__main__" or name.partition(".")[0] in OURS or not isinstance(module, ModuleType):
+            continue  # (cloudpickle pickles __main__ whole by itself)
+        if _is_users(getattr(module, "__file__", None)):
+            cloudpickle.register_pickle_by_value(module)
+
+
+@cache
+def _is_users(file: str | None) -> bool:
+    return file is not None and not os.path.abspath(file).startswith(tuple(f"{f}{os.sep}" for f in _library_folders()))
+
+
+@cache
+def _library_folders() -> frozenset[str]:
+    folders = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages(), os.__file__}
+    installed = {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
+    return frozenset(os.path.abspath(f if os.path.isdir(f) else os.path.dirname(f)) for f in folders | installed)
+
+
+def check_travels(value: Any, what: str) -> None:
+    """ValueError, which begins with `what`, if the value cannot be sent to workers: the part of it, and the reason."""
+    share_user_code()
+    try:
+        cloudpickle.dumps(value)
+    except Exception as error:  # whatever an attribute's own __reduce__ raises
+        where, culprit, reason = _culprit(value, error)
+        part = f"its {where} ({type(culprit).__name__})" if where else f"{type(culprit).__name__}"
+        raise ValueError(f"{what} cannot be sent to Ray's workers: {part} cannot be pickled: {reason}") from error
+
+
+def _culprit(value: Any, reason: Exception) -> tuple[str, Any, Exception]:
+    """The innermost part that cannot be pickled: its dotted name, itself, and why."""
+    path: list[str] = []
+    for _ in range(DEPTH):
+        found = next(((name, part, e) for name, part in _parts(value) if (e := _refusal(part))), None)
+        if found is None:
+            break
+        name, value, reason = found
+        path.append(name)
+    return ".".join(name for name in path if name not in ("_modules", "_parameters", "_buffers")), value, reason
+
+
+def _refusal(value: Any) -> Exception | None:
+    try:
+        cloudpickle.dumps(value)
+    except Exception as error:
+        return error
+    return None
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a value consists of: attributes, items, and what a function refers to."""
+    if isinstance(value, FunctionType):
+        yield from ((name, value.__globals__[name]) for name in value.__code__.co_names if name in value.__globals__)
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        yield from ((name, cell.cell_contents) for name, cell in cells)
+    elif isinstance(value, dict):
+        yield from ((str(name), item) for name, item in value.items())
+    elif isinstance(value, list | tuple | set):
+        yield from ((str(i), item) for i, item in enumerate(value))
+    else:
+        kind = value if isinstance(value, type) else type(value)
+        own = {} if isinstance(value, type) else dict(getattr(value, "__dict__", {}))
+        yield from own.items()
+        yield from ((name, part) for name, part in vars(kind).items() if not name.startswith(("__", "_abc_")))
