@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from natrl.modules.trace import Trace
 
-__all__ = ["Contraction", "contract", "needed", "unconnected"]
+__all__ = ["Contraction", "contract", "needed", "otherwise_fed", "unconnected", "with_training"]
 
 Sources = frozenset[int]
 
@@ -39,6 +39,46 @@ def contract(traced: Trace, frozen: Collection[str]) -> Contraction:
     outputs = (_union(sources, stands_for) for sources in traced.outputs)
     products = {(_union(a, stands_for), _union(b, stands_for)) for a, b in traced.products}
     return Contraction(layers, reads, tuple(output for output in outputs if output), tuple(products))
+
+
+def with_training(evaluation: Contraction, traced: Trace, frozen: Collection[str]) -> Contraction:
+    """With the outputs and products of a trace in training mode added: auxiliary heads, what a loss reads."""
+    training = _in_numbers_of(evaluation, traced, frozen)
+    return evaluation._replace(
+        outputs=tuple(dict.fromkeys((*evaluation.outputs, *training.outputs))),
+        products=tuple(dict.fromkeys((*evaluation.products, *training.products))),
+    )
+
+
+def otherwise_fed(traced: Trace, training: Trace, frozen: Collection[str]) -> dict[str, str]:
+    """Layers besides the frozen ones that read more in training mode, and that they do."""
+    found: dict[str, str] = {}
+    while True:
+        evaluation = contract(traced, {*frozen, *found})
+        other = _in_numbers_of(evaluation, training, {*frozen, *found})
+        more = [
+            layer for slot, layer in evaluation.layers.items() if other.reads.get(slot, set()) - evaluation.reads[slot]
+        ]
+        if not more:
+            return found
+        found |= dict.fromkeys(more, "in training mode it reads what it does not read in evaluation mode")
+
+
+def _in_numbers_of(evaluation: Contraction, traced: Trace, frozen: Collection[str]) -> Contraction:
+    """A trace in training mode, contracted to the slots of evaluation mode, by their numbers there."""
+    slots = {layer: slot for slot, layer in evaluation.layers.items()}
+    training = contract(traced, {*frozen, *(call.layer for call in traced.calls if call.layer not in slots)})
+    number = {i: i for i in range(traced.inputs)} | {slot: slots[layer] for slot, layer in training.layers.items()}
+
+    def renumbered(sources: Sources) -> Sources:
+        return frozenset(number[source] for source in sources)
+
+    return Contraction(
+        {number[slot]: layer for slot, layer in training.layers.items()},
+        {number[slot]: renumbered(read) for slot, read in training.reads.items()},
+        tuple(renumbered(output) for output in training.outputs),
+        tuple((renumbered(a), renumbered(b)) for a, b in training.products),
+    )
 
 
 def unconnected(traced: Trace, frozen: Collection[str]) -> dict[str, str]:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from torch import nn
 
 from natrl.architecture import Architecture
-from natrl.modules.contraction import contract, Contraction, needed, unconnected
+from natrl.modules.contraction import (
+    contract,
+    Contraction,
+    needed,
+    otherwise_fed,
+    unconnected,
+    with_training,
+)
 from natrl.modules.geometry import Layer, pair
 from natrl.modules.graph import build_graph, Graph
-from natrl.modules.layers import frozen_layers, unreplaceable
+from natrl.modules.layers import frozen_layers, kept_elsewhere, unreplaceable
 from natrl.modules.replacements import operation_of
 from natrl.modules.rules import Choice, choices_of
 from natrl.modules.sandbox import Sandbox
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
-from natrl.modules.trace import Trace, trace
+from natrl.modules.trace import Trace, trace, trace_training
 from natrl.operations import Cost
 
 __all__ = ["from_module"]
@@ -27,22 +34,33 @@ __all__ = ["from_module"]
 def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     """The space of what a network can become by replacing its convolutions and poolings.
 
-    `example_input` is a batch as the model takes it in evaluation mode (or a tuple of several inputs): a copy of the
-    model is run on it once, without data where that is possible. Dense nn.Conv2d and nn.MaxPool2d, nn.AvgPool2d that
-    hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The model is not changed,
-    and `.build` copies it. ValueError in one line where the model cannot be run, or has nothing to replace.
+    `example_input` is a batch as the model takes it (or a tuple of several inputs): copies of the model are run on it,
+    in evaluation and in training mode, without data where that is possible. Dense nn.Conv2d and nn.MaxPool2d,
+    nn.AvgPool2d that hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The
+    model is not changed, and `.build` copies it. ValueError in one line where the model cannot be run or copied, or has
+    nothing to replace.
     """
     sandbox = Sandbox(model, example_input)
     traced = trace(model, sandbox)
-    frozen = _frozen(model, sandbox, traced)
+    training = trace_training(model, sandbox)
+    frozen = _frozen(model, sandbox, traced, training)
     contraction = contract(traced, frozen)
     _check(model, contraction, frozen)
+    if training is not None:
+        contraction = with_training(contraction, training[0], frozen)
     layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
     strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
     graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
     kept = needed(contraction)
     choices = {
-        name: choices_of(layer, traced.calls_of(name), PRIMITIVES, batch=traced.batch, needed=kept.get(name))
+        name: choices_of(
+            layer,
+            traced.calls_of(name),
+            PRIMITIVES,
+            batch=traced.batch,
+            training=() if training is None else training[0].calls_of(name),
+            needed=kept.get(name),
+        )
         for name, layer in layers.items()
     }
     slots = _slots(graph, contraction, traced, layers, choices)
@@ -58,12 +76,24 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     return space
 
 
-def _frozen(model: nn.Module, sandbox: Sandbox, traced: Trace) -> dict[str, str]:
+def _frozen(
+    model: nn.Module, sandbox: Sandbox, traced: Trace, training: tuple[Trace, Sandbox] | None
+) -> dict[str, str]:
     """The layers that stay, and why."""
     frozen = frozen_layers(model, traced)
-    counts = Counter(call.layer for call in traced.calls if call.layer not in frozen)
-    frozen |= unreplaceable(model, sandbox, counts)
-    return frozen | unconnected(traced, frozen)
+    frozen |= kept_elsewhere(model, {call.layer for call in traced.calls} - frozen.keys())
+    frozen |= unreplaceable(model, sandbox, _counts(traced, frozen))
+    if training is not None:
+        trained, modelled = training
+        also = unreplaceable(model, modelled, _counts(trained, frozen))
+        frozen |= {name: f"in training mode {reason}" for name, reason in also.items()}
+    frozen |= unconnected(traced, frozen)
+    return frozen if training is None else frozen | otherwise_fed(traced, training[0], frozen)
+
+
+def _counts(traced: Trace, frozen: Collection[str]) -> Counter[str]:
+    """How often each layer is called that does not stay."""
+    return Counter(call.layer for call in traced.calls if call.layer not in frozen)
 
 
 def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]) -> None:

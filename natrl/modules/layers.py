@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from torch import nn
+from torch import nn, Tensor
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.pooling import (
     _AdaptiveAvgPoolNd,
@@ -18,11 +18,12 @@ from torch.nn.modules.pooling import (
 from torch.nn.utils import parametrize
 
 from natrl.modules.geometry import pair
+from natrl.modules.reach import reached, storage_key
 from natrl.modules.replacements import operation_of
 from natrl.modules.sandbox import Sandbox
 from natrl.modules.trace import Trace, WATCHED
 
-__all__ = ["frozen_layers", "unreplaceable"]
+__all__ = ["frozen_layers", "kept_elsewhere", "unreplaceable"]
 
 _KINDS = (
     _ConvNd,
@@ -107,6 +108,18 @@ def _shared_weights(model: nn.Module) -> dict[str, str]:
         for names in holders.values()
         if len(names) > 1
         for name in names
+    }
+
+
+def kept_elsewhere(model: nn.Module, names: Collection[str]) -> dict[str, str]:
+    """Which of the layers have weights that something else in the model refers to, or shares the memory of."""
+    layers = {name: model.get_submodule(name) for name in names}
+    outside = reached([model], within={id(layer) for layer in layers.values()})
+    kept = {storage_key(found) for found in outside if isinstance(found, Tensor)}
+    return {
+        name: "its weights are kept elsewhere in the model, too"
+        for name, layer in layers.items()
+        if any(storage_key(p) in kept for p in layer.parameters())
     }
 
 

@@ -30,26 +30,34 @@ class Choice:
 
 
 def choices_of(
-    layer: Layer, calls: Sequence[Call], primitives: Sequence[str], *, batch: int, needed: str | None = None
+    layer: Layer,
+    calls: Sequence[Call],
+    primitives: Sequence[str],
+    *,
+    batch: int,
+    training: Sequence[Call] = (),
+    needed: str | None = None,
 ) -> dict[str, Choice]:
     """Each primitive in the place of a layer; the operation that the layer holds comes first.
 
-    `batch`: the images of the example input; `needed`: what a null could cut off, if there is something.
+    `calls` in evaluation mode, `training` in training mode. `batch`: the images of the example input; `needed`: what a
+    null could cut off, if there is something.
     """
     held = str(operation_of(layer))
     choices = {held: Choice(_held_cost(layer, calls, batch))}
     for name in primitives:
         if name != held:
-            choices[name] = _choice(layer, held, name, calls, batch, needed)
+            reason = _role(name, calls, "") or _role(name, training, " in training mode")
+            reason = reason or (f"null could cut off {needed}" if needed and name == "null" else None)
+            choices[name] = _choice(layer, held, name, calls, batch, reason)
     return choices
 
 
-def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, needed: str | None) -> Choice:
-    """Reasons in this order: the transition rule, skip, pooling and null by their roles, geometry."""
+def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, reason: str | None) -> Choice:
+    """Reasons in this order: the transition rule, its role in the network (`reason`), geometry."""
     nothing = Cost()
     if not is_transition(operation(held), operation(name)):
         return Choice(nothing, f"no rule lets {held} become {name}")
-    reason = _role(name, calls, needed)
     try:
         costs = [replacement_cost(layer, name, *call.in_shape[-2:]) for call in calls]
     except ValueError as error:
@@ -60,25 +68,25 @@ def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: in
     return Choice(Cost(costs[0].params, madds // batch))
 
 
-def _role(name: str, calls: Sequence[Call], needed: str | None) -> str | None:
-    """Why an operation without weights does not fit what the layer does in its network."""
+def _role(name: str, calls: Sequence[Call], when: str) -> str | None:
+    """Why an operation without weights does not fit what the layer does in its network; `when`: in which mode."""
     same_channels = all(call.in_shape[1] == call.out_shape[1] for call in calls)
     if name == "skip_connect" and any(call.in_shape != call.out_shape for call in calls):
-        return f"skip_connect needs an output like the input, {_change(calls)}"
+        return f"skip_connect needs an output like the input, {_change(calls)}{when}"
     if VOCABULARY[name].is_pooling and not same_channels:
-        return f"{name} needs as many output as input channels, {_change(calls)}"
-    return _null(calls, needed) if name == "null" else None
+        return f"{name} needs as many output as input channels, {_change(calls)}{when}"
+    return _null(calls, when) if name == "null" and calls else None
 
 
-def _null(calls: Sequence[Call], needed: str | None) -> str | None:
+def _null(calls: Sequence[Call], when: str) -> str | None:
     """Why a layer's output cannot be zero."""
     if len(calls) > 1:
-        return f"null would cut {len(calls)} paths at once: the layer is called {len(calls)} times"
+        return f"null would cut {len(calls)} paths at once: the layer is called {len(calls)} times{when}"
     others = calls[0].met - {"add"}
-    if others or not calls[0].met:
-        found = ", ".join(sorted(others))
-        return f"null needs nothing but additions right after the layer; its output goes into {found}"
-    return None if needed is None else f"null could cut off {needed}"
+    if not others and (calls[0].met or when):
+        return None
+    found = ", ".join(sorted(others))
+    return f"null needs nothing but additions right after the layer; its output goes into {found}{when}"
 
 
 def _change(calls: Sequence[Call]) -> str:

@@ -6,6 +6,7 @@ depends on the values that it computes, with the example input itself.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ EXAMPLE = "torch.zeros(1, 3, 224, 224)"
 
 
 class Sandbox:
-    """Copies of a network and one example input."""
+    """Copies of a network and one example input, run in evaluation mode or (`in_training`) in training mode."""
 
     def __init__(self, model: nn.Module, example_input: Any) -> None:
         """ValueError in one line where either cannot be run by its kind, with the reason and what would work."""
@@ -37,6 +38,18 @@ class Sandbox:
         with random_numbers_kept(self.inputs[0].device):  # a copy's constructor may draw
             self.original: Original | None = Original(model)
         self.fake = True
+        self.training = False
+
+    def in_training(self) -> Sandbox:
+        """Another one, of at least two images: batch-norms need more than one value of a channel."""
+        other = copy.copy(self)
+        other.__dict__.pop("_mode", None)
+        other.training, other.fake = True, True
+        if self.batch == 1:
+            other.inputs = tuple(
+                t.repeat(2, *[1] * (t.dim() - 1)) if t.dim() and len(t) == 1 else t for t in self.inputs
+            )
+        return other
 
     def attempt(self, model: nn.Module, work: Callable[[], T]) -> T:
         """What `work`, which runs a copy of the model, gives: without data or, where that fails, with the example.
@@ -66,12 +79,12 @@ class Sandbox:
         return FakeTensorMode(allow_non_fake_inputs=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "fake": self.fake, "original": None}
+        return {"inputs": self.inputs, "fake": self.fake, "training": self.training, "original": None}
 
     def copy(self, model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
-        """A copy (`copied`) in evaluation mode, to be run here."""
+        """A copy (`copied`) to be run here, in this sandbox's mode."""
         with FakeCopyMode(self._mode) if self.fake else ExitStack():
-            return copied(model, replaced).eval()
+            return copied(model, replaced).train(self.training)
 
     def run(self, model: nn.Module, *modes: AbstractContextManager[Any], inputs: Sequence[Tensor] | None = None) -> Any:
         """What a copy gives for the example input (or for `inputs` from `example`), run within `modes`."""

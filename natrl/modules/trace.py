@@ -7,16 +7,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import nn, Tensor
 
+from natrl.modules.copies import NotTheModelError
 from natrl.modules.provenance import Provenance, tensors
 from natrl.modules.sandbox import Sandbox
 
-__all__ = ["Call", "Trace", "WATCHED", "trace"]
+__all__ = ["Call", "Trace", "WATCHED", "trace", "trace_training"]
 
 #: The layers whose calls are recorded: torch's own types. A subclass may do something else.
 WATCHED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-OUTPUT = "the output"
+OUTPUT, ATTRIBUTE = "the output", "an attribute"
 
 
 class Call(NamedTuple):
@@ -36,7 +37,7 @@ class Trace:
     inputs: int
     batch: int  # images of the example input
     calls: tuple[Call, ...]  # call i is source inputs + i
-    outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output
+    outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output; training: and of attributes
     products: frozenset[tuple[frozenset[int], frozenset[int]]]  # of each pair of factors, both ways round: the sources
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
@@ -54,6 +55,17 @@ def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     return sandbox.attempt(model, lambda: _trace(model, sandbox))
 
 
+def trace_training(model: nn.Module, sandbox: Sandbox) -> tuple[Trace, Sandbox] | None:
+    """The same in training mode, where other layers may run; None where the model does not run so without labels."""
+    training = sandbox.in_training()
+    try:
+        return trace(model, training), training
+    except NotTheModelError:
+        raise
+    except ValueError:
+        return None
+
+
 def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     copy = sandbox.copy(model)
     inputs = sandbox.example(copy)
@@ -68,7 +80,10 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         provenance.mark(tensor, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
-    outputs = tuple(sources for tensor in tensors(output) if (sources := provenance.sources(tensor, OUTPUT)))
+    given = [(tensor, OUTPUT) for tensor in tensors(output)]
+    if sandbox.training:  # a loss may read them
+        given += [(tensor, ATTRIBUTE) for module in modules.values() for tensor in _attributes(module)]
+    outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
     met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
     return Trace(
         inputs=len(inputs),
@@ -82,6 +97,11 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         madds=provenance.flops // 2 // sandbox.batch,
         complete=sandbox.fake,
     )
+
+
+def _attributes(module: nn.Module) -> list[Tensor]:
+    """The tensors that a module keeps besides parameters and buffers."""
+    return tensors([value for name, value in vars(module).items() if not name.startswith("_")])
 
 
 class _Recorder:
