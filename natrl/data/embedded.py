@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from natrl.data.images import RawData
 from natrl.data.parts import ArrayPart
+from natrl.data.raw import RawData
 
 __all__ = ["cifar10_jpeg", "digits"]
 

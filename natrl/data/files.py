@@ -14,9 +14,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from natrl.data.contents import contents, file_contents
-from natrl.data.images import RawData
 from natrl.data.labels import labels_of
 from natrl.data.parts import Part
+from natrl.data.raw import RawData
 from natrl.paths import absolute
 
 __all__ = ["FilePart", "read_folder"]
@@ -102,7 +102,8 @@ def _read(source: Dataset[Any], index: int) -> Any:
 def read_folder(path: str) -> RawData:
     """A folder of one subfolder a class, or of the folders train, val and test of such subfolders.
 
-    Where there is no test folder, val is the test part, as in ImageNet, and the validation part is taken from train.
+    Where there is no test folder, half of val is for the test; where there is no val, validation images are taken from
+    train.
     """
     root = absolute(path)
     if not root.is_dir():
@@ -116,8 +117,6 @@ def read_folder(path: str) -> RawData:
         if others != names:
             raise ValueError(f"data 'folder:{path}': train has classes {_some(names)}, but {name} has {_some(others)}")
     parts = {name: part for name, (_, part) in found.items()}
-    if "test" not in parts and "val" in parts:
-        parts["test"] = parts.pop("val")
     return RawData(f"folder:{path}", names, train, validation=parts.get("val"), test=parts.get("test"))
 
 

@@ -1,25 +1,24 @@
-"""The data set as the rest of natrl sees it, and how what was read becomes it."""
+"""The data set as the rest of natrl sees it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import torch
+import numpy as np
 from torch.utils.data import Dataset
 
 from natrl.data.arrays import Arrays
 from natrl.data.augmentation import Augmentation
 from natrl.data.contents import contents
-from natrl.data.parts import Part
-from natrl.data.splits import stratified_split
 from natrl.digests import digest
 
-__all__ = ["ImageData", "RawData"]
+__all__ = ["ImageData"]
 
 SPLITS = ("train", "validation", "test")
-HELD_OUT = 0.2  # share of the images for a validation or test part that the data set does not ship
+AS_GIVEN = "as given"
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,10 @@ class ImageData:
     """A classification data set: three disjoint splits of (float32 (C, H, W) normalised, int label) pairs.
 
     Choices are made on `validation`; `test` is read once, for the report. `augmentation` holds what is right for these
-    images in training (crop and flip; cutout is the schedule's). Pickling hands images in memory over as numpy arrays:
-    Ray's object store maps them into all processes of a machine instead of copying them.
+    images in training (crop and flip; cutout is the schedule's). `origins` says in words where validation and test
+    images come from, and `indices` which ones they are of the part that they were taken from, where they were. Pickling
+    hands images in memory over as numpy arrays: Ray's object store maps them into all processes of a machine instead of
+    copying them.
     """
 
     name: str
@@ -40,6 +41,8 @@ class ImageData:
     image_channels: int
     class_names: tuple[str, ...]
     augmentation: Augmentation = field(default_factory=Augmentation)
+    origins: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(SPLITS[1:], AS_GIVEN), compare=False)
+    indices: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)  # int64 (N,), rising
 
     def __post_init__(self) -> None:
         if self.num_classes < 2:
@@ -53,54 +56,15 @@ class ImageData:
         held = contents(self.train), contents(self.validation)
         return digest((*held, self.num_classes, self.augmentation))
 
+    def describe(self) -> str:
+        """One line: how many images each split has, and where those of validation and test come from."""
+        sizes = {name: len(getattr(self, name)) for name in SPLITS}
+        held = (f"{sizes[name]} {name} images ({self.origins[name]})" for name in SPLITS[1:])
+        return f"{self.name}: {sizes['train']} training images, {' and '.join(held)}"
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: Arrays.of(value) if name in SPLITS else value for name, value in self.__dict__.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = {name: v.dataset() if isinstance(v, Arrays) else v for name, v in state.items()}
         self.__dict__.update(values)
-
-
-@dataclass(frozen=True)
-class RawData:
-    """What a reader found; `build` splits what is not split, resizes and normalises."""
-
-    name: str
-    class_names: tuple[str, ...]
-    train: Part
-    validation: Part | None = None  # None: taken from the training part
-    test: Part | None = None  # None: taken from the training part
-    crop: bool = True  # padding and crop are right in training
-    flip: bool = True  # so are mirror images
-    held_out: tuple[int, ...] | None = None  # images of the parts to be taken; None: a share of HELD_OUT each
-
-    def build(self, *, seed: int, image_size: int | None = None) -> ImageData:
-        """Splits fixed by the seed, normalised by the statistics of the training split."""
-        train, validation, test = self._split(seed)
-        size = image_size or train.size
-        mean, std = train.statistics(size, seed)
-        std = torch.where(std > 0, std, 1.0)  # a constant channel stays constant
-        return ImageData(
-            name=self.name,
-            train=train.dataset(size, mean, std),
-            validation=validation.dataset(size, mean, std),
-            test=test.dataset(size, mean, std),
-            num_classes=len(self.class_names),
-            image_size=size,
-            image_channels=train.channels,
-            class_names=self.class_names,
-            augmentation=Augmentation(
-                padding=size // 8 if self.crop else 0, flip=self.flip, fill=tuple((-mean / std).tolist())
-            ),
-        )
-
-    def _split(self, seed: int) -> tuple[Part, Part, Part]:
-        missing = (self.validation is None) + (self.test is None)
-        share = round(HELD_OUT * len(self.train.labels))
-        try:
-            indices = stratified_split(self.train.labels, self.held_out or (share,) * missing, seed=seed)
-        except ValueError as error:
-            raise ValueError(f"data {self.name!r}: {error}") from None
-        train, *taken = (self.train.take(i) for i in indices)
-        validation = self.validation or taken.pop(0)
-        return train, validation, self.test or taken.pop()

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 
 from natrl.data.embedded import cifar10_jpeg, digits
-from natrl.data.images import ImageData, RawData
+from natrl.data.images import ImageData
 from natrl.data.own import read_callable
 from natrl.data.published import PUBLISHED
+from natrl.data.raw import RawData
 
 __all__ = ["data_names", "load_data"]
 
@@ -27,8 +28,9 @@ def load_data(name: str, *, seed: int = 0, image_size: int | None = None) -> Ima
     (torchvision's data sets, from NATRL_DATA_ROOT or ~/.cache/natrl, downloaded where they are missing),
     "folder:PATH" (images in folders; see `natrl.data.files.read_folder`) or "module:callable" (one's own; see
     `natrl.data.own.read_callable`).
-    A part that is shipped is used as it is; a missing validation or test part is a fifth of the training part,
-    stratified. Images are resized to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
+    A part that comes with the data is used as it is. Where there is no test part, half of the validation part is; where
+    that is missing, too, a fifth of the images. A missing validation part is a fifth of the training part. All that is
+    drawn is stratified; which images are for the test depends on the data alone, never on the seed. Images are resized to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
     ValueError, in one line, says why data cannot be had.
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,45 +10,64 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from natrl.callables import returned_by
-from natrl.data.images import ImageData, RawData
+from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
+from natrl.data.raw import RawData
 
 __all__ = ["read_callable"]
+
+PARTS = ("train", "validation", "test")
 
 
 def read_callable(target: str) -> ImageData | RawData:
     """What "module:callable" returns when it is called without arguments.
 
-    ImageData as it is; (images, labels) as arrays or tensors: (N, H, W), (N, C, H, W) or (N, H, W, C) square images and
-    N labels, split like any other data; or (train, test) as torch data sets of (image, label). Training images are
-    cropped, but not mirrored: return ImageData to say otherwise. The current folder is on the path meanwhile.
+    One of: ImageData, taken as it is; (images, labels) as arrays or tensors: (N, H, W), (N, C, H, W) or (N, H, W, C)
+    square images and N labels, split like any other data; torch data sets of (image, label), (train, test) or (train,
+    validation, test); {"train": …, "validation": …, "test": …}, each a data set or (images, labels), of which
+    validation or test may be left out. Training images are cropped, but not mirrored: return ImageData to say
+    otherwise. The current folder is on the path meanwhile.
     """
     returned = returned_by(target, "data")
     if isinstance(returned, ImageData):
         return returned
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise ValueError(
-            f"data {target!r}: expected ImageData, (images, labels) or (train, test) data sets, "
-            f"got {type(returned).__name__}"
-        )
     try:
-        if all(isinstance(part, Dataset) for part in returned):
-            return _from_datasets(target, *returned)
-        return _from_arrays(target, *returned)
+        parts = _named_parts(returned)
+        return _from_arrays(target, *returned) if parts is None else _from_parts(target, parts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data {target!r}: {error}") from None
+
+
+def _named_parts(returned: Any) -> dict[str, Any] | None:
+    """The parts by name; None of (images, labels). ValueError on anything else."""
+    if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(PARTS):
+        return dict(returned)
+    if isinstance(returned, tuple | list) and len(returned) in (2, 3):
+        if all(isinstance(part, Dataset) for part in returned):
+            names = PARTS if len(returned) == 3 else (PARTS[0], PARTS[2])
+            return dict(zip(names, returned, strict=True))
+        if len(returned) == 2:
+            return None
+    raise ValueError(
+        "expected ImageData, (images, labels), data sets (train, test) or (train, validation, test), or "
+        f"{{'train': …, 'validation': …, 'test': …}}, got {type(returned).__name__}"
+    )
 
 
 def _from_arrays(name: str, images: Any, labels: Any) -> RawData:
     tensor = _square_images(images)
     labels = np.asarray(labels)
-    if labels.shape != (len(tensor),):
-        raise ValueError(f"{len(tensor)} images need labels of shape ({len(tensor)},), got {labels.shape}")
+    _check_labels(tensor, labels)
     if labels.dtype.kind == "f":
         raise ValueError("labels must be whole numbers or names, got floating-point numbers")
     classes, numbers = np.unique(labels, return_inverse=True)
     return RawData(name, tuple(map(str, classes)), ArrayPart(tensor, numbers.astype(np.int64)), flip=False)
+
+
+def _check_labels(images: torch.Tensor, labels: np.ndarray) -> None:
+    if labels.shape != (len(images),):
+        raise ValueError(f"{len(images)} images need labels of shape ({len(images)},), got {labels.shape}")
 
 
 def _square_images(images: Any) -> torch.Tensor:
@@ -68,13 +88,24 @@ def _square_images(images: Any) -> torch.Tensor:
     return tensor
 
 
-def _from_datasets(name: str, train: Dataset[Any], test: Dataset[Any]) -> RawData:
-    parts = _from_dataset(train), _from_dataset(test)
-    count = int(parts[0].labels.max()) + 1
-    for part in parts:
+def _from_parts(name: str, given: Mapping[str, Any]) -> RawData:
+    parts = {key: _from_dataset(part) if isinstance(part, Dataset) else _from_pair(part) for key, part in given.items()}
+    count = int(parts["train"].labels.max()) + 1
+    for part in parts.values():
         if part.labels.min() < 0 or part.labels.max() >= count:
             raise ValueError(f"labels must lie in 0 … {count - 1}, the range of the training part")
-    return RawData(name, class_names(train, parts[0].labels), parts[0], test=parts[1], flip=False)
+    names = class_names(given["train"], parts["train"].labels)
+    return RawData(name, names, parts["train"], parts.get("validation"), parts.get("test"), flip=False)
+
+
+def _from_pair(pair: Any) -> Part:
+    images, labels = pair
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError("labels of parts that are given apart must be whole numbers from 0")
+    tensor = _square_images(images)
+    _check_labels(tensor, labels)
+    return ArrayPart(tensor, labels.astype(np.int64))
 
 
 def _from_dataset(dataset: Dataset[Any]) -> Part:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from natrl.data.images import RawData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
+from natrl.data.raw import RawData
 
 __all__ = ["PUBLISHED", "Published"]
 

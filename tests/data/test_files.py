@@ -40,7 +40,9 @@ def test_one_folder_of_classes_is_split(tmp_path: Path) -> None:
     ]
     assert len(set(brightness)) == 30, "disjoint"
     assert sorted(load_data(f"folder:{tmp_path}").test.indices) == sorted(data.test.indices)
-    assert sorted(load_data(f"folder:{tmp_path}", seed=1).test.indices) != sorted(data.test.indices)
+    other = load_data(f"folder:{tmp_path}", seed=1)
+    assert sorted(other.test.indices) == sorted(data.test.indices)
+    assert sorted(other.validation.indices) != sorted(data.validation.indices)
 
 
 def test_three_parts_are_kept(tmp_path: Path) -> None:
@@ -49,12 +51,26 @@ def test_three_parts_are_kept(tmp_path: Path) -> None:
     assert sizes(load_data(f"folder:{tmp_path}")) == [10, 6, 4]
 
 
-@pytest.mark.parametrize("held_out", ["val", "test"])
-def test_of_two_parts_the_second_is_the_test(tmp_path: Path, held_out: str) -> None:
+def test_a_test_folder_is_the_test(tmp_path: Path) -> None:
     write(tmp_path / "train", {"a": 10, "b": 10})
-    write(tmp_path / held_out, {"a": 3, "b": 4})
-    data = load_data(f"folder:{tmp_path}")
+    write(tmp_path / "test", {"a": 3, "b": 4})
+    data = load_data(f"folder:{tmp_path}", seed=3)
     assert sizes(data) == [16, 4, 7]
+    assert data.describe().endswith(
+        ": 16 training images, 4 validation images (drawn by seed 3 from the training part, all of which a network of "
+        "yours may have seen) and 7 test images (the data's own)"
+    )
+
+
+def test_without_a_test_folder_half_of_val_is_the_test_and_train_stays_whole(tmp_path: Path) -> None:
+    """What a user trained on is neither chosen nor tested on."""
+    write(tmp_path / "train", {"a": 10, "b": 10})
+    write(tmp_path / "val", {"a": 4, "b": 4})
+    data, other = (load_data(f"folder:{tmp_path}", seed=seed) for seed in (0, 1))
+    assert sizes(data) == [20, 4, 4]
+    assert not set(data.validation.indices) & set(data.test.indices)
+    assert data.test.indices.tolist() == other.test.indices.tolist() == data.indices["test"].tolist()
+    assert "half of the data's own validation part" in data.describe()
 
 
 def test_a_train_folder_alone_is_split(tmp_path: Path) -> None:

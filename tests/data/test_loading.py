@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from natrl.data import Augmentation, data_names, ImageData, load_data
 
@@ -71,7 +72,28 @@ def test_the_seed_fixes_the_splits() -> None:
     first, again, other = (load_data("digits", seed=seed) for seed in (3, 3, 4))
     assert torch.equal(first.test.tensors[1], again.test.tensors[1])
     assert torch.equal(first.train.tensors[0], again.train.tensors[0])
-    assert not torch.equal(first.test.tensors[0], other.test.tensors[0])
+    assert not np.array_equal(first.indices["validation"], other.indices["validation"])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.sampled_from([None, 4]))
+@settings(max_examples=10)
+def test_what_is_tested_on_is_never_trained_or_chosen_on(seed: int, other: int, size: int | None) -> None:
+    first, second = load_data("digits", seed=seed), load_data("digits", seed=other, image_size=size)
+    assert np.array_equal(first.indices["test"], second.indices["test"])
+    assert torch.equal(first.test.tensors[1], second.test.tensors[1])
+    labels = torch.from_numpy(load_digits().target)
+    for data in (first, second):
+        assert torch.equal(data.test.tensors[1], labels[data.indices["test"]])
+        assert torch.equal(data.validation.tensors[1], labels[data.indices["validation"]])
+        assert not set(data.indices["test"]) & set(data.indices["validation"])
+
+
+def test_it_says_where_its_images_come_from() -> None:
+    assert load_data("digits", seed=3).describe() == (
+        "digits: 800 training images, 450 validation images (drawn by seed 3 from images that come as one part, which "
+        "a network of yours may have seen) and 547 test images (drawn from images that come as one part, the same ones "
+        "whatever the seed)"
+    )
 
 
 def test_images_are_resized() -> None:
@@ -137,7 +159,7 @@ def test_cifar10_jpeg_is_decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         packed[f"y_{split}"] = np.arange(50, dtype=np.uint8)[chosen] % 10
     np.savez(tmp_path / "cifar10_jpeg_q75_pack.npz", **packed)
     monkeypatch.setenv("NATRL_DATA", str(tmp_path))
-    monkeypatch.setattr("natrl.data.images.HELD_OUT", 1 / 3)  # each split must hold the ten classes
+    monkeypatch.setattr("natrl.data.raw.HELD_OUT", 1 / 3)  # each split must hold the ten classes
     data = load_data("CIFAR10-JPEG")
     assert data.name == "CIFAR-10 (JPEG copy)"
     assert data.augmentation.flip

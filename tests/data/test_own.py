@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
 from natrl.data import load_data
+from natrl.data.own import _from_parts
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 4
@@ -83,6 +86,49 @@ def test_two_tensor_data_sets(returns: Callable[[Any], str]) -> None:
     assert data.test[0][0].shape == (1, 2, 2)
 
 
+@given(
+    shares=st.lists(st.integers(12, 30), min_size=2, max_size=4),
+    seeds=st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    validation=st.booleans(),
+    tested=st.booleans(),
+)
+@settings(max_examples=20)
+def test_test_images_depend_on_the_data_alone(
+    shares: list[int], seeds: tuple[int, int], validation: bool, tested: bool
+) -> None:
+    """Whichever parts come, each image is known by its brightness."""
+    labels = np.repeat(np.arange(len(shares)), shares)
+    images = np.arange(4000.0, 4000 + 3 * len(labels)).reshape(3, len(labels), 1, 1)
+    whole = {"train": (images[0], labels), "validation": (images[1], labels), "test": (images[2], labels)}
+    given_parts = {n: p for n, p in whole.items() if n == "train" or (validation, tested)[n == "test"]}
+    found = [_parts_of(given_parts, seed) for seed in seeds]
+    assert found[0][2] == found[1][2]
+    for a, b in ((found[0], found[1]), (found[1], found[0])):
+        assert not a[2] & (b[0] | b[1]), "tested on in one run, seen in another"
+        assert not a[0] & a[1]
+    assert not validation or found[0][0] == set(images[0].ravel()), "what a user trained on stays whole"
+
+
+def _parts_of(parts: dict[str, Any], seed: int) -> list[set[float]]:
+    """The brightness of the images of each split."""
+    raw = _from_parts("mine", parts)
+    data = raw.build(seed=seed)
+    mean, std = raw._split(seed)[0].statistics(1, seed)
+    return [
+        set((part.tensors[0].ravel().double() * std + mean).round().tolist())
+        for part in (data.train, data.validation, data.test)
+    ]
+
+
+def test_a_split_of_ones_own_is_kept(returns: Callable[[Any], str]) -> None:
+    parts = [TensorDataset(torch.rand(n, 1, 4, 4), torch.arange(n) % 2) for n in (20, 6, 8)]
+    data = load_data(returns(tuple(parts)), seed=5)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 6, 8]
+    assert set(data.origins.values()) == {"the data's own"}
+    data = load_data(returns({"train": parts[0], "validation": (np.zeros((6, 4, 4)), [0, 1] * 3)}))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 3, 3]
+
+
 class Pictures(Dataset[Any]):
     def __init__(self, n: int, make: Callable[[int], Any]) -> None:
         self.n, self.make = n, make
@@ -117,7 +163,8 @@ def test_two_data_sets_of_any_images(returns: Callable[[Any], str], make: Callab
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (3, r"expected ImageData, \(images, labels\) or \(train, test\) data sets, got int"),
+        (3, r"expected ImageData, \(images, labels\), data sets \(train, test\) or .*, got int"),
+        ({"train": 3, "val": 4}, r"\{'train': …, 'validation': …, 'test': …\}, got dict"),
         ((1, 2, 3), "got tuple"),
         ((np.zeros((4, 2, 3)), [0, 1, 0, 1]), r"images must be square.* got shape \(4, 2, 3\)"),
         ((np.zeros((4, 9, 9, 9)), [0, 1, 0, 1]), "at most 4 channels"),

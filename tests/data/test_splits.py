@@ -45,10 +45,20 @@ def test_the_seed_fixes_the_split(counts: list[int], shares: list[float], seed: 
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_another_seed_gives_another_split() -> None:
+@given(COUNTS, SEEDS, SEEDS)
+def test_the_test_part_is_the_same_for_every_seed(counts: list[int], seed: int, other: int) -> None:
+    labels, sizes = labels_and_sizes(counts, [0.2, 0.2], 0)
+    parts, others = (stratified_split(labels, sizes, seed=by) for by in (seed, other))
+    assert np.array_equal(parts[2], others[2])
+    assert not set(parts[2]) & {*others[0], *others[1]}, "what is tested on is never trained or chosen on"
+
+
+def test_another_seed_gives_other_training_and_validation_parts() -> None:
     labels = np.repeat(np.arange(4), 25)
     first, other = (stratified_split(labels, (20, 20), seed=seed) for seed in (0, 1))
-    assert all(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    assert [np.array_equal(a, b) for a, b in zip(first, other, strict=True)] == [False, False, True]
+    first, other = (stratified_split(labels, (20,), seed=seed) for seed in (0, 1))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True)), "where a test part is there"
 
 
 def test_nothing_held_out_is_everything_for_training() -> None:
