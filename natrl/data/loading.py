@@ -30,7 +30,8 @@ def load_data(name: str, *, seed: int = 0, image_size: int | None = None) -> Ima
     `natrl.data.own.read_callable`).
     A part that comes with the data is used as it is. Where there is no test part, half of the validation part is; where
     that is missing, too, a fifth of the images. A missing validation part is a fifth of the training part. All that is
-    drawn is stratified; which images are for the test depends on the data alone, never on the seed. Images are resized to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
+    drawn is stratified; which images are for the test depends on the data alone, never on the seed. Images are resized
+    to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
     ValueError, in one line, says why data cannot be had.
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):

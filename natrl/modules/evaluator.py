@@ -78,6 +78,7 @@ class ModuleEvaluator(Evaluator):
         return self  # RLlib copies its configuration at every iteration
 
     def __getstate__(self) -> dict[str, Any]:
+        self._network, self._contents  # noqa: B018  # are worked out here: in a worker a module may not be importable
         return self.__dict__ | {"_reference": None}  # made again where it is needed
 
     @property
