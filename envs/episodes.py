@@ -22,7 +22,13 @@ class Episodes:
         self.initial_scores = core.scores(initial)  # float64 (N,)
         self.initial_costs = initial.costs  # int64 (N, 2): parameters, MAdds
         self.transforms = 0
+        self.returns = np.zeros(len(initial))  # float64 (N,): sums of rewards
         self._arrive(initial, self.initial_scores, self.initial_costs, invalid=nothing, repaired=nothing)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no transform is left: all end together."""
+        return self.transforms >= self._core.horizon
 
     def transform(self, actions: np.ndarray) -> np.ndarray:
         """Applies int (N, E); returns the rewards, float64 (N,)."""
@@ -36,7 +42,9 @@ class Episodes:
         self._core.evaluator.proposed(after)
         self._arrive(after, scores, after.costs, invalid, repaired)
         self.transforms += 1
-        return self._core.rewards(before, scores)
+        rewards = self._core.rewards(before, scores)
+        self.returns = self.returns + rewards
+        return rewards
 
     def _arrive(
         self, present: Batch, scores: np.ndarray, costs: np.ndarray, invalid: np.ndarray, repaired: np.ndarray
@@ -47,7 +55,8 @@ class Episodes:
 
     def observe(self) -> dict[str, np.ndarray]:
         """The observation arrays, batch first."""
-        return self._core.observe(self.present, self.masks)
+        left = self._core.horizon - self.transforms
+        return {**self._core.observe(self.present, left), "action_mask": self.masks.astype(np.int8)}
 
     def info(self) -> dict[str, Any]:
         """What the states are: for each name N values. Architectures are made when they are read."""

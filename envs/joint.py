@@ -8,12 +8,13 @@ import gymnasium
 import numpy as np
 
 from natrl.envs.core import InvalidAction, TransitionCore
+from natrl.envs.door import check_action, check_observation, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
-from natrl.envs.viewer import describe, picture, RENDER_MODES, View, Window
+from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, shows_windows, View, Window
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
-from natrl.transitions import CostMode, Rule
+from natrl.transitions import check_choice, CostMode, Rule
 
 __all__ = ["ArchTransitionEnv"]
 
@@ -32,19 +33,23 @@ class ArchTransitionEnv(gymnasium.Env):
 
     ## Observation Space
     Dict of `ops` (E,) vocabulary indices, `adjacency` (E, E) with [i, j] = 1 where slot j reads the node that slot i
-    writes, `features` (E, F) in [0, 1] (`natrl.spaces.FEATURES`), and `action_mask` (E, K) with 1 = allowed.
+    writes, `features` (E, F) in [0, 1] (`natrl.spaces.FEATURES`), and `action_mask` (E, K) with 1 = allowed. With a
+    `horizon` above 1 also `left`, the number of transforms to come (0 at the end): without it the MDP is none.
 
     ## Action Space
-    MultiDiscrete([K] · E). A choice outside the mask keeps the slot's operation and counts in
-    `info["invalid_actions"]`, or raises ValueError with `invalid_action="raise"`. Valid choices that together would cut
-    the last path from input to output are undone for as few slots as needed; `info["repaired"]` counts them.
+    MultiDiscrete([K] · E). A choice outside the mask, or of no primitive at all, keeps the slot's operation and counts
+    in `info["invalid_actions"]`, or raises ValueError with `invalid_action="raise"`. Anything but whole numbers in that
+    shape raises ValueError (both are gymnasium.error.InvalidAction, too). Valid choices that together would cut the
+    last path from input to output are undone for as few slots as needed; `info["repaired"]` counts them.
 
     ## Rewards
     score(α) − score(β), for each transform. With `evaluator.metric == "accuracy"` a score is a validation accuracy in
-    [0, 1].
+    [0, 1]. An evaluation that fails raises; with an evaluator that skips failures the score is NaN, and the reward the
+    lowest so far (−1 before there is any).
 
     ## Starting State
-    Drawn by `initial`: "uniform" (the space's own distribution), "pool:N" (N fixed samples), or given architectures.
+    Drawn by `initial`: "uniform" (the space's own distribution), "pool:N" or "pool:N:SEED" (N fixed samples), or given
+    architectures.
     `reset(options={"architecture": a})` starts from a.
 
     ## Episode End
@@ -74,44 +79,52 @@ class ArchTransitionEnv(gymnasium.Env):
         invalid_action: InvalidAction = "keep",
         render_mode: str | None = None,
     ) -> None:
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}")
-        if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"unknown render_mode {render_mode!r}; known: {', '.join(RENDER_MODES)}")
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, RenderMode)
         self.core = TransitionCore(
             space=space,
             evaluator=evaluator,
             rule=rule,
             cost=cost,
             initial=initial,
+            horizon=horizon,
             invalid_action=invalid_action,
             reward_clip=reward_clip,
         )
-        self.horizon = horizon
+        self.horizon = self.core.horizon
         self.render_mode = render_mode
+        if not shows_windows():
+            self.metadata = {**self.metadata, "render_modes": [mode for mode in RENDER_MODES if mode != "human"]}
         self._window = Window(type(self).__name__) if render_mode == "human" else None
         self.observation_space = self.core.observation_space()
-        self.action_space = gymnasium.spaces.MultiDiscrete([len(self.core.space.primitives)] * self.core.space.n_slots)
+        self._primitives = len(self.core.space.primitives)
+        self._action_shape: tuple[int, ...] = (self.core.space.n_slots,)
+        self.action_space = gymnasium.spaces.MultiDiscrete([self._primitives] * self.core.space.n_slots)
         self._episodes: Episodes | None = None
+        self._seen = False  # the first observation was checked
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Starts an episode; `options={"architecture": a}` starts it from a. ValueError if a is not of the space."""
+        given = given_architecture(options)
         super().reset(seed=seed)
-        given = (options or {}).get("architecture")
-        self._start(self.core.check([given]) if given is not None else self.core.draw(self.np_random, 1))
+        self._start(self.core.check([given], 1) if given is not None else self.core.draw(self.np_random, 1))
         observation = self._observe()
+        if not self._seen:
+            check_observation(observation, self.observation_space)
+            self._seen = True
         self._show()
         return observation, self._info()
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Applies one transform, int (E,)."""
         episodes = self._running()
-        reward = float(episodes.transform(np.asarray(action)[None])[0])
+        action = check_action(action, self._action_shape, self._primitives)
+        reward = float(episodes.transform(action[None])[0])
         observation = self._observe()
         self._show()
-        return observation, reward, episodes.transforms >= self.horizon, False, self._info()
+        return observation, reward, episodes.ended, False, self._info()
 
     @property
     def action_mask(self) -> np.ndarray:

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 
 from natrl.connectivity import LivePath
+from natrl.envs.door import check_action
 from natrl.envs.joint import ArchTransitionEnv
 from natrl.spaces import Batch
 
@@ -27,9 +28,9 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
     decide; `action_mask` is (K,), that slot's mask.
 
     ## Action Space
-    Discrete(K). A choice outside the mask keeps the operation (or, where null may not stay, takes the first allowed
-    one) and counts in `info["invalid_actions"]`, summed over the transform; with `invalid_action="raise"` it raises
-    ValueError.
+    Discrete(K). A choice outside the mask, or of no primitive at all, keeps the operation (or, where null may not stay,
+    takes the first allowed one) and counts in `info["invalid_actions"]`, summed over the transform; with
+    `invalid_action="raise"` it raises ValueError. So does anything but one whole number.
 
     ## Rewards
     0 until the last slot of a transform, then score(α) − score(β).
@@ -58,12 +59,13 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         spaces["slot"] = gymnasium.spaces.Discrete(self.core.space.n_slots)
         spaces["action_mask"] = gymnasium.spaces.MultiBinary(len(primitives))
         self.observation_space = gymnasium.spaces.Dict(spaces)
+        self._action_shape = ()
         self.action_space = gymnasium.spaces.Discrete(len(primitives))
 
     def step(self, action: int | np.integer) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:  # type: ignore[override]
         """Decides the operation of the current slot."""
         episodes = self._running()
-        choice = self._carried_out(int(action))
+        choice = self._carried_out(int(check_action(action, self._action_shape, self._primitives)))
         choices = self._decided.choices.copy()
         choices[0, self._slot] = choice
         self._decided = self._decided.with_choices(choices)
@@ -73,16 +75,13 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         if self._slot == self.core.space.n_slots:
             reward = float(episodes.settle(self._decided, np.array([invalid]), np.array([0]))[0])
             self._start_transform()
-        done = episodes.transforms >= self.horizon
         observation = self._observe()
         self._show()
-        return observation, reward, done, False, {**self._info(), "invalid_actions": invalid}
+        return observation, reward, episodes.ended, False, {**self._info(), "invalid_actions": invalid}
 
     def _carried_out(self, choice: int) -> int:
         """The choice where the mask allows it; else it is counted, and the operation kept if that is allowed."""
-        if not 0 <= choice < len(self._slot_mask):
-            raise ValueError(f"an action is a number from 0 to {len(self._slot_mask) - 1}, got {choice}")
-        if self._slot_mask[choice]:
+        if 0 <= choice < self._primitives and self._slot_mask[choice]:
             return choice
         self.core.refuse(self._decided[0], 1)
         self._invalid += 1
@@ -112,7 +111,8 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         if self._null is not None and not self._path.may_null(self._slot)[0]:
             mask[self._null] = False
         self._slot_mask = mask
-        arrays = {name: array[0] for name, array in self._decided.encode().items()}
+        arrays = self.core.observe(self._decided, self.horizon - self._running().transforms)
+        arrays = {name: array[0] for name, array in arrays.items()}
         return {**arrays, "action_mask": mask.astype(np.int8), "slot": np.int64(self._slot)}
 
     def _info(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector.utils import batch_space
 
 from natrl.envs.core import InvalidAction, TransitionCore
+from natrl.envs.door import check_action, check_observation, count, first_seed, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
 from natrl.evaluation import Evaluator
@@ -23,7 +24,8 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
 
     With `group_size` n, n sub-environments in a row start from the same architecture (the papers' n transformations of
     each of m architectures). Autoreset mode NEXT_STEP: the step after a terminal one ignores its action, returns the
-    next initial state with reward 0, and evaluates only that state. `info` holds an array (N,) for each key;
+    next initial state with reward 0, and evaluates only that state. Where evaluations that fail are skipped, a
+    transform from or to one is worth the lowest reward of its batch. `info` holds an array (N,) for each key;
     "architecture" and "initial_architecture" are sequences whose objects are made when they are read
     (`natrl.spaces.Batch`).
     """
@@ -47,9 +49,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         reward_clip: float | None = None,
         invalid_action: InvalidAction = "keep",
     ) -> None:
-        for name, value in (("num_envs", num_envs), ("horizon", horizon), ("group_size", group_size)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        num_envs, group_size = count("num_envs", num_envs), count("group_size", group_size)
         if num_envs % group_size:
             raise ValueError(f"num_envs ({num_envs}) must be a multiple of group_size ({group_size})")
         self.core = TransitionCore(
@@ -58,31 +58,34 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
             rule=rule,
             cost=cost,
             initial=initial,
+            horizon=horizon,
             invalid_action=invalid_action,
             reward_clip=reward_clip,
         )
         self.num_envs = num_envs
-        self.horizon = horizon
+        self.horizon = self.core.horizon
         self.group_size = group_size
         self.render_mode = None
         self.single_observation_space = self.core.observation_space()
-        self.single_action_space = gymnasium.spaces.MultiDiscrete(
-            [len(self.core.space.primitives)] * self.core.space.n_slots
-        )
+        self._primitives, slots = len(self.core.space.primitives), self.core.space.n_slots
+        self._action_shape = (num_envs, slots)
+        self.single_action_space = gymnasium.spaces.MultiDiscrete([self._primitives] * slots)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._episodes: Episodes | None = None
+        self._seen = False  # the first observation was checked
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Starts all episodes. `options={"architecture": [...]}` gives the N initial architectures."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
-        given = (options or {}).get("architecture")
-        if given is not None and len(given) != self.num_envs:
-            raise ValueError(f"expected {self.num_envs} architectures, got {len(given)}")
-        return self._start(self.core.check(given) if given is not None else self._draw())
+        given = given_architecture(options)
+        super().reset(seed=first_seed(seed, self.num_envs))
+        observation, info = self._start(self.core.check(given, self.num_envs) if given is not None else self._draw())
+        if not self._seen:
+            check_observation(observation, self.observation_space)
+            self._seen = True
+        return observation, info
 
     def step(
         self, actions: np.ndarray
@@ -90,11 +93,11 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         """Applies one transform to each architecture, int (N, E); if the episodes have ended, starts new ones."""
         if self._episodes is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        if self._episodes.transforms == self.horizon:  # all end together
+        if self._episodes.ended:
             observation, info = self._start(self._draw())
             return observation, np.zeros(self.num_envs), self._flags(False), self._flags(False), info
-        rewards = self._episodes.transform(actions)
-        ended = self._flags(self._episodes.transforms == self.horizon)
+        rewards = self._episodes.transform(check_action(actions, self._action_shape, self._primitives))
+        ended = self._flags(self._episodes.ended)
         return self._episodes.observe(), rewards, ended, self._flags(False), self._info(self._episodes)
 
     def close_extras(self, **kwargs: Any) -> None:

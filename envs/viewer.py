@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import os
+import sys
+from typing import Any, get_args, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -10,9 +12,10 @@ import numpy as np
 from natrl.architecture import Architecture
 from natrl.spaces import Skeleton
 
-__all__ = ["RENDER_MODES", "View", "Window", "describe", "picture"]
+__all__ = ["RENDER_MODES", "RenderMode", "View", "Window", "describe", "picture", "shows_windows"]
 
-RENDER_MODES = ("ansi", "rgb_array", "human")
+RenderMode = Literal["ansi", "rgb_array", "human"]
+RENDER_MODES: tuple[str, ...] = get_args(RenderMode)
 HEIGHT, WIDTH = 960, 1280  # pixels of every picture, so that they make a video
 SHARPEST = 160.0  # pixels an inch
 
@@ -90,6 +93,13 @@ class Window:
 
     def close(self) -> None:
         self._pyplot.close(self._figure)
+
+
+def shows_windows() -> bool:
+    """Whether this machine seems to have a display: what can be said without loading matplotlib."""
+    if os.environ.get("MPLBACKEND", "").lower() in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
+        return False
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def interactive_backends() -> set[str]:

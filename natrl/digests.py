@@ -11,8 +11,8 @@ from __future__ import annotations
 import dis
 import functools
 import importlib
+import os
 import sys
-import sysconfig
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -25,7 +25,7 @@ import numpy as np
 __all__ = ["digest"]
 
 _PLAIN = (type(None), type(...), bool, int, float, complex, str, bytes)
-_STANDARD = Path(sysconfig.get_path("stdlib"))
+_STANDARD = Path(os.__file__).parent
 #: What a class holds that says nothing about what it does.
 _UNSAID = frozenset(
     (

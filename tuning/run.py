@@ -14,7 +14,7 @@ from ray import tune
 from rich.progress import Progress
 
 from natrl.data import load_data
-from natrl.envs.initial import Initial, make_sampler
+from natrl.envs.initial import Initial, make_sampler, seeded
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.genotypes import parse
@@ -86,7 +86,9 @@ def check_settings(settings: RunSettings) -> None:
 
 def initial_architectures(settings: RunSettings) -> Initial:
     """The run's initial architectures as the environment takes them. ValueError on malformed text."""
-    return settings.initial if isinstance(settings.initial, str) else [parse(text) for text in settings.initial]
+    if isinstance(settings.initial, str):
+        return seeded(settings.initial, settings.seed)
+    return [parse(text) for text in settings.initial]
 
 
 def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:

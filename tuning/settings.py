@@ -27,7 +27,9 @@ class RunSettings:
     keep: float = 0.0  # extra logit, at the start, of the operation a slot holds: above 0 the policy starts near β
     rule: Rule = "nat++"  # which transitions exist
     cost: CostMode = "strict"  # which of them the mask leaves
-    initial: str | tuple[str, ...] = "uniform"  # initial architectures: "uniform", "pool:N", or any notation of each
+    initial: str | tuple[str, ...] = (
+        "uniform"  # architectures: "uniform", "pool:N" (by the seed below), "pool:N:SEED", or notations
+    )
     horizon: int = 1  # transforms an episode
     reward_clip: float | None = None  # rewards are clipped to ± this
     seed: int = 0

@@ -56,7 +56,7 @@ def train(
         str | None, typer.Option(help="Mask: strict, rule or live.", metavar="NAME", show_default="strict")
     ] = None,
     initial: Annotated[
-        str | None, typer.Option(help="Initial architectures: uniform or pool:N.", metavar="KIND")
+        str | None, typer.Option(help="Initial architectures: uniform, pool:N or pool:N:SEED.", metavar="KIND")
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Policy updates.", metavar="N")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Episodes an iteration.", metavar="N")] = None,

@@ -16,6 +16,8 @@ __all__ = [
     "Evaluator",
     "FailedEvaluations",
     "Metric",
+    "as_scores",
+    "check_evaluator",
     "check_queries",
     "check_scores",
 ]
@@ -103,6 +105,14 @@ class Evaluator(ABC):
         """Gives back what the evaluator holds (actors, memory)."""
 
 
+def check_evaluator(evaluator: Any) -> Evaluator:
+    """The evaluator. ValueError if the object is none."""
+    if isinstance(evaluator, Evaluator):
+        return evaluator
+    got = f"the class {evaluator.__name__}" if isinstance(evaluator, type) else f"a value of {type(evaluator).__name__}"
+    raise ValueError(f"an evaluator is an object of a subclass of natrl.evaluation.Evaluator, got {got}")
+
+
 def check_queries(queries: int) -> int:
     """The number, if a surrogate can learn from so many evaluations. ValueError if it is below 10."""
     if queries < LEAST_QUERIES:
@@ -112,9 +122,19 @@ def check_queries(queries: int) -> int:
 
 def check_scores(scores: np.ndarray, architectures: Sequence[Architecture], metric: Metric) -> np.ndarray:
     """The scores, if each is one the metric can give. ValueError naming the first architecture whose score is not."""
+    scores = as_scores(scores, len(architectures))
     low, high = (0.0, 1.0) if metric == "accuracy" else (-np.inf, 0.0)
     fine = np.isfinite(scores) & (scores >= low) & (scores <= high)
     if not fine.all():
         i = int(np.argmin(fine))
         raise ValueError(f"evaluator returned {scores[i]} as {metric} of architecture {architectures[i].key}")
     return scores
+
+
+def as_scores(scores: Any, n: int) -> np.ndarray:
+    """What an evaluator returned as float64 (n,). ValueError if it is not a number for each of n architectures."""
+    array = np.asarray(scores)
+    if array.shape != (n,) or array.dtype.kind not in "fiu":
+        got = type(scores).__name__ if array.dtype.kind == "O" else f"{array.dtype} of shape {array.shape}"
+        raise ValueError(f"an evaluator returns a number for each architecture, float64 of shape ({n},); got {got}")
+    return array.astype(np.float64, copy=False)

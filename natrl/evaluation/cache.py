@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations
+from natrl.evaluation.base import as_scores, check_scores, Evaluator, FailedEvaluations
 from natrl.evaluation.wrapper import EvaluatorWrapper
 from natrl.spaces import Batch
 from natrl.transitions import check_choice
@@ -72,7 +72,7 @@ class CachedEvaluator(EvaluatorWrapper):
 
     def _pass_on(self, asked: list[Architecture]) -> None:
         try:
-            scores = self.inner.evaluate(asked)
+            scores = as_scores(self.inner.evaluate(asked), len(asked))
         except FailedEvaluations as error:
             scores = error.scores
             self._failures |= error.failures

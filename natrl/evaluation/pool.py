@@ -49,7 +49,7 @@ class PoolEvaluator(Evaluator):
     An architecture that fails `max_attempts` times is given up, and the others are evaluated all the same: only then
     `evaluate` raises FailedEvaluations, which names each that failed, with its last reason, and holds the others'
     scores. `CachedEvaluator` keeps those, and in training it lets the run go on: a run over night must not end by one
-    architecture, and one that cannot be evaluated earns reward 0 there (`on_failure="skip"`).
+    architecture, and one that cannot be evaluated earns the lowest reward there (`on_failure="skip"`).
 
     What a policy proposes, and what happens between its iterations, the evaluators inside are not told: an evaluator
     that wants to know stands around the pool, as the surrogate does.

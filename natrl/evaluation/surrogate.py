@@ -11,7 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.feature_extraction import DictVectorizer
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import check_queries, check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.evaluation.base import check_evaluator, check_queries, check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.evaluation.path_features import path_counts
 from natrl.isomorphism import function_key
 
@@ -69,7 +69,7 @@ class SurrogateEvaluator(Evaluator):
         """ValueError if `queries` is below 10 (too few to learn from) or `every` below 1."""
         if every < 1:
             raise ValueError(f"a surrogate is fitted every 1 or more iterations, got {every}")
-        self.inner = inner
+        self.inner = check_evaluator(inner)
         self.metric = inner.metric
         self.queries = check_queries(queries)
         self.every = every

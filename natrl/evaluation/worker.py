@@ -12,7 +12,7 @@ import numpy as np
 import ray
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import check_scores, Evaluator, Metric
+from natrl.evaluation.base import check_evaluator, check_scores, Evaluator, Metric
 from natrl.evaluation.ledger import LedgerError
 
 __all__ = ["Answer", "Standing", "Worker", "to_arrays", "to_tensors"]
@@ -50,7 +50,7 @@ class Worker:
         """Builds the evaluator (not in the constructor: Ray would hide what it raises)."""
         if not ray.get_gpu_ids():  # Ray may leave GPUs visible that it gave to others
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._evaluator = self._evaluator or self._build()
+        self._evaluator = self._evaluator or check_evaluator(self._build())
         return Standing(self._evaluator.metric, self._evaluator.version, self._evaluator.settings())
 
     def evaluate(
@@ -61,10 +61,7 @@ class Worker:
         try:
             if weights is not None:
                 self.evaluator.set_weights(weights, version)
-            scores = np.asarray(self.evaluator.evaluate(architectures), dtype=np.float64)
-            if scores.shape != (len(architectures),):
-                raise ValueError(f"evaluator returned {scores.shape} scores for {len(architectures)} architectures")
-            check_scores(scores, architectures, self.evaluator.metric)
+            scores = check_scores(self.evaluator.evaluate(architectures), architectures, self.evaluator.metric)
         except LedgerError:
             raise  # not the architecture's fault, and the next one would fare no better
         except Exception as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import check_evaluator, Evaluator
 
 __all__ = ["EvaluatorWrapper"]
 
@@ -17,7 +17,7 @@ class EvaluatorWrapper(Evaluator):
     """Passes everything but `evaluate` on to another evaluator; a subclass overrides what it changes."""
 
     def __init__(self, inner: Evaluator) -> None:
-        self.inner = inner
+        self.inner = check_evaluator(inner)
         self.metric = inner.metric
 
     @property

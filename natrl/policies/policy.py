@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from natrl.architecture import Architecture
-from natrl.evaluation import check_scores, Evaluator
+from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.budget import Budget, cheapest_within
@@ -154,6 +154,8 @@ class Policy:
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
+        if evaluator is not None:
+            check_evaluator(evaluator)
         if space is not None:
             return self.on(space).transform(
                 architecture,

@@ -9,6 +9,7 @@ import numpy as np
 from ray.tune.registry import register_env
 
 from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
+from natrl.envs.door import first_seed
 from natrl.envs.episodes import Episodes
 from natrl.evaluation import CachedEvaluator
 
@@ -34,20 +35,21 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Starts all episodes; the same seed as last time goes on with the random stream instead of repeating it."""
-        first = seed[0] if isinstance(seed, list) else seed
+        first = first_seed(seed, self.num_envs)
         repeated = first is not None and first == self._last_seed
         self._last_seed = first
         return super().reset(seed=None if repeated else first, options=options)
 
     def _info(self, episodes: Episodes) -> dict[str, Any]:
-        if episodes.transforms == self.horizon:
+        if episodes.ended:
             self._finished.append(episodes)
         return {}
 
     def statistics(self) -> dict[str, float]:
         """Means over the episodes that ended since the last call (empty if none did).
 
-        All but reward_… are of the episodes whose two architectures could be evaluated. reward_mean, accuracy_mean and
+        All but reward_…, of the sum of each episode's rewards, are of the episodes whose two architectures could be
+        evaluated. reward_mean, accuracy_mean and
         accuracy_initial_mean (or score_… for another metric) and the standard deviations reward_std, …; cost_ratio
         (MAdds after ÷ before), share_null and share_skip of the slots, changes (slots a transform), repaired and
         invalid_actions.
@@ -60,7 +62,7 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
             return np.concatenate([getattr(episodes, name) for episodes in finished])
 
         before, after = joined("initial_scores"), joined("scores")
-        rewards = self.core.rewards(before, after)
+        rewards = joined("returns")
         fine = np.isfinite(before) & np.isfinite(after)
         if not fine.any():
             return {}
@@ -83,13 +85,15 @@ class TransitionVectorEnv(ArchTransitionVectorEnv):
         }
 
     def get_state(self) -> dict[str, Any]:
-        """The random state, for checkpoints."""
-        return {"random": self.np_random.bit_generator.state, "last_seed": self._last_seed}
+        """The random state and the lowest reward, for checkpoints."""
+        state = self.np_random.bit_generator.state
+        return {"random": state, "last_seed": self._last_seed, "lowest_reward": self.core.lowest_reward}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from `get_state`."""
         self.np_random.bit_generator.state = state["random"]
         self._last_seed = state["last_seed"]
+        self.core.lowest_reward = state.get("lowest_reward")
 
 
 def _moments(name: str, values: np.ndarray) -> dict[str, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from natrl.architecture import Architecture
-from natrl.evaluation import check_scores, Evaluator
+from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.search.method import search_method
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
@@ -56,6 +56,7 @@ def search(
     """
     if budget < 0:
         raise ValueError(f"budget must be at least 0 evaluated architectures, got {budget}")
+    check_evaluator(evaluator)
     rng = np.random.default_rng([seed, zlib.crc32(architecture.key.encode())])
     searcher = search_method(method)(Reachable(space, architecture, rule=rule, cost=cost), rng)
     evaluated: list[Architecture] = []

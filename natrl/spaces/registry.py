@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reprlib import repr as short
+
 from natrl.operations import PRIMITIVES
 from natrl.spaces.base import Space
 from natrl.spaces.cells import CellSpace
@@ -26,8 +28,8 @@ def space(name: str | Space) -> Space:
         return name
     try:
         return _SPACES[name]
-    except KeyError:
-        raise ValueError(f"unknown space {name!r}; known: {', '.join(_SPACES)}") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"unknown space {short(name)}; known: {', '.join(_SPACES)}") from None
 
 
 def space_names() -> tuple[str, ...]:

@@ -16,5 +16,7 @@ def display(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     pauses: list[float] = []
     monkeypatch.setattr(viewer, "interactive_backends", lambda: {"agg"})
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     monkeypatch.setattr(pyplot, "pause", pauses.append)
     return pauses

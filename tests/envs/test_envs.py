@@ -9,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import natrl
 from natrl.envs import ArchTransitionEnv, ArchTransitionSequentialEnv
+from natrl.envs.initial import seeded
 from natrl.evaluation import TableEvaluator
 from tests.envs.checks import assert_same, ByName, check_promise, rollout
 
@@ -26,6 +27,17 @@ def make(env_id: str, **arguments):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("env_id", IDS)
 def test_gymnasium_checker_passes_without_a_warning(env_id, space):
     check_env(make(env_id, space=space), skip_render_check=space != "nasbench201")
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_gymnasium_checker_passes_on_a_machine_without_a_display(env_id, monkeypatch):
+    """Such a machine shows no windows, and says so."""
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    env = make(env_id, space="nasbench201", horizon=2)
+    check_env(env)
+    assert env.metadata["render_modes"] == ["ansi", "rgb_array"]
 
 
 @pytest.mark.parametrize("cost", ["strict", "live"])
@@ -156,6 +168,33 @@ def test_pool_repeats_its_architectures_and_only_those():
     assert len(starts) == 3
 
 
+def test_a_pool_is_that_of_its_own_seed_whatever_the_environment_is_reset_with():
+    """In every process, and after every reset with the same seed, as RLlib does it."""
+
+    def starts(initial, seeds):  # type: ignore[no-untyped-def]
+        env = make(JOINT, initial=initial)
+        return {env.reset(seed=seed)[1]["architecture"] for seed in seeds}
+
+    pool = starts("pool:3:7", range(40))
+    assert pool == starts("pool:3:7", range(100, 140))
+    assert pool.isdisjoint(starts("pool:3:8", range(40)))
+    assert starts("pool:3", range(40)) == starts("pool:3:201", range(40))
+    assert starts("pool:3:7", [5, 5, 5]) < pool
+    assert (seeded("pool:3", 7), seeded("pool:3:8", 7), seeded("uniform", 7)) == ("pool:3:7", "pool:3:8", "uniform")
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_observations_say_how_many_transforms_are_left(env_id):
+    """Without it the same state would be worth more or less for no reason; one transform needs no saying."""
+    assert "left" not in make(env_id).reset(seed=0)[0]
+    env = make(env_id, horizon=3)
+    seen = rollout(env, seed=0, steps=4 if env_id == JOINT else 3 * env.core.space.n_slots)
+    left = [int(observation["left"]) for observation, *_ in seen]
+    each = 1 if env_id == JOINT else env.core.space.n_slots
+    assert left[: 3 * each + 1] == [3] * each + [2] * each + [1] * each + [0]
+    assert all(env.observation_space.contains(observation) for observation, *_ in seen)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -163,6 +202,8 @@ def test_pool_repeats_its_architectures_and_only_those():
         ({"rule": "nat3"}, "unknown rule 'nat3'; known: nat, nat\\+\\+"),
         ({"evaluator": "supernet"}, "unknown evaluator 'supernet'"),
         ({"initial": "pool:0"}, "unknown initial 'pool:0'"),
+        ({"initial": "pool:3:x"}, "unknown initial 'pool:3:x'"),
+        ({"initial": "pool:99999999"}, "pool of initial architectures must be at most 1,000,000"),
         ({"initial": []}, "at least one architecture"),
         ({"initial": [natrl.parse("ENAS")]}, "has 16 slots, this architecture has 20"),
         ({"horizon": 0}, "horizon must be at least 1"),
@@ -190,9 +231,8 @@ def test_bad_scores_name_the_architecture():
 
 
 def test_unknown_cost_mode_is_refused():
-    env = ArchTransitionEnv(space="darts", evaluator=ByName(), cost="cheap")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown cost mode 'cheap'; known: strict, rule, live"):
-        env.reset()
+        ArchTransitionEnv(space="darts", evaluator=ByName(), cost="cheap")  # type: ignore[arg-type]
 
 
 def test_step_before_reset_is_refused():
