@@ -112,7 +112,7 @@ class Fragile(Evaluator):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_architectures_that_cannot_be_evaluated_earn_nothing_and_the_run_goes_on(algorithm):
+def test_architectures_that_cannot_be_evaluated_earn_the_least_and_the_run_goes_on(algorithm):
     settings = config(algorithm)
     del settings.env_config["evaluator"]
     poison = starts()[0].operations[0]  # of an initial architecture, and of what others become
@@ -127,7 +127,9 @@ def test_architectures_that_cannot_be_evaluated_earn_nothing_and_the_run_goes_on
     environment.reset(options={"architecture": initial})
     actions = np.array([[SPACE.primitives.index(op) for op in a.operations] for a in initial])
     _, rewards, *_ = environment.step(actions)
-    assert rewards.tolist() == [0.0] * 64
+    assert np.isnan(environment._episodes.scores).all()
+    assert rewards.tolist() == [environment.core.lowest_reward] * 64
+    assert environment.core.lowest_reward < 0
     algo.stop()
 
 
