@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from natrl.locks import LOCK
+
 __all__ = ["check_new", "new_folder", "replacing", "write_atomically"]
 
 
 def check_new(folder: Path, advice: str = "choose another folder") -> None:
     """ValueError, which ends with the advice, if there is something in the folder, or a file in its place."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
         raise ValueError(f"{folder} exists and is not empty; {advice}")
 
 
@@ -49,6 +51,7 @@ def new_folder(folder: Path | str) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o755)  # mkdtemp opens it to its owner alone
+        (folder / LOCK).unlink(missing_ok=True)  # of somebody who was killed before anything was written
         os.replace(fresh, folder)  # an empty folder gives way
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

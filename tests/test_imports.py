@@ -61,7 +61,7 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism"),
-            *("errors", "paths", "files", "formats", "callables", "digests"),
+            *("errors", "paths", "locks", "files", "formats", "callables", "digests"),
         ),
         0,
     ),

@@ -18,6 +18,7 @@ from natrl.envs.initial import Initial, make_sampler, seeded
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.genotypes import parse
+from natrl.locks import locked
 from natrl.paths import absolute, quote
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
@@ -46,10 +47,11 @@ def train(
     run = absolute(out)
     check_settings(settings)
     config = run_configuration(settings, ledger_file(run))
-    create_run(run, settings, command or " ".join(sys.argv))
     iterations, every = settings.learn.iterations, settings.checkpoint_every
-    tuner = new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
-    return _fit(tuner, run, settings, progress)
+    with locked(run):
+        create_run(run, settings, command or " ".join(sys.argv))
+        tuner = new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
+        return _fit(tuner, run, settings, progress)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
@@ -66,8 +68,9 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
         check_resources(**settings.evaluator.resources)
     config = run_configuration(settings, ledger_file(run))
     iterations, every = settings.learn.iterations, settings.checkpoint_every
-    tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every)
-    return _fit(tuner, run, settings, progress)
+    with locked(run):
+        tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every)
+        return _fit(tuner, run, settings, progress)
 
 
 def check_settings(settings: RunSettings) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from natrl.evaluation.resources import check_resources
+from natrl.tuning.watch import watched
 
 __all__ = ["check_reachable", "check_resources", "ray_session"]
 
@@ -28,8 +29,13 @@ PATIENCE_S = 10.0  # for a cluster to answer
 
 
 @contextmanager
-def ray_session(address: str | None = None, *, num_cpus: int | None = None, verbose: bool = False) -> Iterator[None]:
+def ray_session(
+    address: str | None = None, *, num_cpus: int | None = None, verbose: bool = False, hint: str = "start it again"
+) -> Iterator[None]:
     """Ray for the body of the `with`; a Ray that runs in this process already is used and left running.
+
+    Where Ray ends before the body does, this process ends with one line, which says how to go on by `hint`, and exit
+    code 2 (natrl.tuning.watch).
 
     `address`: None starts a Ray of one's own on this machine (inside a Ray job: joins its cluster), "auto" or
     "host:port" joins a cluster. ConnectionError in one line if there is none.
@@ -58,7 +64,8 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None, verb
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConnectionError(f"no Ray at address {address!r}: {str(error).splitlines()[0]}") from None
     try:
-        yield
+        with watched(hint):
+            yield
     finally:
         ray.shutdown()
 

@@ -46,14 +46,14 @@ def sweep(
     if resume is not None:
         if not (file is out is trials is concurrent is mlflow is wandb is None):
             raise ValueError("--resume DIR goes on with the sweep as it was started: give nothing else but --address")
-        with ray_session(address, verbose=verbose):
+        with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(resume)}"):
             from natrl.tuning.sweep import resume_sweep
 
             _report(resume, resume_sweep(resume), as_json)
         return
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
-    with ray_session(address, verbose=verbose):
+    with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(out)}"):
         from natrl.tuning.sweep import read_plan, run_sweep
         from natrl.tuning.tracking import trackers
 

@@ -114,7 +114,7 @@ def train(
     if (out is None) == (resume is None):
         raise ValueError("give either --out RUN (a new run) or --resume RUN (go on with one)")
     if resume is not None:
-        with ray_session(address, verbose=verbose):
+        with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(resume)}"):
             from natrl.tuning.run import resume as resume_run
 
             resume_run(resume)
@@ -158,11 +158,11 @@ def train(
         for derived in ("total_steps", "surrogate_every"):  # the file's belong to the file's steps
             document.get("evaluator", {}).pop(derived, None)
     settings = complete(document)
-    with ray_session(address, verbose=verbose):
+    assert out is not None
+    with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(out)}"):
         from natrl.tuning.run import train as train_run
         from natrl.tuning.tracking import trackers
 
-        assert out is not None
         callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name, parameters=settings.to_dict())
         train_run(settings, out, command=invocation(), callbacks=callbacks)
         _report(out, as_json)

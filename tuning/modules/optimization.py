@@ -16,6 +16,7 @@ from natrl.data import batches, ImageData, load_data
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
+from natrl.locks import locked
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.importing import from_module
@@ -88,7 +89,8 @@ def optimize(
         journal = Journal.resume(_directory(out), asked)
     else:
         journal = Journal.begin(_directory(out), asked, check_budget(space, limits, example))
-    with ray_session(address):
+    hint = f"what was done is in {journal.directory}: call it again with --resume (resume=True)"
+    with locked(journal.directory), ray_session(address, hint=hint):
         check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
         evaluator = _evaluator(space, images, settings, journal)
         ledger = ledger_file(journal.directory)

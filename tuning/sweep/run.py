@@ -15,6 +15,7 @@ from ray import tune
 from natrl.drawing.architectures import save_figure
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.files import write_atomically
+from natrl.locks import locked
 from natrl.paths import absolute
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
@@ -58,12 +59,19 @@ def run_sweep(
     iterations = max(complete(document).learn.iterations for document in documents)
     sampler, scheduler = make_sampler(plan), make_scheduler(plan, iterations)
     check_all(documents)
-    make_directory(directory)
-    write_json(
-        directory / PLAN,
-        {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
-    )
-    tuner = tune.Tuner(
+    with locked(directory):
+        make_directory(directory)
+        write_json(
+            directory / PLAN,
+            {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
+        )
+        return _fit(_new_tuner(plan, directory, sampler, scheduler, callbacks), plan, directory)
+
+
+def _new_tuner(
+    plan: SweepPlan, directory: Path, sampler: Any, scheduler: Any, callbacks: Sequence[tune.Callback]
+) -> tune.Tuner:
+    return tune.Tuner(
         _trainable(directory, plan),
         param_space=plan.document({p.name: p.domain() for p in plan.parameters}),
         tune_config=tune.TuneConfig(
@@ -80,7 +88,7 @@ def run_sweep(
             storage_path=str(directory),
             checkpoint_config=tune.CheckpointConfig(
                 num_to_keep=KEPT.get(plan.scheduler_name, 2),
-                checkpoint_frequency=complete(documents[0]).checkpoint_every,
+                checkpoint_frequency=complete(next(plan.extremes())).checkpoint_every,
                 checkpoint_at_end=True,
             ),
             failure_config=tune.FailureConfig(max_failures=1),
@@ -88,7 +96,6 @@ def run_sweep(
             verbose=0,
         ),
     )
-    return _fit(tuner, plan, directory)
 
 
 def resume_sweep(directory: Path | str) -> pd.DataFrame:
@@ -103,8 +110,9 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
     path = str(tune_dir(directory))
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
-    tuner = tune.Tuner.restore(path, trainable=_trainable(directory, plan), resume_errored=True)
-    return _fit(tuner, plan, directory)
+    with locked(directory):
+        tuner = tune.Tuner.restore(path, trainable=_trainable(directory, plan), resume_errored=True)
+        return _fit(tuner, plan, directory)
 
 
 def _trainable(directory: Path, plan: SweepPlan) -> Any:
