@@ -11,11 +11,14 @@ from typing import Any
 
 import yaml
 
+from natrl.networks.weight_settings import FAIR
 from natrl.paths import absolute_settings, quote
+from natrl.spaces import Skeleton
 from natrl.spaces import space as find_space
+from natrl.tuning.presets import in_turns, one_pass, presets_of
 from natrl.tuning.settings import RunSettings
 
-__all__ = ["complete", "presets", "read_document", "read_settings"]
+__all__ = ["complete", "read_document", "read_settings"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -69,47 +72,40 @@ def complete(document: Mapping[str, Any]) -> RunSettings:
 
     The skeleton's missing fields are those of the space and the evaluator's seed is the run's; `total_steps` of a
     supernet is the number of weight steps of the whole run, and `surrogate_every` spreads a surrogate's rounds over its
-    iterations. ValueError lists unknown fields and the valid ones.
+    iterations. A supernet of schedule "paper" makes one pass over the images of its weights and one over those of its
+    policy an iteration (the data set is read for their number). ValueError lists unknown fields and the valid ones.
     """
     parts = [document.get("evaluator", {}), document.get("learn", {})]
     if not all(isinstance(part, Mapping) for part in parts):
         return RunSettings.from_dict(document)  # which says what is wrong
     evaluator, learn = dict(parts[0]), dict(parts[1])
-    preset_evaluator, preset_learn, preset_run = presets(
-        str(evaluator.get("reward", "supernet")), str(learn.get("algorithm", "ppo"))
-    )
+    preset_evaluator, preset_learn, preset_run = presets_of(evaluator, learn)
     learn = preset_learn | learn
     if "minibatch_size" not in parts[1]:  # PPO's minibatches are no larger than a batch
         learn["minibatch_size"] = _at_most(learn.get("batch_size"), learn.get("minibatch_size", 128))
     if "seed" in document:
         evaluator.setdefault("seed", document["seed"])
-    given = evaluator.get("skeleton")
-    if isinstance(given, Mapping):
-        usual = find_space(evaluator.get("space", "darts")).skeleton
-        evaluator["skeleton"] = asdict(usual) | dict(given)
-    settings = RunSettings.from_dict(
-        preset_run | dict(document) | {"evaluator": preset_evaluator | evaluator, "learn": learn}
-    )
+    evaluator = _with_groups(evaluator, preset_evaluator)
+    settings = RunSettings.from_dict(preset_run | dict(document) | {"evaluator": evaluator, "learn": learn})
+    open_ = {"weight_steps", "updates"} - set(parts[1])
+    if open_ and in_turns(settings.evaluator.reward, settings.evaluator.schedule):
+        counts = one_pass(settings.evaluator)
+        passes: dict[str, Any] = {name: counts[name] for name in open_}
+        settings = replace(settings, learn=replace(settings.learn, **passes))
     missing = {name: value for name, value in _derived(settings).items() if name not in evaluator}
     return replace(settings, evaluator=replace(settings.evaluator, **missing))
 
 
-def presets(reward: str, algorithm: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Defaults of evaluator, algorithm and run for a reward: tables are cheap, trained networks are not."""
-    learn: dict[str, Any] = {} if algorithm == "ppo" else {"group_size": 4, "entropy": 0.03}
-    if reward.startswith("table:"):
-        return {}, learn, {}
-    small = {
-        "iterations": 50,
-        "batch_size": 64,
-        "minibatch_size": 32,
-        "entropy": 0.01,
-        "final_entropy": 0.01,
-        "reward_scale": 1.0,
-    }
-    if reward == "supernet":
-        small |= {"warmup_steps": 2500}
-    return {"metric": "cross_entropy"}, learn | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
+def _with_groups(evaluator: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluator over its preset; of its groups, skeleton and weights, each may have some fields of its own."""
+    merged = {**preset, **evaluator}
+    for name in ("skeleton", "weights"):
+        parts = [group.get(name, {}) for group in (preset, evaluator)]
+        if all(isinstance(part, Mapping) for part in parts) and any(parts):
+            usual = FAIR if name == "weights" else find_space(evaluator.get("space", "darts")).skeleton
+            theirs = parts[0] if name == "weights" or usual == Skeleton() else {}  # published for that network alone
+            merged[name] = asdict(usual) | dict(theirs) | dict(parts[1])
+    return merged
 
 
 def _derived(settings: RunSettings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from natrl.evaluation import CachedEvaluator
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.tuning.rundir import ledger_file, read_config, tune_dir
 from natrl.tuning.settings import RunSettings
 
@@ -21,7 +22,10 @@ def last_checkpoint(run: Path) -> Path:
 
 
 def restored_evaluator(run: Path) -> CachedEvaluator:
-    """The evaluator that the run's rewards came from. ValueError if the directory is not a run."""
+    """The evaluator that the run's rewards came from. ValueError if the directory is not a run.
+
+    A supernet scores on validation images here, whichever images scored its policy: this is for choices.
+    """
     import torch
 
     from natrl.rllib.algorithm import STATE_FILE
@@ -29,6 +33,9 @@ def restored_evaluator(run: Path) -> CachedEvaluator:
     settings = RunSettings.from_dict(read_config(run)["settings"])
     state = torch.load(last_checkpoint(run) / STATE_FILE, weights_only=True)
     ledger = ledger_file(run) if settings.evaluator.reward == "scratch" else None  # look-ups are no payments
-    evaluator = CachedEvaluator(replace(settings.evaluator, actors=0).build(ledger))
+    spec = replace(settings.evaluator, actors=0)
+    if spec.weight_share < 1:
+        spec = replace(spec, weight_share=1.0, score_images=max(spec.score_images, EvaluatorSpec.score_images))
+    evaluator = CachedEvaluator(spec.build(ledger))
     evaluator.load_state_dict(state["evaluator"])
     return evaluator

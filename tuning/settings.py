@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints, Literal, Union
 
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.networks.weight_settings import WeightSettings
 from natrl.paths import absolute_settings
 from natrl.policies.network import Head
 from natrl.rllib.settings import LearnSettings
@@ -54,7 +55,7 @@ class RunSettings:
         return _read(cls, document, "")
 
 
-_NESTED = {"evaluator": EvaluatorSpec, "learn": LearnSettings, "skeleton": Skeleton}
+_NESTED = {"evaluator": EvaluatorSpec, "learn": LearnSettings, "skeleton": Skeleton, "weights": WeightSettings}
 
 
 def _read(cls: Any, document: Any, where: str) -> Any:

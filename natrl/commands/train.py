@@ -78,7 +78,11 @@ def train(
     cells: Cells = None,
     schedule: Annotated[
         str | None,
-        typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME", show_default="quick"),
+        typer.Option(
+            help="quick, or paper: networks are trained as published; a supernet in turns with its policy.",
+            metavar="NAME",
+            show_default="quick",
+        ),
     ] = None,
     surrogate: Annotated[
         int | None,
@@ -121,6 +125,7 @@ def train(
             _report(resume, as_json)
         return
     from natrl.tuning.documents import complete, read_settings
+    from natrl.tuning.presets import without_presets
 
     given = {
         "evaluator": {
@@ -153,7 +158,10 @@ def train(
         "initial": initial,
         "seed": seed,
     }
-    document = _over(read_settings(config) if config else {}, given)
+    document = read_settings(config) if config else {}
+    if schedule is not None and _schedule(document) not in (None, schedule):
+        document = without_presets(document)
+    document = _over(document, given)
     if not (iterations is warmup_steps is weight_steps is None):
         for derived in ("total_steps", "surrogate_every"):  # the file's belong to the file's steps
             document.get("evaluator", {}).pop(derived, None)
@@ -179,6 +187,12 @@ def _over(document: Any, given: dict[str, Any]) -> Any:
         if value is not None:
             merged[name] = value
     return merged
+
+
+def _schedule(document: dict[str, Any]) -> Any:
+    """The schedule that settings were completed for, if they say."""
+    evaluator = document.get("evaluator")
+    return evaluator.get("schedule") if isinstance(evaluator, dict) else None
 
 
 def _report(run: Path, as_json: bool) -> None:

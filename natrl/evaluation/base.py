@@ -51,11 +51,13 @@ class Evaluator(ABC):
 
     `metric` says what a score is: "accuracy" in [0, 1] (the papers' reward), or "cross_entropy", minus the mean
     validation cross-entropy in nats, at most 0. `version` rises whenever the weights behind the scores change.
-    Evaluation is idempotent: a retried call gives the same scores at the same version.
+    Evaluation is idempotent: a retried call gives the same scores at the same version. `rotates` says that
+    `before_update` raises the version, to score on other images.
     """
 
     metric: Metric = "accuracy"
     version: int = 0
+    rotates: bool = False
 
     @abstractmethod
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
@@ -85,6 +87,9 @@ class Evaluator(ABC):
 
         `evaluate` says nothing of the kind: it is also asked for initial architectures, and not for what a cache knows.
         """
+
+    def before_update(self) -> None:  # noqa: B027
+        """What the evaluator does between two updates of a policy; nothing, for most."""
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """The shared weights, for `set_weights` of another evaluator with the same settings; {} if there are none."""

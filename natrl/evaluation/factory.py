@@ -11,6 +11,8 @@ from typing import Any, TYPE_CHECKING
 from natrl.callables import find_function, remember
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
+from natrl.networks.schedule import schedule, schedule_names
+from natrl.networks.weight_settings import FAIR, WeightSettings
 from natrl.paths import absolute_settings
 from natrl.spaces import register_space, Skeleton, space, space_names
 from natrl.transitions import check_choice
@@ -37,8 +39,11 @@ class EvaluatorSpec:
     column: str | None = None  # of a table file: which column holds the validation accuracies
     metric: Metric = "accuracy"  # "accuracy", or "cross_entropy" (better on small data sets)
     skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
-    schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"
+    schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"; supernet: what settings start from
     total_steps: int = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
+    weights: WeightSettings = FAIR  # supernet: how its weights are trained
+    weight_share: float = 1.0  # supernet: of the training images, those that train weights; below 1 the others score
+    score_images: int = 512  # supernet: images that an architecture is scored on; of validation, or of those others
     bf16: bool | None = None  # bfloat16 autocast in evaluation; None: on GPUs that have it
     surrogate: int | None = None  # scratch, table: queries of a surrogate that predicts the others; None: no surrogate
     surrogate_every: int = 5  # iterations of the policy between its rounds of queries
@@ -58,6 +63,14 @@ class EvaluatorSpec:
         if self.reward.startswith("table:") and self.metric != "accuracy":
             raise ValueError(f"a table holds accuracies; metric must be one of accuracy, got {self.metric!r}")
         space(self.space)
+        if self.schedule not in schedule_names():
+            raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(schedule_names())}")
+        if self.reward.startswith("table:") and self.schedule != "quick":
+            raise ValueError(f"a table has nothing to train: schedule {self.schedule!r} goes with supernet or scratch")
+        if not 0 < self.weight_share <= 1:
+            raise ValueError(f"weight_share must be above 0 and at most 1, got {self.weight_share}")
+        if self.score_images < 1:
+            raise ValueError(f"score_images must be at least 1, got {self.score_images}")
         if self.surrogate is not None and self.reward == "supernet":
             raise ValueError("a surrogate needs a reward that stays as it is: scratch or a table, got supernet")
         if self.surrogate is not None:
@@ -118,7 +131,6 @@ class EvaluatorSpec:
         skeleton = fit_skeleton(self.skeleton or space(self.space).skeleton, data)
         if self.reward == "scratch":
             from natrl.evaluation.scratch import ScratchEvaluator
-            from natrl.networks.schedule import schedule
 
             return ScratchEvaluator(
                 data,
@@ -136,7 +148,10 @@ class EvaluatorSpec:
             skeleton,
             data,
             metric=self.metric,
+            settings=self.weights,
             total_steps=self.total_steps,
+            score_images=self.score_images,
+            weight_share=self.weight_share,
             bf16=self.bf16,
             seed=self.seed,
         )

@@ -89,7 +89,8 @@ class PoolEvaluator(Evaluator):
         except BaseException:
             self._crew.close()
             raise
-        self.metric, self.version, self._settings = standing
+        self.metric, self.version, self._settings, self.rotates = standing
+        self._weights_version = self.version  # when the newest weights were new
 
     @property
     def restarts(self) -> int:
@@ -125,7 +126,7 @@ class PoolEvaluator(Evaluator):
         """Gives idle actors something to do."""
         while request.waiting and self._crew.idle:
             member, part = self._crew.idle.pop(), request.waiting.popleft()
-            weights = self._weights if member.version != self.version else None
+            weights = self._weights if member.version != self._weights_version else None
             reference = member.actor.evaluate.remote(request.of(part), self.version, weights)
             deadline = time.monotonic() + self._timeout * len(part) if self._timeout else float("inf")
             running[reference] = _Job(member, part, deadline)
@@ -169,7 +170,7 @@ class PoolEvaluator(Evaluator):
             self._counts.failed_attempts += 1
             request.fail(part, answer.reason)
             return
-        member.version = self.version
+        member.version = self._weights_version
         self._counts.evaluated += len(part)
         request.settle(part, answer.scores)
 
@@ -182,9 +183,13 @@ class PoolEvaluator(Evaluator):
 
         def train(member: Member) -> list[Any]:
             state = None if member is self._trainer else self._state
-            return member.actor.train.options(num_returns=3).remote(steps, state)
+            return member.actor.train.options(num_returns=3).remote(steps, state, self.version)
 
         return self._take_weights(train)
+
+    def before_update(self) -> None:
+        """Actors follow with their next evaluation."""
+        self.version += self.rotates
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict`: at once on one actor, on the others with their next evaluation."""
@@ -199,6 +204,7 @@ class PoolEvaluator(Evaluator):
         The values are held, not only their references: then a copy is on this machine, whatever becomes of the actor's.
         """
         ((metrics, self.version), self._held, self._state), self._weights, self._trainer = self._ask(call)
+        self._weights_version = self.version
         for member in self._crew.standing:
             member.version = self.version if member is self._trainer else None
         return metrics
@@ -222,8 +228,9 @@ class PoolEvaluator(Evaluator):
         """The evaluator's state (weights, optimizer, random state), for checkpoints."""
         if self._state is None:
             (state, _), *_ = self._ask(lambda member: [member.actor.state.remote(), ray.put(None)])
-            return to_tensors(state)
-        return to_tensors(self._state)
+        else:
+            state = self._state
+        return to_tensors({**state, "version": self.version} if self.rotates else state)
 
     def settings(self) -> dict[str, Any] | None:
         return self._settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from torch import Tensor
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.data.arrays import as_tensor
+from natrl.data.passes import in_two, Passes
 from natrl.evaluation.base import check_scores, Evaluator, Metric
 from natrl.networks.device import default_device, free_memory, use_bf16
 from natrl.networks.shared_weights import StackedNodes
 from natrl.networks.supernet import Supernet
-from natrl.networks.weights_training import FAIR, SupernetTrainer, WeightSettings
+from natrl.networks.weight_settings import FAIR, WeightSettings
+from natrl.networks.weights_training import SupernetTrainer
 from natrl.spaces import Skeleton, Space
 from natrl.spaces import space as find_space
 from natrl.transitions import check_choice
@@ -26,10 +29,12 @@ __all__ = ["SupernetEvaluator"]
 
 
 class SupernetEvaluator(Evaluator):
-    """Scores architectures by a supernet on one batch of validation images, the same for all.
+    """Scores architectures by a supernet on one batch of images, the same for all.
 
-    The batch, of up to `validation_batch_size` images, is drawn from the validation split by the seed; batch-norms use
-    its statistics. Until `train_weights` has run, scores are those of random weights.
+    The batch, of up to `score_images` images, is drawn from the validation split by the seed; batch-norms use its
+    statistics. With a `weight_share` below 1 it is the papers' way (arXiv 2102.10301, section 6): that share of the
+    training images trains the weights, and scores are of the others, of another batch at each version, pass after pass.
+    Until `train_weights` has run, scores are those of random weights.
     """
 
     def __init__(
@@ -41,7 +46,8 @@ class SupernetEvaluator(Evaluator):
         metric: Metric = "accuracy",
         settings: WeightSettings = FAIR,
         total_steps: int = 3000,
-        validation_batch_size: int = 512,
+        score_images: int = 512,
+        weight_share: float = 1.0,
         bf16: bool | None = None,
         seed: int = 0,
         data_seed: int = 0,
@@ -53,14 +59,17 @@ class SupernetEvaluator(Evaluator):
         fit the data.
         """
         check_choice("metric", metric, Metric)
-        if validation_batch_size < 1:
-            raise ValueError(f"validation_batch_size must be at least 1, got {validation_batch_size}")
+        if score_images < 1:
+            raise ValueError(f"score_images must be at least 1, got {score_images}")
+        if not 0 < weight_share <= 1:
+            raise ValueError(f"weight_share must be above 0 and at most 1, got {weight_share}")
         if isinstance(data, str):
             data = load_data(data, seed=data_seed, image_size=skeleton.image_size)
         _check_skeleton(skeleton, data)
         self.metric = metric
         self.version = 0
-        self.data = data
+        self.data = data  # `train`: what the weights are trained on
+        self.rotates = weight_share < 1
         self.device = default_device(device)
         self._settings = (settings, total_steps, seed)
         self._bf16 = use_bf16(bf16, self.device)
@@ -71,9 +80,16 @@ class SupernetEvaluator(Evaluator):
         self.supernet = supernet.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self._trainer: SupernetTrainer | None = None  # made when it is needed: most actors only evaluate
         self._embedded: tuple[StackedNodes, StackedNodes] | None = None  # the stem's, until weights change
-        self._images, self._labels = next(
-            batches(data.validation, validation_batch_size, shuffle_seed=seed, device=self.device)
-        )
+        self._passes: Passes | None = None
+        if self.rotates:
+            weights, policy = in_two(data.train, weight_share, seed=seed)
+            self.data = replace(data, train=weights)
+            self._passes = Passes(policy, score_images, seed=(seed, 1), device=self.device)
+            self._images, self._labels = self._passes.batch(0)
+        else:
+            self._images, self._labels = next(
+                batches(data.validation, score_images, shuffle_seed=seed, device=self.device)
+            )
 
     @torch.inference_mode()
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
@@ -90,10 +106,21 @@ class SupernetEvaluator(Evaluator):
 
     def train_weights(self, steps: int) -> dict[str, float]:
         """Trains the weights for so many steps and raises `version`; `SupernetTrainer.train` says what it returns."""
-        self._embedded = None
         metrics = self.trainer.train(steps)
-        self.version += 1
+        self._move(self.version + 1)
         return metrics
+
+    def before_update(self) -> None:
+        """The next batch of images, where scores are of another one at each version."""
+        if self.rotates:
+            self._move(self.version + 1)
+
+    def _move(self, version: int) -> None:
+        """To a version: what was computed from weights and images of another one is forgotten."""
+        self.version = version
+        self._embedded = None
+        if self._passes:
+            self._images, self._labels = self._passes.batch(max(0, version - 1))
 
     @property
     def trainer(self) -> SupernetTrainer:
@@ -109,8 +136,7 @@ class SupernetEvaluator(Evaluator):
     def set_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
         """Takes over the weights of another evaluator, and their version."""
         self.supernet.load_state_dict({name: as_tensor(weight) for name, weight in weights.items()})
-        self._embedded = None
-        self.version = version
+        self._move(version)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, version, and where training stands."""
@@ -121,15 +147,14 @@ class SupernetEvaluator(Evaluator):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on as the evaluator that gave the state would have."""
         self.supernet.load_state_dict(state["weights"])
-        self._embedded = None
-        self.version = state["version"]
+        self._move(state["version"])
         self._trainer = None
         if state["trainer"] is not None:
             self.trainer.load_state_dict(state["trainer"])
 
     def close(self) -> None:
         """Gives back the GPU's memory; the evaluator is of no use after it."""
-        self._embedded = self._trainer = None
+        self._embedded = self._trainer = self._passes = None
         self.supernet.to("meta")
         del self._images, self._labels
         free_memory(self.device)

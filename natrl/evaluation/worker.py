@@ -24,6 +24,7 @@ class Standing(NamedTuple):
     metric: Metric
     version: int
     settings: dict[str, Any] | None  # Evaluator.settings
+    rotates: bool  # Evaluator.rotates
 
 
 class Answer(NamedTuple):
@@ -50,8 +51,8 @@ class Worker:
         """Builds the evaluator (not in the constructor: Ray would hide what it raises)."""
         if not ray.get_gpu_ids():  # Ray may leave GPUs visible that it gave to others
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._evaluator = self._evaluator or check_evaluator(self._build())
-        return Standing(self._evaluator.metric, self._evaluator.version, self._evaluator.settings())
+        evaluator = self._evaluator = self._evaluator or check_evaluator(self._build())
+        return Standing(evaluator.metric, evaluator.version, evaluator.settings(), evaluator.rotates)
 
     def evaluate(
         self, architectures: Sequence[Architecture], version: int, weights: dict[str, np.ndarray] | None = None
@@ -61,6 +62,7 @@ class Worker:
         try:
             if weights is not None:
                 self.evaluator.set_weights(weights, version)
+            self._follow(version)
             scores = check_scores(self.evaluator.evaluate(architectures), architectures, self.evaluator.metric)
         except LedgerError:
             raise  # not the architecture's fault, and the next one would fare no better
@@ -68,10 +70,18 @@ class Worker:
             return Answer(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
         return Answer(scores, "", time.perf_counter() - start)
 
-    def train(self, steps: int, state: Any) -> tuple[tuple[dict[str, float], int], dict[str, np.ndarray], Any]:
-        """Trains the shared weights, from `state` where one is given: (metrics, version), weights, state."""
+    def _follow(self, version: int) -> None:
+        """To the images of a later version, where an evaluator has other ones at each."""
+        while self.evaluator.rotates and self.evaluator.version < version:
+            self.evaluator.before_update()
+
+    def train(
+        self, steps: int, state: Any, version: int
+    ) -> tuple[tuple[dict[str, float], int], dict[str, np.ndarray], Any]:
+        """Trains the shared weights at a version, from `state` if given: (metrics, version), weights, state."""
         if state is not None:
             self.evaluator.load_state_dict(to_tensors(state))
+        self._follow(version)
         metrics = self.evaluator.train_weights(steps)
         return (metrics, self.evaluator.version), self.evaluator.get_weights(), to_arrays(self.evaluator.state_dict())
 

@@ -39,6 +39,9 @@ class EvaluatorWrapper(Evaluator):
     def proposed(self, architectures: Sequence[Architecture]) -> None:
         self.inner.proposed(architectures)
 
+    def before_update(self) -> None:
+        self.inner.before_update()
+
     def get_weights(self) -> dict[str, np.ndarray]:
         return self.inner.get_weights()
 

@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from natrl.data import batches, ImageData
+from natrl.data import ImageData
+from natrl.data.passes import Passes
 from natrl.networks.sampling import ArchitectureSampler
 from natrl.networks.supernet import Supernet
+from natrl.networks.weight_settings import FAIR, WeightSettings
 
-__all__ = ["FAIR", "PAPER", "SupernetTrainer", "WeightSettings"]
-
-
-@dataclass(frozen=True)
-class WeightSettings:
-    """How the supernet's weights are trained: one architecture and one batch a step."""
-
-    fair: bool = True  # every slot meets every primitive equally often; False: architectures are drawn independently
-    batch_size: int = 64
-    optimizer: str = "adamw"  # "adamw" | "sgd"
-    learning_rate: float = 5e-3
-    momentum: float = 0.9  # AdamW: β1
-    beta2: float = 0.99  # AdamW; 0.999 remembers longer than a short training lasts
-    weight_decay: float = 0.01
-    warmup: float = 0.05  # share of the steps in which the learning rate rises linearly from 0
-    cosine: bool = True  # then it falls along a half cosine to a hundredth; False: it stays
-    clip: float = 5.0  # largest norm of the gradient
-
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step, 0 … steps − 1, and the last one's beyond."""
-        warm = round(self.warmup * steps)
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        if not self.cosine:
-            return self.learning_rate
-        progress = min(1.0, (step - warm) / max(1, steps - 1 - warm))
-        return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
-
-
-#: Ranks architectures best after few steps on small data.
-FAIR = WeightSettings()
-#: NAT++ (arXiv 2102.10301, section 6) and its public code.
-PAPER = WeightSettings(fair=False, optimizer="sgd", learning_rate=0.01, weight_decay=3e-4, warmup=0.0, cosine=False)
+__all__ = ["SupernetTrainer"]
 
 
 class SupernetTrainer:
@@ -81,14 +47,20 @@ class SupernetTrainer:
         self._weights = list(supernet.parameters())  # collecting them anew would cost a tenth of a step
         self._sampler = ArchitectureSampler(supernet.space, fair=settings.fair, seed=seed)
         self._optimizer = _optimizer(self._weights, settings)
-        self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
+        self._passes = Passes(
+            data.train,
+            settings.batch_size,
+            seed=(seed,),
+            augment=data.augmentation,
+            device=supernet.classifier.device,
+        )
 
     def train(self, steps: int) -> dict[str, float]:
         """Makes so many steps; the mean training loss (nats), the last learning rate and the steps made in all.
 
         ValueError if the loss is not finite.
         """
-        losses = [self._make_step(*self._next_batch()) for _ in range(steps)]
+        losses = [self._make_step(*self._passes.batch(self.step)) for _ in range(steps)]
         loss = torch.stack(losses).mean().item() if losses else math.nan
         if losses and not math.isfinite(loss):
             raise ValueError(f"the supernet's loss is {loss} after {self.step} steps; lower the learning rate")
@@ -110,27 +82,6 @@ class SupernetTrainer:
     def _rate(self, step: int) -> float:
         return self.settings.rate(step, self.total_steps)
 
-    @property
-    def _batches_an_epoch(self) -> int:
-        return max(1, self.images // self.settings.batch_size)
-
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
-        """The batch of the next step; epochs follow each other, each in an order of its own."""
-        epoch, position = divmod(self.step, self._batches_an_epoch)
-        if position == 0:
-            self._batches = self._epoch(epoch)
-        return next(self._batches)
-
-    def _epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return batches(
-            self.data.train,
-            self.settings.batch_size,
-            shuffle_seed=int(np.random.SeedSequence((self.seed, epoch)).generate_state(1)[0]),
-            augment=self.data.augmentation,
-            device=self.supernet.classifier.device,
-            drop_last=self.images >= self.settings.batch_size,
-        )
-
     def state_dict(self) -> dict[str, Any]:
         """A copy of what `load_state_dict` goes on from; the weights are the supernet's to save."""
         return {
@@ -144,9 +95,6 @@ class SupernetTrainer:
         self.step = state["step"]
         self._optimizer.load_state_dict(deepcopy(state["optimizer"]))
         self._sampler.load_state_dict(state["sampler"])
-        epoch, position = divmod(self.step, self._batches_an_epoch)
-        if position:
-            self._batches = islice(self._epoch(epoch), position, None)
 
 
 def _optimizer(weights: list[nn.Parameter], settings: WeightSettings) -> torch.optim.Optimizer:

@@ -25,10 +25,11 @@ STATE_FILE = "natrl_state.pt"
 class TransitionAlgorithm(Algorithm):
     """Mixed into an algorithm whose environment runs in the algorithm's own process (`num_env_runners=0`).
 
-    Before each iteration the evaluator's shared weights are trained for `weight_steps` steps, before the first one for
-    `warmup_steps` (RLlib's callbacks have no hook there, and one at set-up would run again on every restore). Evaluator
-    actors get bundles of their own in the trial's placement group, so that they can never wait for themselves. A
-    checkpoint also holds the evaluator, the environment's and the process's random states, and the policy.
+    An iteration trains the evaluator's shared weights for `weight_steps` steps, the first one for `warmup_steps` more
+    (RLlib's callbacks have no hook there, and one at set-up would run again on every restore), and then updates the
+    policy `updates` times. Evaluator actors get bundles of their own in the trial's placement group, so that they can
+    never wait for themselves. A checkpoint also holds the evaluator, the environment's and the process's random states,
+    and the policy.
     """
 
     @classmethod
@@ -51,12 +52,18 @@ class TransitionAlgorithm(Algorithm):
         return self.environment.core.evaluator
 
     def training_step(self) -> None:
-        """Weight steps and what else the evaluator does in between, then one iteration of the algorithm."""
+        """Weight steps and what else the evaluator does in between, then the iteration's policy updates."""
         self.evaluator.before_iteration()
         steps = self.config.weight_steps + (self.config.warmup_steps if self.evaluator.version == 0 else 0)
         if steps:
             for name, value in self.evaluator.train_weights(steps).items():
                 self.metrics.log_value(("weights", name), value, window=1)
+        for update in range(self.config.updates):
+            if update or not steps:  # training has raised the version too
+                self.evaluator.before_update()
+            self._update()
+
+    def _update(self) -> None:
         try:
             super().training_step()
         except RuntimeError as error:  # RLlib hides what an environment raises behind an empty one

@@ -27,12 +27,11 @@ def algorithm_config(
 
     `environment` holds the arguments of `ArchTransitionVectorEnv` (or `build_evaluator` instead of `evaluator`), and
     optionally `evaluator_resources` {"actors", "num_cpus", "num_gpus"} of evaluator actors that it starts. One
-    iteration samples `batch_size` complete episodes in as many sub-environments: one policy pass and one evaluator
-    call.
+    update samples `batch_size` complete episodes in as many sub-environments: one policy pass and one evaluator call.
     """
     resources = environment.get("evaluator_resources")
     own_cpus = 0 if resources else 1  # with actors, the algorithm waits while they work, and they while it learns
-    steps = settings.iterations * settings.batch_size * environment.get("horizon", 1)
+    steps = settings.iterations * settings.updates * settings.batch_size * environment.get("horizon", 1)
     config = TransitionPPOConfig() if settings.algorithm == "ppo" else REINFORCEConfig()
     config = (
         config.environment(register(), env_config={**environment, "group_size": settings.group_size})
@@ -59,6 +58,8 @@ def algorithm_config(
     )
     config.entropy_coeff = [[0, settings.entropy], [steps, settings.final_entropy]]
     config.warmup_steps, config.weight_steps = settings.warmup_steps, settings.weight_steps
+    config.updates = settings.updates
+    config.adam = {"betas": (settings.beta1, settings.beta2), "weight_decay": settings.weight_decay}
     if settings.algorithm == "ppo":
         config.reward_scale = settings.reward_scale
         return config.training(
@@ -70,5 +71,6 @@ def algorithm_config(
             use_kl_loss=False,
             kl_coeff=0.0,
         )
-    config.baseline, config.standardise = settings.baseline, settings.standardise
+    config.baseline, config.baseline_decay = settings.baseline, settings.baseline_decay
+    config.standardise = settings.standardise
     return config

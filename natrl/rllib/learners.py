@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.learner.learner import ENTROPY_KEY, Learner, POLICY_LOSS_KEY
+from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
@@ -18,11 +18,19 @@ from natrl.rllib.advantages import Advantages
 __all__ = ["OneStepPPOLearner", "REINFORCELearner"]
 
 
-class _Resumable(Learner):
-    """Keeps in checkpoints what RLlib leaves out: the baseline's average, and how far the entropy schedule has come."""
+class _Resumable(TorchLearner):
+    """Keeps in checkpoints what RLlib leaves out: the baseline's average, and how far the entropy schedule has come.
+
+    And makes Adam with the configuration's betas and weight decay.
+    """
 
     _advantages: Advantages
     _sampled = 0  # environment steps so far
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        weights = self.get_parameters(self.module[module_id])
+        optimizer = torch.optim.Adam(weights, **self.config.adam)
+        self.register_optimizer(module_id=module_id, optimizer=optimizer, params=weights, lr_or_lr_schedule=config.lr)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         state = super().get_state(*args, **kwargs)
@@ -57,7 +65,7 @@ class OneStepPPOLearner(_Resumable, PPOTorchLearner):
         return [self.entropy_coeff_schedulers_per_module[module_id] for module_id in self.module.keys()]  # noqa: SIM118  # no dict
 
 
-class REINFORCELearner(_Resumable, TorchLearner):
+class REINFORCELearner(_Resumable):
     """L(θ) = −mean[A · log π(a | s; θ)] − λ · mean[H(π(· | s; θ))] (Williams 1992; arXiv 1910.14488, eq. 7)."""
 
     def build(self) -> None:

@@ -15,6 +15,7 @@ from natrl.evaluation import load_table
 from natrl.networks.training import measure
 from natrl.report.results import read_results
 from natrl.tuning.chance import compare_with_random
+from natrl.tuning.restore import restored_evaluator
 from tests.commands.cli import error, output, run
 
 ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -42,6 +43,22 @@ def test_train_refuses_an_existing_run_and_a_mistaken_setting(policy, capsys, tm
     assert "unknown head 'gru'" in error(capsys, *TRAIN, "--out", tmp_path / "r", "--head", "gru")
     assert "unknown initial 'pool:x'" in error(capsys, *TRAIN, "--out", tmp_path / "r", "--initial", "pool:x")
     assert not (tmp_path / "r").exists()
+
+
+def test_the_papers_schedule(ray_session, capsys, tmp_path):
+    """On digits: 5 weight steps and 7 updates an iteration. The run's supernet chooses on validation images."""
+    path = tmp_path / "paper"
+    arguments = ("--schedule", "paper", "--iterations", 2, "--channels", 2, "--cells", 2, "--out", path)
+    document = json.loads(output(capsys, "train", *arguments, "--json"))
+    assert document["weights_version"] == 2 * 7
+    settings = json.loads((path / "config.json").read_text())["settings"]
+    assert (settings["learn"]["updates"], settings["learn"]["weight_steps"]) == (7, 5)
+    assert settings["evaluator"]["total_steps"] == 2 * 5
+    chosen = json.loads(output(capsys, "transform", "DARTS", "--policy", path, "--evaluator", "run", "--json"))
+    assert chosen["madds"][1] <= chosen["madds"][0]
+    evaluator = restored_evaluator(path).inner
+    assert len(evaluator._labels) == len(load_data("digits").validation) == 450
+    assert "nothing to train" in error(capsys, *TRAIN, "--schedule", "paper", "--out", tmp_path / "table")
 
 
 @pytest.mark.parametrize("evaluator", ["none", "run", "table:nasbench201"])

@@ -75,7 +75,7 @@ def test_scores_follow_the_weights():
 
 def test_a_part_of_the_validation_split():
     """The same images at every call, other ones with another seed."""
-    one, same, other = (make_evaluator(validation_batch_size=20, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (make_evaluator(score_images=20, seed=seed) for seed in (0, 0, 1))
     assert len(one._labels) == 20
     assert torch.equal(one._images, same._images)
     assert not torch.equal(one._images, other._images)
@@ -140,7 +140,7 @@ def test_other_spaces_settings_and_data_by_name():
     ("options", "message"),
     [
         ({"metric": "loss"}, "unknown metric 'loss'; known: accuracy, cross_entropy"),
-        ({"validation_batch_size": 0}, "validation_batch_size must be at least 1, got 0"),
+        ({"score_images": 0}, "score_images must be at least 1, got 0"),
         ({"data": "imaginary"}, "unknown data 'imaginary'"),
     ],
 )

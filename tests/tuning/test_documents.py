@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 import natrl
+from natrl.networks import PAPER as PAPER_WEIGHTS
+from natrl.networks import WeightSettings
 from natrl.rllib.settings import LearnSettings
 from natrl.tuning.documents import complete, read_document, read_settings
+from natrl.tuning.presets import without_presets
 from natrl.tuning.settings import RunSettings
 
 
@@ -46,6 +49,65 @@ def test_what_is_left_out_suits_the_reward():
     assert complete({"learn": {"algorithm": "reinforce"}}).learn.group_size == 4 != LearnSettings().group_size
 
 
+PAPER = {"evaluator": {"schedule": "paper"}}
+
+
+def test_the_papers_schedule():
+    """arXiv 2102.10301, section 6.1; of digits' 800 images 320 train the weights in batches of 64."""
+    settings = complete(PAPER)
+    learn, spec = settings.learn, settings.evaluator
+    assert (learn.algorithm, learn.baseline, learn.baseline_decay, learn.standardise) == (
+        "reinforce",
+        "ema",
+        0.99,
+        False,
+    )
+    assert (learn.learning_rate, learn.final_learning_rate, learn.beta1, learn.beta2) == (3e-4, 3e-4, 0.5, 0.999)
+    assert (learn.weight_decay, learn.entropy, learn.final_entropy, learn.gradient_clip) == (5e-4, 0.003, 0.003, None)
+    assert (learn.iterations, learn.weight_steps, learn.updates, learn.warmup_steps) == (200, 320 // 64, 480 // 64, 0)
+    assert (learn.batch_size, learn.group_size) == (1, 1)
+    assert (spec.metric, spec.weight_share, spec.score_images, spec.total_steps) == ("accuracy", 0.4, 64, 1000)
+    assert spec.weights == WeightSettings(
+        fair=False, optimizer="sgd", learning_rate=0.01, momentum=0.9, weight_decay=3e-4, warmup=0.0, cosine=False
+    )
+    assert spec.skeleton == natrl.Skeleton(channels=20, cells=8)
+    assert (settings.head, settings.initial, settings.keep, settings.reward_clip) == ("joint", "uniform", 0.0, None)
+
+
+def test_what_is_given_wins_over_the_papers_schedule():
+    given = {
+        "evaluator": {"schedule": "paper", "weights": {"momentum": 0.5}, "weight_share": 0.5, "skeleton": {"cells": 2}},
+        "learn": {"entropy": 0.1, "updates": 3, "weight_steps": 2, "batch_size": 4},
+        "head": "autoregressive",
+    }
+    settings = complete(given)
+    assert (settings.learn.entropy, settings.learn.updates, settings.learn.weight_steps) == (0.1, 3, 2)
+    assert settings.learn.batch_size == 4
+    assert settings.evaluator.weights == replace(PAPER_WEIGHTS, momentum=0.5)
+    assert settings.evaluator.weight_share == 0.5
+    assert settings.evaluator.skeleton == natrl.Skeleton(channels=20, cells=2)
+    assert settings.head == "autoregressive"
+    assert complete({**PAPER, "learn": {"algorithm": "ppo"}}).learn.batch_size == 64, "one episode is no batch of PPO"
+    assert (
+        complete({"evaluator": {"schedule": "paper", "reward": "scratch"}}).learn
+        == complete({"evaluator": {"reward": "scratch"}}).learn
+    ), "from scratch it is only the training of networks"
+
+
+def test_the_papers_schedule_on_another_space_keeps_its_network():
+    spec = complete({"evaluator": {"schedule": "paper", "space": "nasbench201"}}).evaluator
+    assert spec.skeleton == natrl.space("nasbench201").skeleton
+
+
+@pytest.mark.parametrize(("old", "new"), [("quick", "paper"), ("paper", "quick")])
+def test_another_schedule_than_a_runs_is_another_training(old, new):
+    run = complete({"evaluator": {"schedule": old, "data": "digits", "actors": 2}, "seed": 3}).to_dict()
+    left = without_presets(run)
+    left["evaluator"]["schedule"] = new
+    expected = {"evaluator": {"schedule": new, "data": "digits", "actors": 2}, "seed": 3}
+    assert complete(left) == complete(expected)
+
+
 def test_a_skeleton_given_in_part_is_the_spaces_in_the_rest():
     spec = complete({"evaluator": {"space": "nasbench201", "skeleton": {"channels": 4}}}).evaluator
     assert spec.skeleton == replace(natrl.space("nasbench201").skeleton, channels=4)
@@ -80,6 +142,11 @@ def test_a_missing_file(tmp_path):
         ({"head": 3}, "settings: head must be text, got 3"),
         ({"initial": ["DARTS", 3]}, "settings: initial must be text or a list, got"),
         ({"reward_clip": "1"}, "settings: reward_clip must be a number or null, got '1'"),
+        ({"evaluator": {"schedule": "slow"}}, "unknown schedule 'slow'; known: paper, quick"),
+        ({"evaluator": {"weights": {"optimizer": "lion"}}}, "unknown optimizer 'lion'; known: adamw, sgd"),
+        ({"evaluator": {"weight_share": 0.0}}, "weight_share must be above 0 and at most 1, got 0.0"),
+        ({"learn": {"beta1": 1.0}}, r"beta1 must be in \[0, 1\), got 1.0"),
+        ({"learn": {"updates": 0}}, "updates must be at least 1, got 0"),
         ({"learn": 3}, "settings.learn: expected fields and values, got 3"),
     ],
 )

@@ -1,0 +1,105 @@
+"""What settings are where nobody gives them: by reward, algorithm and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TYPE_CHECKING
+
+from natrl.networks.weight_settings import PAPER
+
+if TYPE_CHECKING:
+    from natrl.evaluation.factory import EvaluatorSpec
+
+__all__ = ["in_turns", "one_pass", "presets_of", "without_presets"]
+
+Presets = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # of the evaluator, the algorithm and the run
+
+#: Batches where an evaluation costs seconds.
+SMALL = {
+    "iterations": 50,
+    "batch_size": 64,
+    "minibatch_size": 32,
+    "entropy": 0.01,
+    "final_entropy": 0.01,
+    "reward_scale": 1.0,
+}
+
+#: How NAT++ trains (arXiv 2102.10301, section 6.1): an iteration is one epoch of the paper.
+PAPER_EVALUATOR = {
+    "metric": "accuracy",
+    "weights": asdict(PAPER),
+    "weight_share": 0.4,
+    "score_images": PAPER.batch_size,
+    "skeleton": {"channels": 20, "cells": 8},
+}
+PAPER_LEARN = {
+    "iterations": 200,
+    "learning_rate": 3e-4,
+    "final_learning_rate": 3e-4,
+    "entropy": 0.003,
+    "final_entropy": 0.003,
+    "gradient_clip": None,
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "weight_decay": 5e-4,
+}
+PAPER_REINFORCE = {
+    "batch_size": 1,
+    "group_size": 1,
+    "baseline": "ema",
+    "baseline_decay": 0.99,
+    "standardise": False,
+}
+
+
+def presets_of(evaluator: Mapping[str, Any], learn: Mapping[str, Any]) -> Presets:
+    """Defaults for the reward, schedule and algorithm that these fields name: tables are cheap, networks are not.
+
+    A supernet of schedule "paper" and its policy are trained in turns. PPO, which is not the papers', keeps its batches
+    there: one episode is none to it.
+    """
+    reward = str(evaluator.get("reward", "supernet"))
+    turns = in_turns(reward, str(evaluator.get("schedule", "quick")))
+    algorithm = str(learn.get("algorithm", "reinforce" if turns else "ppo"))
+    if turns:
+        own = PAPER_REINFORCE if algorithm == "reinforce" else {}
+        return PAPER_EVALUATOR, {"algorithm": algorithm, **SMALL, **PAPER_LEARN, **own}, {"head": "joint"}
+    usual: dict[str, Any] = {} if algorithm == "ppo" else {"group_size": 4, "entropy": 0.03}
+    if reward.startswith("table:"):
+        return {}, usual, {}
+    small = {**SMALL, "warmup_steps": 2500} if reward == "supernet" else SMALL
+    return {"metric": "cross_entropy"}, usual | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
+
+
+def in_turns(reward: str, schedule: str) -> bool:
+    """Whether shared weights and policy are trained in turns, as published."""
+    return reward == "supernet" and schedule == "paper"
+
+
+def one_pass(spec: EvaluatorSpec) -> dict[str, int]:
+    """`weight_steps` and `updates` that read the images of weights and policy once. ValueError if there are none."""
+    from natrl.data.passes import pass_length
+
+    data = spec.load_data()
+    assert data is not None, "a supernet has images"
+    images: int = len(data.train)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    weights = round(spec.weight_share * images)
+    return {
+        "weight_steps": pass_length(weights, spec.weights.batch_size),
+        "updates": pass_length(images - weights, spec.score_images),
+    }
+
+
+def without_presets(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without what depends on the schedule, so that another one's presets take its place."""
+    of_evaluator = {*PAPER_EVALUATOR, "schedule", "total_steps"}
+    of_learn = {*SMALL, *PAPER_LEARN, *PAPER_REINFORCE, "algorithm", "warmup_steps", "weight_steps", "updates"}
+    dropped = {"evaluator": of_evaluator, "learn": of_learn}
+    kept = {name: part for name, part in document.items() if name not in ("head", "initial", "reward_clip", "keep")}
+    return {
+        name: {n: value for n, value in part.items() if n not in dropped[name]}
+        if name in dropped and isinstance(part, Mapping)
+        else part
+        for name, part in kept.items()
+    }
