@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,13 +12,32 @@ from pathlib import Path
 
 from natrl.locks import LOCK
 
-__all__ = ["check_new", "new_folder", "replacing", "write_atomically"]
+__all__ = ["check_new", "is_on_network", "new_folder", "replacing", "write_atomically"]
 
 
 def check_new(folder: Path, advice: str = "choose another folder") -> None:
     """ValueError, which ends with the advice, if there is something in the folder, or a file in its place."""
     if folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
         raise ValueError(f"{folder} exists and is not empty; {advice}")
+
+
+#: Types of file systems that several machines share, besides all of FUSE.
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "ceph", "gpfs", "beegfs", "glusterfs", "afs", "9p", "efs"}
+
+
+def is_on_network(path: Path) -> bool:
+    """Whether the path lies on a file system that other machines may use too; False where the system does not tell."""
+    where, kind = "", ""
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        _, folder, its_kind, *_ = line.split(" ")
+        folder = re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), folder)  # \040 is a blank
+        if len(folder) >= len(where) and Path(os.path.realpath(path)).is_relative_to(folder):
+            where, kind = folder, its_kind
+    return kind in _NETWORK or kind.startswith("fuse")
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """The ledger of paid evaluations: scores that were trained or looked up once are never paid for again.
 
 One SQLite file. A score is stored under the evaluator's settings (all that it depends on: images, network, schedule,
-seed, metric, precision, versions, …) and the architecture's key. Write-ahead logging with synchronous=NORMAL: a kill at
-any moment, in the middle of a write too, leaves every finished write readable. Where Ray runs, an actor alone opens the
-file (natrl.evaluation.shared_ledger).
+seed, metric, precision, versions, …) and the architecture's key. A kill at any moment, in the middle of a write too,
+leaves every finished write readable: by write-ahead logging (0.1 ms a write), which needs memory that the file's users
+share, or on a network file system by a rollback journal (some 30 ms; https://sqlite.org/wal.html). Where Ray runs, an
+actor alone opens the file (natrl.evaluation.shared_ledger).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 import uuid
@@ -23,6 +25,7 @@ from natrl.digests import digest
 if TYPE_CHECKING:
     import pandas as pd
 
+from natrl.files import is_on_network
 from natrl.paths import absolute
 
 __all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
@@ -91,8 +94,8 @@ class Ledger:
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60)
             _check(self._db, self.path)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            for name, value in _journal(self.path).items():
+                self._db.execute(f"PRAGMA {name} = {value}")
             if not self._db.execute("PRAGMA user_version").fetchone()[0]:
                 self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         except sqlite3.Error as error:
@@ -190,7 +193,8 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
         raise ValueError(f"{path}: no such file; a run writes it where its evaluations come from a table or training")
     query = "SELECT at, architecture, score, seconds, paid, document FROM evaluations JOIN settings ON id = settings"
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60)) as db:
+        mode = "rw" if os.access(path, os.W_OK) else "ro"  # a killed writer's journal is rolled back, which is writing
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=60)) as db:
             _check(db, path)
             frame = pd.DataFrame(
                 db.execute(f"{query} ORDER BY at, architecture").fetchall(),
@@ -203,6 +207,13 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
     for name in fields:
         frame[name] = [_cell(documents[text].get(name)) for text in frame["settings"]]
     return frame.drop(columns="settings")
+
+
+def _journal(path: Path) -> dict[str, str]:
+    """SQLite's settings that keep the file whole where it lies."""
+    if is_on_network(path):
+        return {"journal_mode": "TRUNCATE", "synchronous": "FULL"}
+    return {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
 def _cell(value: Any) -> Any:

@@ -19,6 +19,7 @@ import pytest
 import natrl
 from natrl.data import Augmentation, load_data
 from natrl.evaluation import Evaluator, FailedEvaluations, TableEvaluator
+from natrl.evaluation import ledger as ledger_module
 from natrl.evaluation.ledger import LEASE_S, Ledger, LedgerError, Paid, read_ledger, settings_text
 from natrl.evaluation.paid import LedgerEvaluator, RecordingEvaluator
 from natrl.evaluation.scratch import ScratchEvaluator
@@ -133,7 +134,10 @@ def test_claims_belong_to_one_and_end_with_the_lease(tmp_path):
 
 WRITER = """
 import sys
+from natrl.evaluation import ledger
+from natrl.evaluation import ledger as ledger_module
 from natrl.evaluation.ledger import Ledger, Paid
+ledger.is_on_network = lambda path: sys.argv[3] == "True"
 ledger = Ledger(sys.argv[1])
 for i in range(10**9):
     ledger.put("{}", [Paid(f"{sys.argv[2]}-{i}-{j}", 0.5, 1.0) for j in range(1 + i % 40)])
@@ -141,18 +145,22 @@ for i in range(10**9):
 """
 
 
-def test_sigkill_while_it_writes_loses_nothing_that_was_acknowledged(tmp_path):
+@pytest.mark.parametrize("network", [False, True])
+def test_sigkill_while_it_writes_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch, network):
     """Three kills at random moments, a second each: the writer is a process of its own."""
+    monkeypatch.setattr(ledger_module, "is_on_network", lambda path: network)
     path, rng = tmp_path / "ledger.db", random.Random(0)
     for life in range(3):
-        command = [sys.executable, "-c", WRITER, str(path), str(life)]
+        command = [sys.executable, "-c", WRITER, str(path), str(life), str(network)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "0\n"
             time.sleep(rng.random() * 0.2)
             os.kill(writer.pid, signal.SIGKILL)
             acknowledged = 1 + max(map(int, writer.stdout.read().split()), default=0)
+        assert len(read_ledger(path))  # before anybody opens it to write
         ledger = Ledger(path)
+        assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("truncate" if network else "wal",)
         assert ledger._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         written = Counter(tuple(map(int, key.split("-")[:2])) for key in read_ledger(path).architecture)
         mine = {i: n for (number, i), n in written.items() if number == life}
