@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +12,7 @@ from typing import Any
 
 from natrl.files import check_new, write_atomically
 from natrl.paths import quote
+from natrl.policies.storage import copy_policy
 from natrl.tuning.settings import RunSettings
 
 __all__ = [
@@ -178,13 +177,9 @@ def last_result(run: Path) -> dict[str, float]:
 
 
 def publish_policy(run: Path, checkpoint: Path) -> Path:
-    """Copies the policy of a checkpoint to policy/ of the run."""
-    target, fresh = run / "policy", run / ".policy"
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(checkpoint / "policy", fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(fresh, target)
-    return target
+    """Copies the policy of a checkpoint to policy/ of the run; one that is there gives way at one stroke."""
+    copy_policy(checkpoint / "policy", run / "policy")
+    return run / "policy"
 
 
 def write_json(path: Path, document: Any) -> None:

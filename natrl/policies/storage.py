@@ -1,8 +1,14 @@
-"""Policies on disk: policy.json (what it is) and policy.safetensors (its weights). Nothing is unpickled."""
+"""Policies on disk: policy.json (what it is) and policy.safetensors (its weights). Nothing is unpickled.
+
+A policy that takes the place of another puts its weights beside the other's, under the other of two names; policy.json,
+which names the file, is replaced at one stroke. Whoever is killed leaves the one or the other.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +21,11 @@ from natrl.operations import VOCABULARY
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
 
-__all__ = ["StoredPolicy", "read_policy", "write_policy"]
+__all__ = ["StoredPolicy", "copy_policy", "read_policy", "write_policy"]
 
 FORMAT = "natrl.policy"
 DOCUMENT, WEIGHTS = "policy.json", "policy.safetensors"
+NAMES = (WEIGHTS, "policy-2.safetensors")  # of the weights' file
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class StoredPolicy:
 
 
 def write_policy(directory: Path, network: PolicyNetwork, stored: StoredPolicy) -> None:
-    """Writes both files; each appears whole or not at all."""
+    """Writes a policy into the directory, which is made if need be; one that is there gives way at one stroke."""
     from natrl import __version__
 
     document = {
@@ -45,10 +52,36 @@ def write_policy(directory: Path, network: PolicyNetwork, stored: StoredPolicy) 
         "vocabulary": list(VOCABULARY),
         "features": list(FEATURES),
     }
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    _write(directory, document, lambda path: save_file(tensors, path))
+
+
+def copy_policy(source: Path, target: Path) -> None:
+    """Copies a policy's folder to another, where it takes the place of a policy as `write_policy` has it."""
+    document = _read_document(source / DOCUMENT)
+    weights = source / _weights_name(source / DOCUMENT, document)
+    _write(target, document, lambda path: shutil.copyfile(weights, path))
+
+
+def _write(directory: Path, document: dict[str, Any], write_weights: Callable[[Path], object]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    with replacing(directory / WEIGHTS) as fresh:
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, fresh)
-    write_atomically(directory / DOCUMENT, json.dumps(document, indent=1) + "\n")
+    try:
+        old = _weights_name(directory / DOCUMENT, json.loads((directory / DOCUMENT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError):  # there is none, or a damaged one
+        old = NAMES[1]
+    name = next(name for name in NAMES if name != old)
+    with replacing(directory / name) as fresh:
+        write_weights(fresh)
+    write_atomically(directory / DOCUMENT, json.dumps(document | {"weights": name}, indent=1) + "\n")
+    (directory / old).unlink(missing_ok=True)
+
+
+def _weights_name(path: Path, document: dict[str, Any]) -> str:
+    """The file of the weights, as policy.json has it; in those of before it has the usual name."""
+    name = document.get("weights", WEIGHTS)
+    if name not in NAMES:
+        raise ValueError(f'{path}: "weights" must be {" or ".join(NAMES)}, got {name!r:.60}')
+    return name
 
 
 def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
@@ -70,7 +103,7 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
         raise ValueError(f"{directory / DOCUMENT}: the entry {error} is missing") from None
     except ValueError as error:
         raise ValueError(f"{directory / DOCUMENT}: {error}") from None
-    return _read_weights(directory / WEIGHTS, PolicyNetwork(config)), stored
+    return _read_weights(directory / _weights_name(directory / DOCUMENT, document), PolicyNetwork(config)), stored
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
+from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import torch
 
 import natrl
 from natrl.operations import VOCABULARY
-from natrl.policies import load_policy, Policy, PolicyConfig
+from natrl.policies import load_policy, Policy, PolicyConfig, storage
 from natrl.policies.network import Head
 from tests.policies.observations import HEADS, policy, samples
 
@@ -99,6 +102,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: change(p / "policy.json", features=["entry"]),
         r"made with other features \(1 entries, this natrl has 26",
     ),
+    "weights elsewhere": (
+        lambda p: change(p / "policy.json", weights="../../x.safetensors"),
+        r"policy.json: \"weights\" must be policy.safetensors or policy-2.safetensors, got '../../x.safetensors'",
+    ),
     "no weights": (lambda p: (p / "policy.safetensors").unlink(), "policy.safetensors is damaged or missing"),
     "half the weights": (lambda p: cut(p / "policy.safetensors"), "policy.safetensors is damaged or missing"),
     "another width": (
@@ -148,3 +155,63 @@ def test_a_policy_that_cannot_be_written_leaves_the_old_one(saved: Path, monkeyp
         policy("nasbench201", "joint").save(saved)
     assert before.items() <= {path.name: path.read_bytes() for path in saved.iterdir()}.items()
     assert isinstance(load_policy(saved), Policy)
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_after(operations: int, monkeypatch: pytest.MonkeyPatch, write: Callable[[], None]) -> bool:
+    """Whether it was killed: `write` ends before its file operation of that number."""
+    left = [operations]
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def operate(*arguments: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return function(*arguments, **options)
+
+        return operate
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((os, "replace"), (os, "open"), (Path, "unlink"), (Path, "write_text"), (Path, "mkdir")):
+            patch.setattr(owner, name, counted(getattr(owner, name)))
+        for name in ("save_file", "shutil.copyfile"):
+            target = f"natrl.policies.storage.{name}"
+            patch.setattr(target, counted(attrgetter(name)(storage)))
+        try:
+            write()
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("how", ["save", "copy"])
+def test_a_kill_at_any_moment_leaves_a_whole_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Before each file operation of replacing a policy by one of another space and head."""
+    old, new = policy("darts", "joint"), policy("nasbench201", "lstm")
+    new.save(tmp_path / "new")
+    seen = []
+    for operations in count():
+        target = tmp_path / str(operations)
+        old.save(target)
+
+        def write(target: Path = target) -> None:
+            if how == "save":
+                new.save(target)
+            else:
+                storage.copy_policy(tmp_path / "new", target)
+
+        killed = killed_after(operations, monkeypatch, write)
+        found = load_policy(target)
+        seen.append(found.network.config.head)
+        assert found.space.name == {"joint": "darts", "lstm": "nasbench201"}[seen[-1]]
+        new.save(target)  # the next one gets through
+        assert load_policy(target).space.name == "nasbench201"
+        if not killed:
+            break
+    assert seen == sorted(seen), "the new one does not give way to the old one again"
+    assert set(seen) == {"joint", "lstm"}
+    assert len(seen) > 5
+    assert len(list(target.iterdir())) == 2
