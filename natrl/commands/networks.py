@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TYPE_CHECKING
+from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -16,18 +16,25 @@ from natrl.commands.options import check_new
 from natrl.genotypes import is_file
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from natrl.data import ImageData
     from natrl.tuning.modules import OptimizeSettings
 
 __all__ = [
     "Actors",
     "Epochs",
+    "ExpectAccuracy",
     "GpusPerActor",
     "Iterations",
     "MaxBatchLatency",
     "MaxLatency",
+    "Mean",
     "NetworkAddress",
     "NetworkData",
     "Resume",
+    "Std",
+    "Transform",
     "Weights",
     "is_reference",
     "network_settings",
@@ -40,7 +47,42 @@ NetworkData = Annotated[
     str | None, typer.Option(help="Data set: what the network was trained on.", rich_help_panel=PANEL)
 ]
 Weights = Annotated[
-    Path | None, typer.Option(help="State_dict, .safetensors or by torch.save.", metavar="FILE", rich_help_panel=PANEL)
+    str | None,
+    typer.Option(
+        help="State_dict, .safetensors or by torch.save; DEFAULT: the published weights, and how they prepare images.",
+        metavar="FILE",
+        rich_help_panel=PANEL,
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        help="What images in [0, 1] were shifted by in training: a number, one a channel, or none.",
+        metavar="X,…",
+        show_default="of the training split",
+        rich_help_panel=PANEL,
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(help="What they were divided by then.", metavar="X,…", rich_help_panel=PANEL),
+]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        help="A function that makes an image an input: in place of resizing, --mean and --std.",
+        metavar="module:object",
+        rich_help_panel=PANEL,
+    ),
+]
+ExpectAccuracy = Annotated[
+    str | None,
+    typer.Option(
+        help="What the network has at least on the validation split, such as 83%; less stops.",
+        metavar="X",
+        show_default="clearly more than guessing",
+        rich_help_panel=PANEL,
+    ),
 ]
 MaxLatency = Annotated[
     str | None,
@@ -117,7 +159,11 @@ def transform_network(
     *,
     data: str | None,
     image_size: int | None,
-    weights: Path | None,
+    weights: str | None,
+    mean: str | None,
+    std: str | None,
+    transform: str | None,
+    expect_accuracy: str | None,
     budget: Mapping[str, str],
     policy: Path | None,
     settings: OptimizeSettings,
@@ -132,22 +178,22 @@ def transform_network(
         raise ValueError(f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on")
     if not resume:
         check_new(out)
-    from natrl.data import batches, load_data
+    from natrl.data import batches
     from natrl.export.onnx_file import check_onnx, export_onnx
     from natrl.modules.limits import Limits
-    from natrl.modules.references import load_network
     from natrl.report.network import write_network_report
     from natrl.tuning.modules import optimize
 
     limits = Limits.of(budget)
     if onnx:
         check_onnx()
-    images = load_data(data, seed=settings.seed, image_size=image_size)
-    model = load_network(reference, num_classes=images.num_classes, weights=weights)
+    preparation = Preparation(image_size, mean, std, transform)
+    model, images = _network_and_data(reference, data, weights, preparation, settings.seed)
     found = optimize(
         model,
         data=images,
         budget=limits,
+        expect_accuracy=expect_accuracy,
         out=out,
         settings=settings,
         policy=policy,
@@ -164,5 +210,31 @@ def transform_network(
         return
     console = Console()
     console.print(found.table())
-    console.print(found.summary(), highlight=False)
+    console.print(found.images, found.summary(), sep="\n", highlight=False)
     console.print(f"{out or found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)
+
+
+class Preparation(NamedTuple):
+    """How images become inputs, as `natrl.data.load_data` takes it; None: not said."""
+
+    image_size: int | None
+    mean: str | Sequence[float] | None
+    std: str | Sequence[float] | None
+    transform: Callable[[Any], Any] | str | None
+
+
+def _network_and_data(
+    reference: str, data: str, weights: str | None, said: Preparation, seed: int
+) -> tuple[nn.Module, ImageData]:
+    """The network, and images as it takes them: published weights say how, unless the user does."""
+    from natrl.data import load_data
+    from natrl.modules.references import has_published_weights, load_network, load_published
+
+    if not has_published_weights(reference, weights):
+        images = load_data(data, seed=seed, **said._asdict())
+        return load_network(reference, num_classes=images.num_classes, weights=weights), images
+    published = load_published(reference)
+    if (said.mean, said.std, said.transform) == (None, None, None):
+        own = {"transform": published.transform} if said.image_size is None else published.normalisation
+        said = said._replace(**own)
+    return published.network, load_data(data, seed=seed, **said._asdict())

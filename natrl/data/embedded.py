@@ -27,7 +27,7 @@ def digits() -> RawData:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    part = ArrayPart(torch.from_numpy(bunch.images).float()[:, None], bunch.target.astype(np.int64))
+    part = ArrayPart(torch.from_numpy(bunch.images).float()[:, None], bunch.target.astype(np.int64), white=16.0)
     return RawData("digits", tuple(map(str, range(10))), part, crop=False, flip=False, held_out=(450, 547))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ class FilePart(Part):
         ]
         return FileImages(self.source, self.labels, self.indices, v2.Compose(steps))
 
+    def transformed(self, transform: Callable[[Any], Tensor]) -> FileImages:
+        steps = [*([v2.RGB()] if self.channels == 3 else []), transform]
+        return FileImages(self.source, self.labels, self.indices, v2.Compose(steps))
+
+    def picture(self) -> Any:
+        image = _read(self.source, int(self.indices[0]))
+        return v2.RGB()(image) if self.channels == 3 else image
+
 
 @dataclass(frozen=True, eq=False)
 class FileImages(Dataset[Any]):
@@ -75,7 +84,7 @@ class FileImages(Dataset[Any]):
     source: Dataset[Any]
     labels: np.ndarray
     indices: np.ndarray
-    transform: v2.Transform
+    transform: Callable[[Any], Tensor]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -27,7 +27,7 @@ class ImageData:
 
     Choices are made on `validation`; `test` is read once, for the report. `augmentation` holds what is right for these
     images in training (crop and flip; cutout is the schedule's). `origins` says in words where validation and test
-    images come from, and `indices` which ones they are of the part that they were taken from, where they were. Pickling
+    images come from, `indices` which ones they are of the part that they were taken from, where they were. Pickling
     hands images in memory over as numpy arrays: Ray's object store maps them into all processes of a machine instead of
     copying them.
     """
@@ -41,6 +41,7 @@ class ImageData:
     image_channels: int
     class_names: tuple[str, ...]
     augmentation: Augmentation = field(default_factory=Augmentation)
+    preprocessing: str = field(default=AS_GIVEN, compare=False)  # in words
     origins: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(SPLITS[1:], AS_GIVEN), compare=False)
     indices: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)  # int64 (N,), rising
 
@@ -57,10 +58,10 @@ class ImageData:
         return digest((*held, self.num_classes, self.augmentation))
 
     def describe(self) -> str:
-        """One line: how many images each split has, and where those of validation and test come from."""
+        """One line: how many images each split has, where those of validation and test come from, and preprocessing."""
         sizes = {name: len(getattr(self, name)) for name in SPLITS}
         held = (f"{sizes[name]} {name} images ({self.origins[name]})" for name in SPLITS[1:])
-        return f"{self.name}: {sizes['train']} training images, {' and '.join(held)}"
+        return f"{self.name}: {sizes['train']} training images, {' and '.join(held)}; images {self.preprocessing}"
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: Arrays.of(value) if name in SPLITS else value for name, value in self.__dict__.items()}

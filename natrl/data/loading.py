@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
 
 from natrl.data.embedded import cifar10_jpeg, digits
 from natrl.data.images import ImageData
 from natrl.data.own import read_callable
+from natrl.data.preprocessing import BY_STATISTICS, Numbers, Preprocessing
 from natrl.data.published import PUBLISHED
 from natrl.data.raw import RawData
 
@@ -21,7 +25,15 @@ def data_names() -> tuple[str, ...]:
     return (*_EMBEDDED, *PUBLISHED)
 
 
-def load_data(name: str, *, seed: int = 0, image_size: int | None = None) -> ImageData:
+def load_data(
+    name: str,
+    *,
+    seed: int = 0,
+    image_size: int | None = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    transform: Callable[[Any], Tensor] | str | None = None,
+) -> ImageData:
     """The data set of that name, split by the seed and normalised by the statistics of its training split.
 
     `name` is "digits" (embedded, 8×8 pixels), another name of `data_names()` in any case and with or without hyphens
@@ -31,15 +43,26 @@ def load_data(name: str, *, seed: int = 0, image_size: int | None = None) -> Ima
     A part that comes with the data is used as it is. Where there is no test part, half of the validation part is; where
     that is missing, too, a fifth of the images. A missing validation part is a fifth of the training part. All that is
     drawn is stratified; which images are for the test depends on the data alone, never on the seed. Images are resized
-    to `image_size` pixels where it is given. One's own ImageData is returned unchanged.
+    to `image_size` pixels where it is given.
+
+    `mean` and `std` of images in [0, 1] (a number, one a channel, or "none") take the place of the training split's;
+    `transform`, a function of one image (or "module:object"), the place of resizing and normalising; it takes 8-bit
+    images as PIL images, others as tensors (C, H, W), and gives a tensor (`natrl.data.preprocessing`).
+
+    One's own ImageData is returned unchanged, and refuses all of these.
     ValueError, in one line, says why data cannot be had.
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
         raise ValueError(f"image_size must be a whole number of pixels, at least 1, got {image_size!r}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"the seed of the splits must lie in 0 … 2³²−1, got {seed}")
+    preprocessing = Preprocessing.of(mean, std, transform)
     found = _read(name)
-    return found if isinstance(found, ImageData) else found.build(seed=seed, image_size=image_size)
+    if isinstance(found, RawData):
+        return found.build(seed=seed, image_size=image_size, preprocessing=preprocessing)
+    if preprocessing != BY_STATISTICS or image_size not in (None, found.image_size):
+        raise ValueError(f"data {name!r} is ImageData, preprocessed: leave mean, std, transform and image_size out")
+    return found
 
 
 def _read(name: str) -> ImageData | RawData:

@@ -6,7 +6,8 @@ N images, C channels, H = W = image size in pixels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Part(ABC):
     """Images that belong together, not yet resized and normalised."""
 
     labels: np.ndarray  # int64 (N,), in [0, classes)
+    white: float = 1.0  # the value that stands for 1 where images are said to be in [0, 1]
 
     @property
     @abstractmethod
@@ -47,6 +49,14 @@ class Part(ABC):
     def dataset(self, size: int, mean: Tensor, std: Tensor) -> Dataset[Any]:
         """Resized, and normalised to (image − mean) / std."""
 
+    @abstractmethod
+    def transformed(self, transform: Callable[[Any], Tensor]) -> Dataset[Any]:
+        """What a function makes of each image, which it takes as a PIL image, or as a tensor (C, H, W)."""
+
+    @abstractmethod
+    def picture(self) -> Any:
+        """The first image as such a function takes it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ArrayPart(Part):
@@ -54,6 +64,11 @@ class ArrayPart(Part):
 
     images: Tensor
     labels: np.ndarray
+    white: float = 0.0  # 0: 255 of 8-bit images, 1 of others
+
+    def __post_init__(self) -> None:
+        if not self.white:
+            object.__setattr__(self, "white", 255.0 if self.images.dtype == torch.uint8 else 1.0)
 
     @property
     def channels(self) -> int:
@@ -64,7 +79,7 @@ class ArrayPart(Part):
         return self.images.shape[2]
 
     def take(self, indices: np.ndarray) -> ArrayPart:
-        return ArrayPart(self.images[indices], self.labels[indices])
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def statistics(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         std, mean = torch.std_mean(self._resized(size), dim=(0, 2, 3), correction=0)
@@ -74,6 +89,18 @@ class ArrayPart(Part):
         images = self._resized(size)
         images.sub_(mean[:, None, None]).div_(std[:, None, None])
         return TensorDataset(images, torch.from_numpy(self.labels))
+
+    def transformed(self, transform: Callable[[Any], Tensor]) -> Dataset[Any]:
+        from natrl.data.files import FileImages  # torchvision is slow to import
+        from natrl.data.transforms import in_memory, Pictures
+
+        pictures = Pictures(self.images, self.white)
+        return in_memory(FileImages(pictures, self.labels, np.arange(len(self.labels)), transform), self.labels)
+
+    def picture(self) -> Any:
+        from natrl.data.transforms import Pictures
+
+        return Pictures(self.images, self.white)[0][0]
 
     def _resized(self, size: int) -> Tensor:
         """float32 (N, C, size, size), a copy: pixels are averaged to shrink images, interpolated to enlarge them."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from natrl.data.augmentation import Augmentation
 from natrl.data.images import ImageData
 from natrl.data.parts import Part
+from natrl.data.preprocessing import BY_STATISTICS, Preprocessing
 from natrl.data.splits import stratified_split, TEST_SEED
 
 __all__ = ["RawData"]
 
+HELD = ("validation", "test")
 HELD_OUT = 0.2  # share of the images for a validation or test part that the data set does not ship
 OWN = "the data's own"
 FROM_TRAINING = "drawn by seed {seed} from the training part, all of which a network of yours may have seen"
@@ -42,30 +46,49 @@ class RawData:
     flip: bool = True  # so are mirror images
     held_out: tuple[int, int] | None = None  # images of both parts where both are taken; None: a share of HELD_OUT each
 
-    def build(self, *, seed: int, image_size: int | None = None) -> ImageData:
-        """Normalised by the statistics of the training split. The seed fixes which images are for training and which
-        for validation, where that is not given; which are for the test depends on the data alone.
+    def build(
+        self, *, seed: int, image_size: int | None = None, preprocessing: Preprocessing = BY_STATISTICS
+    ) -> ImageData:
+        """The seed fixes which images are for training and which for validation, where that is not given; which are
+        for the test depends on the data alone. ValueError in one line where the preprocessing does not fit.
         """
-        train, validation, test = self._split(seed)
-        held = {"validation": validation, "test": test}
-        size = image_size or train.size
-        mean, std = train.statistics(size, seed)
-        std = torch.where(std > 0, std, 1.0)  # a constant channel stays constant
+        train, *held = self._split(seed)
+        parts = {"train": train, **{name: split.part for name, split in zip(HELD, held, strict=True)}}
         return ImageData(
             name=self.name,
-            train=train.dataset(size, mean, std),
-            validation=validation.part.dataset(size, mean, std),
-            test=test.part.dataset(size, mean, std),
+            **self._prepared(parts, seed, image_size, preprocessing),
             num_classes=len(self.class_names),
-            image_size=size,
-            image_channels=train.channels,
             class_names=self.class_names,
-            augmentation=Augmentation(
-                padding=size // 8 if self.crop else 0, flip=self.flip, fill=tuple((-mean / std).tolist())
-            ),
-            origins={name: split.origin for name, split in held.items()},
-            indices={name: split.indices for name, split in held.items() if split.indices is not None},
+            preprocessing=str(preprocessing),
+            origins={name: split.origin for name, split in zip(HELD, held, strict=True)},
+            indices={name: s.indices for name, s in zip(HELD, held, strict=True) if s.indices is not None},
         )
+
+    def _prepared(
+        self, parts: Mapping[str, Part], seed: int, image_size: int | None, preprocessing: Preprocessing
+    ) -> dict[str, Any]:
+        """Splits as networks take them, their shape, and how they are augmented."""
+        train, transform = parts["train"], preprocessing.transform
+        if transform is not None:
+            if image_size is not None:
+                raise ValueError("a transform gives images of its own size: leave image_size out")
+            return self._transformed(parts, transform, preprocessing.name)
+        size = image_size or train.size
+        mean, std = preprocessing.normalisation(train.channels, train.white) or train.statistics(size, seed)
+        std = torch.where(std > 0, std, 1.0)  # a constant channel stays constant
+        splits = {name: part.dataset(size, mean, std) for name, part in parts.items()}
+        return {**splits, **self._shape(train.channels, size, tuple((-mean / std).tolist()))}
+
+    def _transformed(self, parts: Mapping[str, Part], transform: Callable[[Any], Tensor], name: str) -> dict[str, Any]:
+        from natrl.data.transforms import fill_of, transformed_shape
+
+        channels, size = transformed_shape(name, transform, parts["train"].picture())
+        splits = {name: part.transformed(transform) for name, part in parts.items()}
+        return {**splits, **self._shape(channels, size, fill_of(transform, parts["train"].picture()))}
+
+    def _shape(self, channels: int, size: int, fill: tuple[float, ...]) -> dict[str, Any]:
+        augmentation = Augmentation(padding=size // 8 if self.crop else 0, flip=self.flip, fill=fill)
+        return {"image_channels": channels, "image_size": size, "augmentation": augmentation}
 
     def _split(self, seed: int) -> tuple[Part, _Split, _Split]:
         """Training part, validation, test. ValueError where a part would be too small."""

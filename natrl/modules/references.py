@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -14,16 +14,57 @@ from torch import nn, Tensor
 
 from natrl.callables import returned_by
 
-__all__ = ["load_network"]
+__all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
+
+DEFAULT = "DEFAULT"  # weights: the published ones
 
 
-def load_network(reference: str, *, num_classes: int, weights: Path | None = None) -> nn.Module:
+class Published(NamedTuple):
+    """A network with published weights, and how images are prepared for it."""
+
+    network: nn.Module
+    transform: Callable[[Any], Tensor]  # of one PIL image
+    normalisation: dict[str, tuple[float, ...]]  # the part of it that is the same at every image size: mean, std
+
+
+def has_published_weights(reference: str, weights: Path | str | None) -> bool:
+    """Whether a network comes with published weights: torchvision's and timm's do, unless there is a file of others.
+
+    ValueError where published weights are asked for of another network.
+    """
+    package = reference.partition(":")[0]
+    if package in ("torchvision", "timm"):
+        return weights is None or str(weights) == DEFAULT
+    if str(weights) == DEFAULT:
+        raise ValueError(f"--weights {DEFAULT} are of networks torchvision:NAME and timm:NAME, not {reference!r}")
+    return False
+
+
+def load_published(reference: str) -> Published:
+    """A network of torchvision or timm with its weights, in evaluation mode. ValueError if these cannot be had."""
+    network = load_network(reference, num_classes=0)
+    package, _, name = reference.partition(":")
+    if package == "torchvision":
+        from torchvision.models import get_model_weights
+
+        transform = get_model_weights(name)["DEFAULT"].transforms()
+        return Published(network, transform, {"mean": tuple(transform.mean), "std": tuple(transform.std)})
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
+
+    config = resolve_model_data_config(network)
+    transform = create_transform(**config, is_training=False)
+    return Published(network, transform, {"mean": tuple(config["mean"]), "std": tuple(config["std"])})
+
+
+def load_network(reference: str, *, num_classes: int, weights: Path | str | None = None) -> nn.Module:
     """The network of that name in evaluation mode.
 
     "torchvision:NAME" and "timm:NAME" come with their published weights (which may be downloaded), or, with a file of
     one's own, with `num_classes` outputs; "module:function" is what the function returns. `weights`: a state_dict, as
     .safetensors, or as torch.save wrote it (read without unpickling code). ValueError in one line where that fails.
     """
+    weights = None if has_published_weights(reference, weights) or weights is None else Path(weights)
     package, _, name = reference.partition(":")
     if package == "torchvision":
         network = _torchvision(name, num_classes, own_weights=weights is not None)

@@ -53,6 +53,7 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
         "name": f"{found['model']}: {directory.name}",
         "model": found["model"],
         "data": asked["data"],
+        "images": found.get("images", ""),  # not in reports of before
         "budget": ", ".join(f"{kind} {limit}" for kind, limit in asked["budget"].items() if limit is not None),
         "candidates": found["candidates"],
         "figures": _figures(found["before"], found["after"]),

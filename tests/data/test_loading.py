@@ -92,7 +92,7 @@ def test_it_says_where_its_images_come_from() -> None:
     assert load_data("digits", seed=3).describe() == (
         "digits: 800 training images, 450 validation images (drawn by seed 3 from images that come as one part, which "
         "a network of yours may have seen) and 547 test images (drawn from images that come as one part, the same ones "
-        "whatever the seed)"
+        "whatever the seed); images normalised by the mean and deviation of the training split"
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
+import torchvision
+from PIL import Image
 from safetensors.torch import save_file
 
-from natrl.modules.references import load_network
+from natrl.modules.references import has_published_weights, load_network, load_published
 from tests.modules.trained import Residual
 
 
@@ -53,3 +56,50 @@ def test_code_in_a_file_of_weights_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         load_network("torchvision:squeezenet1_1", num_classes=7, weights=tmp_path / "w.pt")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_published_weights_come_with_their_own_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hubs are replaced: nothing is downloaded."""
+    asked: list[str] = []
+
+    def state(url: str, **_: object) -> dict:
+        asked.append(url)
+        return torchvision.models.squeezenet1_1().state_dict()
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", state)
+    for weights in (None, "DEFAULT"):
+        assert has_published_weights("torchvision:squeezenet1_1", weights)
+    published = load_published("torchvision:squeezenet1_1")
+    assert "squeezenet1_1" in asked[0]
+    assert not published.network.training
+    image = Image.new("RGB", (300, 280), (255, 0, 0))
+    white = published.transform(image)
+    assert white.shape == (3, 224, 224)
+    torch.testing.assert_close(white[0], torch.full((224, 224), (1 - 0.485) / 0.229))
+    assert published.normalisation == {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def test_timms_come_with_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **given: create(name, pretrained=False, **given))
+    published = load_published("timm:mobilenetv3_small_050")
+    assert published.transform(Image.new("RGB", (300, 280))).shape == (3, 224, 224)
+    assert published.normalisation["mean"] == (0.485, 0.456, 0.406)
+
+
+def test_a_download_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no network in tests")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(ValueError, match=r"'resnet18' could not be had \(.*no network.*\); give --weights FILE"):
+        load_published("torchvision:resnet18")
+
+
+def test_published_weights_are_of_published_networks() -> None:
+    assert not has_published_weights("mine:build", None)
+    assert not has_published_weights("torchvision:resnet18", "mine.pt")
+    with pytest.raises(ValueError, match="--weights DEFAULT are of networks torchvision:NAME and timm:NAME"):
+        load_network("mine:build", num_classes=10, weights="DEFAULT")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,8 +19,11 @@ from safetensors.torch import load_file
 from torch.utils.data import TensorDataset
 
 import natrl
+from natrl.commands.networks import _network_and_data, Preparation
+from natrl.data import load_data
 from natrl.evaluation.ledger import read_ledger
 from natrl.modules.evaluator import ModuleEvaluator
+from natrl.modules.references import Published
 from natrl.modules.storage import load_module
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import measure
@@ -175,12 +180,17 @@ def test_the_command_applies_a_policy_that_was_learned(
         capsys,
         *("transform", "tests.modules.trained:narrow", "--data", "digits", "--max-madds", "80%"),
         *("--policy", found.directory, "-n", 1, "--epochs", 1, "-o", out, "--onnx", "--json"),
+        *("--expect-accuracy", 0),  # it is not trained
     )
     document = json.loads(text)
     before, after = document["before"], document["after"]
     assert after["cost"]["madds"] <= 0.8 * before["cost"]["madds"]
     assert document == json.loads((out / "report.json").read_text())
     assert "Residual: out" in (out / "report.html").read_text()
+    assert document["images"] == digits().describe()
+    assert "drawn by seed 0 from images that come as one part" in (out / "report.html").read_text()
+    splits = json.loads((out / "splits.json").read_text())
+    assert splits == {name: indices.tolist() for name, indices in digits().indices.items()}
     images = digits().test.tensors[0][:4]
     network = load_module(Residual(channels=6), images, out).eval()
     assert isinstance(network, Residual)
@@ -203,6 +213,45 @@ def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tm
     assert "give that too" in error(capsys, *network, *within)
     assert "is not a natrl.optimize directory" in error(capsys, *network, *within, "-o", tmp_path / "x")
     assert "--weights" in error(capsys, *network, "--data", "digits", "--max-madds", "80%", "--weights", tmp_path / "x")
+    assert "DEFAULT are of networks" in error(
+        capsys, *network, "--data", "digits", "--weights", "DEFAULT", *within[2:4]
+    )
+
+
+def itself(image: torch.Tensor) -> torch.Tensor:
+    """Digits as they come: tensors in [0, 1]."""
+    return image
+
+
+def test_published_weights_prepare_images_unless_the_user_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalisation = {"mean": (0.5,), "std": (0.25,)}
+    published = Published(trained(), lambda image: (image - 0.5) / 0.25, normalisation)
+    monkeypatch.setattr("natrl.modules.references.load_published", lambda reference: published)
+
+    def shown(*said: Any) -> torch.Tensor:
+        return _network_and_data("torchvision:any", "digits", "DEFAULT", Preparation(*said), 0)[1].test.tensors[0]
+
+    wanted = load_data("digits", mean=0.5, std=0.25).test.tensors[0]
+    torch.testing.assert_close(shown(None, None, None, None), wanted)
+    assert torch.equal(shown(16, None, None, None), load_data("digits", image_size=16, **normalisation).test.tensors[0])
+    assert torch.equal(shown(None, "none", None, None), load_data("digits", mean="none").test.tensors[0])
+
+
+def test_the_command_prepares_images_as_the_network_was_trained(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing starts: each says what the original is worth."""
+    monkeypatch.setattr("natrl.tuning.modules.optimization.ray_session", None)
+    network = ("transform", "tests.modules.test_original:unscaled", "--data", "digits", "--max-madds", "80%")
+    wrong = error(capsys, *network, "--mean", 300, "--std", 1, "-o", tmp_path / "out")
+    assert "the original: 10.0% on 450 validation images, near guessing (0.1); likely reasons" in wrong
+    right = error(capsys, *network, "--mean", "none", "--expect-accuracy", "100%")
+    assert re.search(r"the original: 9\d\.\d% on 450 validation images, below the 100\.0% that were expected", right)
+    by_function = ("--transform", "tests.tuning.test_modules:itself")
+    assert right == error(capsys, *network, *by_function, "--expect-accuracy", "100%")
+    assert not (tmp_path / "out").exists()
+    with_architecture = error(capsys, "transform", "DARTS", "--mean", "none")
+    assert "--mean does not go with this" in with_architecture
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-import torch
 from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
+from natrl.data.preprocessing import Numbers
 from natrl.evaluation.shared_ledger import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
@@ -21,9 +23,9 @@ from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.importing import from_module
 from natrl.modules.limits import LATENCIES, Limits
+from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import measure_latency
-from natrl.networks.modes import in_mode
 from natrl.networks.training import measure, Measured
 from natrl.paths import absolute, absolute_reference
 from natrl.policies import load_policy, Policy
@@ -47,6 +49,10 @@ def optimize(
     *,
     data: str | ImageData,
     budget: Mapping[str, float | str] | Limits,
+    mean: Numbers = None,
+    std: Numbers = None,
+    transform: Callable[[Any], Tensor] | str | None = None,
+    expect_accuracy: float | str | None = None,
     example_input: Tensor | None = None,
     out: Path | str | None = None,
     settings: OptimizeSettings | None = None,
@@ -61,26 +67,29 @@ def optimize(
     Ray, and validation data chooses; test data is read once, for the two accuracies in the result. `model` is not
     changed.
 
-    `data`: a data set by name (`natrl.data.load_data`) or itself, normalised as the model was trained. `budget`: such
-    as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and batch_latency (for
-    32), values are numbers or shares of the original. `example_input`: a batch as the model takes it; None: validation
-    images. `out`: a new directory for what is written; None: a temporary one. `policy`: one that was learned before, on
-    this or another network, or its directory: then none is trained. `resume`: go on with what the same call left in
-    `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there. `address`: a Ray
-    cluster, as `ray_session` has it.
+    `data`: a data set by name, or itself, prepared as the model was trained: by name `mean` and `std`, or `transform`,
+    say how (`natrl.data.load_data`). The original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what
+    it has at least on the validation split, and stops the call where it has not; None: clearly more than guessing.
+    `budget`: such as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and
+    batch_latency (for 32), values are numbers or shares of the original. `example_input`: a batch as the model takes
+    it; None: validation images. `out`: a new directory for what is written; None: a temporary one. `policy`: one that
+    was learned before, on this or another network, or its directory: then none is trained. `resume`: go on with what
+    the same call left in `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there.
+    `address`: a Ray cluster, as `ray_session` has it.
 
-    ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, `out`
-    holds something else than what is to be resumed, or the cluster can never have the resources; ConnectionError if
-    there is none.
+    ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, the
+    original is worth less than expected, `out` holds something else than what is to be resumed, or the cluster can
+    never have the resources; ConnectionError if there is none.
     """
     if resume and out is None:
         raise ValueError("resume goes on with what is in a directory: give it as out")
     settings = settings or OptimizeSettings()
     limits = Limits.of(budget)
-    images = load_data(absolute_reference(data), seed=settings.seed) if isinstance(data, str) else data
+    expected = expected_accuracy(expect_accuracy)
+    images = _images(data, settings.seed, mean, std, transform)
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
-    _check_outputs(model, example, images)
+    check_outputs(model, example, images)
     check_travels(model, f"network {type(model).__name__}")
     check_travels(images, f"data {images.name!r}")
     learned = None if policy is None else _given_policy(policy, space)
@@ -89,9 +98,12 @@ def optimize(
         journal = Journal.resume(_directory(out), asked)
     else:
         journal = Journal.begin(_directory(out), asked, check_budget(space, limits, example))
+    original = measure_original(model, images)
+    check_accuracy(original, images, expected)
     hint = f"what was done is in {journal.directory}: call it again with --resume (resume=True)"
     with locked(journal.directory), ray_session(address, hint=hint):
         check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
+        print(images.describe(), original, sep="\n", file=sys.stderr)
         evaluator = _evaluator(space, images, settings, journal)
         ledger = ledger_file(journal.directory)
         with serve_ledger(ledger), progress_bar() as bar:
@@ -107,10 +119,31 @@ def optimize(
     layers = layer_changes(space, architecture)
     code, no_code = _code(network, example)
     result = Optimized(
-        network, architecture, space, before, after, layers, count, journal.directory, code=code, no_code=no_code
+        network,
+        architecture,
+        space,
+        before,
+        after,
+        layers,
+        count,
+        journal.directory,
+        code=code,
+        no_code=no_code,
+        images=images.describe(),
+        splits=images.indices,
     )
     result.save()
     return result
+
+
+def _images(
+    data: str | ImageData, seed: int, mean: Numbers, std: Numbers, transform: Callable[[Any], Tensor] | str | None
+) -> ImageData:
+    if isinstance(data, str):
+        return load_data(absolute_reference(data), seed=seed, mean=mean, std=std, transform=transform)
+    if (mean, std, transform) != (None, None, None):
+        raise ValueError("mean, std and transform are of data by name: ImageData is prepared already")
+    return data
 
 
 def _directory(out: Path | str | None) -> Path:
@@ -165,19 +198,6 @@ def _code(network: nn.Module, example: Tensor) -> tuple[str | None, str | None]:
         return module_code(network, example), None
     except ValueError as error:
         return None, str(error)
-
-
-@torch.inference_mode()
-def _check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
-    """ValueError where the outputs cannot be logits of the data's classes."""
-    with in_mode(model, training=False):
-        outputs = model(example)
-    if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < data.num_classes:
-        found = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(
-            f"{type(model).__name__} must give one number for each image and class, (N, {data.num_classes}) for data "
-            f"{data.name!r}; it gives {found}"
-        )
 
 
 def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:

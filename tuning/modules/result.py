@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 from torch import nn
 
@@ -61,6 +62,8 @@ class Optimized:
     directory: Path  # Tune's files, the policy, model.safetensors, model.py, report.json
     code: str | None  # the network as source code that needs torch alone (natrl.export.module_code)
     no_code: str | None  # why there is none
+    images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
+    splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
 
     def table(self) -> Table:
         """Layer by layer, before ⇒ after, and the whole network below."""
@@ -99,6 +102,7 @@ class Optimized:
         """A JSON-ready document."""
         return {
             "model": self.space.name,
+            "images": self.images,
             "architecture": self.architecture.to_dict(),
             "before": asdict(self.before),
             "after": asdict(self.after),
@@ -109,8 +113,11 @@ class Optimized:
         }
 
     def save(self) -> Path:
-        """Writes model.safetensors with its architecture, model.py and report.json to the directory; returns it."""
+        """Writes model.safetensors with its architecture, model.py, splits.json and report.json; returns where."""
         save_module(self.directory, self.space, self.architecture, self.model)
+        if self.splits:
+            splits = {name: indices.tolist() for name, indices in self.splits.items()}
+            write_atomically(self.directory / "splits.json", json.dumps(splits) + "\n")
         if self.code:
             write_atomically(self.directory / "model.py", self.code)
         write_atomically(self.directory / "report.json", json.dumps(self.to_dict(), indent=1) + "\n")
