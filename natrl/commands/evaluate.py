@@ -10,7 +10,7 @@ from typing import Annotated, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, check_new, Data, invocation, Json, Onnx, Verbose
+from natrl.commands.options import Address, check_new, Data, invocation, Json, Onnx, Verbose
 from natrl.commands.show import default_skeleton, resized
 from natrl.genotypes import parse
 from natrl.tuning.session import ray_session
@@ -22,16 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+QUICK_CHANNELS, QUICK_CELLS = 8, 3
+
 
 def evaluate(
     architectures: Annotated[
         list[str], typer.Argument(help="Zoo names, files, or text in any notation.", metavar="ARCH...")
     ],
     data: Data = "digits",
-    schedule: Annotated[str, typer.Option(help="Training schedule: quick or paper.", metavar="NAME")] = "quick",
+    schedule: Annotated[str, typer.Option(help="Training: quick, or as published: paper.", metavar="NAME")] = "quick",
     seeds: Annotated[int, typer.Option(help="Trainings of each architecture.", metavar="N")] = 3,
-    channels: Channels = 8,
-    cells: Cells = 3,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="Channels of the first cells.", metavar="C", show_default="8; schedule paper: as published"),
+    ] = None,
+    cells: Annotated[
+        int | None,
+        typer.Option(help="Number of stacked cells.", metavar="N", show_default="3; schedule paper: as published"),
+    ] = None,
     gpus: Annotated[float, typer.Option(help="GPUs of each training.", metavar="X")] = 0.0,
     test: Annotated[bool, typer.Option("--test", help="Read the test split too (do it once, for a report).")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results.json here.", metavar="FILE")] = None,
@@ -69,8 +77,8 @@ def evaluate(
         from natrl.tuning.rundir import versions
 
         images, plan = load_data(data), find_schedule(schedule)
-        usual = default_skeleton(next(iter(archs.values())).cells[0].inputs)
-        skeleton = fit_skeleton(resized(usual, channels, cells), images)
+        inputs = next(iter(archs.values())).cells[0].inputs
+        skeleton = fit_skeleton(trained_skeleton(schedule, inputs, channels, cells), images)
         with progress_bar() as bar:
             task = bar.add_task("training", total=len(archs) * seeds, note="")
             trained = train_all(
@@ -114,6 +122,13 @@ def evaluate(
         print(json.dumps(results.to_dict()))
         return
     Console().print(comparison_table(results))
+
+
+def trained_skeleton(schedule: str, inputs: int, channels: int | None, cells: int | None) -> Skeleton:
+    """The network that cells with so many inputs are trained in: the published one, or one of seconds."""
+    usual = default_skeleton(inputs)
+    small = usual if schedule == "paper" else resized(usual, QUICK_CHANNELS, QUICK_CELLS)
+    return resized(small, channels, cells)
 
 
 def _check_onnx(export: Path | None) -> None:

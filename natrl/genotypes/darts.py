@@ -47,7 +47,10 @@ def genotype_fields(node: ast.Call | ast.Dict) -> dict[str, Any]:
 
 
 def _says_nothing(name: str, node: ast.expr) -> bool:
-    return name not in _FIELDS and isinstance(node, ast.Constant) and node.value in (None, "")
+    empty = (isinstance(node, ast.Constant) and node.value in (None, "")) or (
+        isinstance(node, ast.Name) and node.id == "null"  # JSON
+    )
+    return name not in _FIELDS and empty
 
 
 def from_fields(fields: Mapping[str, Any]) -> Architecture:

@@ -26,7 +26,7 @@ def parse(text: str | Path) -> Architecture:
     such as genotypes.py, "FILE:NAME" or "FILE:LINE" chooses one. ValueError says which slot is malformed and why, lists
     what there is to choose from where it is not said, and lists the zoo for an unknown name.
     """
-    text = str(text).strip()
+    given = text = str(text).strip()
     for name, architecture in zoo().items():
         if name.lower() == text.lower():
             return architecture
@@ -40,6 +40,7 @@ def parse(text: str | Path) -> Architecture:
         raise ValueError(
             f"{shown!r} is no known architecture, file or notation; known: {', '.join(zoo())}; "
             "or Genotype(normal=...), a NAS-Bench-201 string, or a JSON file that natrl wrote"
+            + (" (a network is module:function, without .py)" if ".py" in given else "")
         )
     return found
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 import natrl
+from natrl.commands.evaluate import trained_skeleton
 from natrl.data import load_data
 from natrl.evaluation import load_table
 from natrl.networks.training import measure
@@ -175,6 +176,13 @@ def test_the_policy_and_chance_have_the_same_budget_and_masks(policy):
         for found in by_method.values():
             assert len(set(found)) == len(found)
         assert original not in by_method["random"]
+
+
+def test_evaluate_with_the_papers_schedule_trains_the_papers_network():
+    assert trained_skeleton("paper", 2, None, None) == natrl.Skeleton(channels=36, cells=20)
+    assert trained_skeleton("paper", 2, 16, None) == natrl.Skeleton(channels=16, cells=20)
+    assert trained_skeleton("paper", 1, None, None) == natrl.space("nasbench201").skeleton
+    assert trained_skeleton("quick", 2, None, 4) == natrl.Skeleton(channels=8, cells=4)
 
 
 def test_evaluate(ray_session, capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,15 @@ SPELLINGS = {
     "the same twice in a log": f"01:02 genotype = {FLAT}\n01:03 genotype = {FLAT}\n",
     "a dictionary": str(
         {"normal": NORMAL, "normal_concat": [2, 3, 4, 5], "reduce": REDUCE, "reduce_concat": [2, 3, 4, 5]}
+    ),
+    "JSON": json.dumps(
+        {
+            "normal": NORMAL,
+            "normal_concat": [2, 3, 4, 5],
+            "reduce": REDUCE,
+            "reduce_concat": [2, 3, 4, 5],
+            "connects": None,
+        }
     ),
     "fields that hold nothing": FLAT[:-1] + ", connectN=None, normal_bottleneck='')",
 }

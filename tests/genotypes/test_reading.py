@@ -140,6 +140,12 @@ def test_a_key_may_be_written_on_two_lines(tmp_path: Path) -> None:
     assert parse(tmp_path / "cells.txt") == parse(PLAIN)
 
 
+def test_a_network_that_is_named_like_a_file_gets_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("def build(): ...")
+    with pytest.raises(ValueError, match=r"\(a network is module:function, without \.py\)"):
+        parse(f"{tmp_path / 'net.py'}:build")
+
+
 def test_a_file_in_no_notation_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("my favourite architecture")
     (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n\xff\xfe")
