@@ -36,18 +36,26 @@ class OperationEmbedding(nn.Module):
 
 
 class SlotEmbedding(nn.Module):
-    """What a slot is by itself: its operation, its place, its stride."""
+    """What a slot is by itself: its operation, its place, its stride; with a horizon above 1 also what is left of it.
 
-    def __init__(self, width: int) -> None:
+    Before the last transform nothing is added, so that it is as if it were the only one.
+    """
+
+    def __init__(self, width: int, horizon: int) -> None:
         super().__init__()
         self.operations = OperationEmbedding(width)
         self.features = nn.Linear(len(FEATURES), width, bias=False)
+        self.horizon = horizon
+        if horizon > 1:
+            self.left = nn.Parameter(torch.zeros(width))
 
-    def forward(self, ops: Tensor, features: Tensor) -> Tensor:
-        """(B, E, W) from vocabulary indices (B, E) and features (B, E, F)."""
+    def forward(self, ops: Tensor, features: Tensor, left: Tensor | None) -> Tensor:
+        """(B, E, W) from vocabulary indices (B, E), features (B, E, F) and transforms left (B,)."""
         operations = nn.functional.embedding(ops.flatten(), self.operations())
-        both = torch.addmm(operations, features.flatten(0, 1), self.features.weight.T)
-        return both.unflatten(0, ops.shape)
+        both = torch.addmm(operations, features.flatten(0, 1), self.features.weight.T).unflatten(0, ops.shape)
+        if self.horizon > 1 and left is not None:
+            both = both + ((left - 1) / (self.horizon - 1))[:, None, None] * self.left
+        return both
 
 
 class GraphLayer(nn.Module):
@@ -73,16 +81,18 @@ class GraphLayer(nn.Module):
 class GraphEncoder(nn.Module):
     """Slot embeddings and `layers` graph convolutions over the slots."""
 
-    def __init__(self, width: int, layers: int) -> None:
+    def __init__(self, width: int, layers: int, horizon: int = 1) -> None:
         super().__init__()
-        self.embedding = SlotEmbedding(width)
+        self.embedding = SlotEmbedding(width, horizon)
         self.layers = nn.ModuleList(GraphLayer(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W). adjacency (B, E, E): [b, i, j] = 1, i leads to j."""
         views = three_views(adjacency)
-        x = self.embedding(ops, features)
+        x = self.embedding(ops, features, left)
         for layer in self.layers:
             x = layer(x, views)
         x = self.norm(x)
@@ -92,14 +102,16 @@ class GraphEncoder(nn.Module):
 class LSTMEncoder(nn.Module):
     """Slot embeddings read one after the other by an LSTM: the papers' ablation, blind to the graph."""
 
-    def __init__(self, width: int, layers: int) -> None:
+    def __init__(self, width: int, layers: int, horizon: int = 1) -> None:
         super().__init__()
-        self.embedding = SlotEmbedding(width)
+        self.embedding = SlotEmbedding(width, horizon)
         self.lstm = nn.LSTM(width, width, num_layers=layers, batch_first=True)
 
-    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W)."""
-        x, _ = self.lstm(self.embedding(ops, features))
+        x, _ = self.lstm(self.embedding(ops, features, left))
         return x, x.mean(1)
 
 

@@ -1,7 +1,8 @@
 """The policy network: an encoder, a head, and a critic for training.
 
 B batch, E slots, K primitives, F features. Observations are dicts of tensors of any dtype on the network's device:
-ops (B, E) vocabulary indices, adjacency (B, E, E), features (B, E, F), action_mask (B, E, K).
+ops (B, E) vocabulary indices, adjacency (B, E, E), features (B, E, F), action_mask (B, E, K), and where episodes have
+several transforms left (B,), how many are to come; without it the transform is the last one.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ class PolicyConfig:
     width: int = 64  # of every hidden vector
     layers: int = 2  # graph convolutions (LSTM layers for "lstm")
     keep: float = 0.0  # extra logit, at the start of training, of the operation that a slot holds
+    horizon: int = 1  # transforms an episode of its training; above 1 it sees how many are left
 
     def __post_init__(self) -> None:
         check_choice("head", self.head, Head)
-        for name in ("width", "layers"):
+        for name in ("width", "layers", "horizon"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"policy: {name} must be a whole number of at least 1, got {value!r}")
@@ -51,15 +53,20 @@ class PolicyConfig:
             raise ValueError("policy: primitives must be different operations, at least one")
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready document; `from_dict` reads it back to an equal value."""
-        return asdict(self) | {"primitives": list(self.primitives)}
+        """A JSON-ready document; `from_dict` reads it back to an equal value. It names a horizon above 1 only."""
+        document = asdict(self) | {"primitives": list(self.primitives)}
+        if self.horizon == 1:
+            del document["horizon"]
+        return document
 
     @classmethod
     def from_dict(cls, document: Any) -> PolicyConfig:
         """Reads what `to_dict` wrote. ValueError says what is missing, unknown or malformed."""
-        names = {field.name for field in fields(cls)}
-        if not isinstance(document, dict) or set(document) != names:
-            raise ValueError(f"a policy configuration has exactly the entries {', '.join(sorted(names))}")
+        names = {field.name for field in fields(cls)} - {"horizon"}
+        if not isinstance(document, dict) or set(document) - {"horizon"} != names:
+            raise ValueError(
+                f"a policy configuration has exactly the entries {', '.join(sorted(names))}, or horizon too"
+            )
         if not isinstance(document["primitives"], list):
             raise ValueError("policy: primitives must be a list of operation names")
         return cls(**document)
@@ -77,9 +84,9 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.config = config
         encoder = LSTMEncoder if config.head == "lstm" else GraphEncoder
-        self.encoder = encoder(config.width, config.layers)
+        self.encoder = encoder(config.width, config.layers, config.horizon)
         self.head = (AutoregressiveHead if config.head == "autoregressive" else JointHead)(config.width)
-        self.critic = Critic(config.width, config.layers)
+        self.critic = Critic(config.width, config.layers, config.horizon)
         self.keep = nn.Parameter(torch.tensor(float(config.keep)))
         indices = [VOCABULARY_INDEX[name] for name in config.primitives]
         self.register_buffer("primitives", torch.tensor(indices), persistent=False)
@@ -123,12 +130,12 @@ class PolicyNetwork(nn.Module):
         return self.critic(*_graph(obs))
 
     def _scene(self, obs: Observation, penalty: Tensor | None = None) -> Scene:
-        ops, adjacency, features = _graph(obs)
+        ops, adjacency, features, left = _graph(obs)
         mask = obs["action_mask"].bool()
         expected = (*ops.shape, len(self.config.primitives))
         if mask.shape != expected:
             raise ValueError(f"action_mask must be (B, E, K) = {expected}, got {(*mask.shape,)}")
-        slots, pooled = self.encoder(ops, adjacency, features)
+        slots, pooled = self.encoder(ops, adjacency, features, left)
         null = self.config.primitives.index("null") if "null" in self.config.primitives else None
         active = ops != VOCABULARY_INDEX["null"]
         wiring = wiring_of(adjacency, features)
@@ -140,23 +147,29 @@ class PolicyNetwork(nn.Module):
 class Critic(nn.Module):
     """Predicts the reward from an encoder of its own."""
 
-    def __init__(self, width: int, layers: int) -> None:
+    def __init__(self, width: int, layers: int, horizon: int) -> None:
         super().__init__()
-        self.encoder = GraphEncoder(width, layers)
+        self.encoder = GraphEncoder(width, layers, horizon)
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, 1)
 
-    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor) -> Tensor:
-        """(B,) from vocabulary indices (B, E), adjacency (B, E, E) and features (B, E, F)."""
-        _, pooled = self.encoder(ops, adjacency, features)
+    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None) -> Tensor:
+        """(B,) from vocabulary indices (B, E), adjacency (B, E, E), features (B, E, F) and transforms left (B,)."""
+        _, pooled = self.encoder(ops, adjacency, features, left)
         value: Tensor = self.out(torch.relu(self.hidden(pooled)))
         return value.squeeze(-1)
 
 
-def _graph(obs: Observation) -> tuple[Tensor, Tensor, Tensor]:
-    """ops int64, adjacency and features float32. ValueError on other shapes than (B, E), (B, E, E), (B, E, F)."""
+def _graph(obs: Observation) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """ops int64, adjacency and features float32, and where they are there the transforms left, float32.
+
+    ValueError on other shapes than (B, E), (B, E, E), (B, E, F) and (B,).
+    """
     ops, adjacency, features = obs["ops"].long(), obs["adjacency"].float(), obs["features"].float()
     if ops.dim() != 2 or adjacency.shape != (*ops.shape, ops.shape[1]) or features.shape != (*ops.shape, len(FEATURES)):
         shapes = ", ".join(str((*t.shape,)) for t in (ops, adjacency, features))
         raise ValueError(f"ops, adjacency, features must be (B, E), (B, E, E), (B, E, {len(FEATURES)}), got {shapes}")
-    return ops, adjacency, features
+    left = obs.get("left")
+    if left is not None and left.shape != ops.shape[:1]:
+        raise ValueError(f"left must be (B,) = {(*ops.shape[:1],)}, got {(*left.shape,)}")
+    return ops, adjacency, features, None if left is None else left.float()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -87,7 +88,8 @@ def _weights_name(path: Path, document: dict[str, Any]) -> str:
 def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
     """The network and what it was made for, from a policy's folder or a run directory that holds one.
 
-    ValueError in one line if there is none, if it is damaged, or if it was made with another vocabulary.
+    Operations that were appended to the vocabulary since get the embeddings that a new network has. ValueError in one
+    line if there is none, if it is damaged, or if it was made with another vocabulary.
     """
     for directory in (path, path / "policy"):
         if (directory / DOCUMENT).is_file():
@@ -103,7 +105,11 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
         raise ValueError(f"{directory / DOCUMENT}: the entry {error} is missing") from None
     except ValueError as error:
         raise ValueError(f"{directory / DOCUMENT}: {error}") from None
-    return _read_weights(directory / _weights_name(directory / DOCUMENT, document), PolicyNetwork(config)), stored
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of what was appended since: the same at each loading
+        network = PolicyNetwork(config)
+    weights = directory / _weights_name(directory / DOCUMENT, document)
+    return _read_weights(weights, network, grown=len(document["vocabulary"]) < len(VOCABULARY)), stored
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -120,7 +126,10 @@ def _read_document(path: Path) -> dict[str, Any]:
         ("features", "other features", FEATURES),
     ):
         made_with = document.get(name)
-        if not isinstance(made_with, list) or tuple(made_with) != known:
+        fits = isinstance(made_with, list) and (
+            tuple(made_with) == known[: len(made_with)] if name == "vocabulary" else tuple(made_with) == known
+        )
+        if not fits or not made_with:
             size = len(made_with) if isinstance(made_with, list) else "no"
             differing = sorted({str(word) for word in made_with or ()} ^ set(known))[:3]
             raise ValueError(
@@ -130,13 +139,24 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _read_weights(path: Path, network: PolicyNetwork) -> PolicyNetwork:
+def _read_weights(path: Path, network: PolicyNetwork, *, grown: bool) -> PolicyNetwork:
+    """`grown`: operations were appended since, perhaps with types and kernels that are new."""
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} is damaged or missing: {error}") from None
+    if grown:
+        weights = {name: _with_new_rows(name, tensor, network) for name, tensor in weights.items()}
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit its {DOCUMENT}: {' '.join(str(error).split())[:200]}") from None
     return network.eval()
+
+
+def _with_new_rows(name: str, tensor: torch.Tensor, network: PolicyNetwork) -> torch.Tensor:
+    """An embedding of types or kernels with the network's own rows for those appended since; others as they are."""
+    own = network.state_dict().get(name) if name.endswith(("of_type.weight", "of_kernel.weight")) else None
+    if own is None or tensor.shape[1:] != own.shape[1:]:
+        return tensor
+    return torch.cat([tensor, own[len(tensor) :]])

@@ -30,10 +30,11 @@ class Advantages(ConnectorV2):
     """The last piece of the learner's pipeline: adds advantages, and for a critic value targets, to the batch.
 
     Baselines: "none"; "ema", an exponential moving average of mean returns (arXiv 1910.14488, algorithm 1: decay 0.99);
-    "architecture", for each step the mean return of the *other* steps that start from the same state (several
-    transforms α of one architecture β share what β contributes to the reward; alone in its group a step keeps its
-    return); "critic", the module's value estimate. RLlib's own pieces (an artificial last step for bootstrapping, and
-    generalised advantage estimation, which standardises over those steps too) are for unfinished episodes: not used.
+    "architecture", for each step the mean return of the steps of *other* episodes that start from the same state, with
+    as many transforms left (several transforms α of one architecture β share what β contributes to the reward; where no
+    other episode was there a step keeps its return); "critic", the module's value estimate. RLlib's own pieces (an
+    artificial last step for bootstrapping, and generalised advantage estimation, which standardises over those steps
+    too) are for unfinished episodes: not used.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Advantages(ConnectorV2):
             device = rewards.device
             sums = self.scale * returns_to_go(rewards.cpu().numpy(), lengths, self.gamma)
             returns = torch.as_tensor(sums, device=device)
-            baseline = self._baseline(returns, columns, rl_module[module_id])
+            baseline = self._baseline(returns, columns, rl_module[module_id], lengths)
             advantages = returns - baseline
             if self.standardise:
                 advantages = (advantages - advantages.mean()) / advantages.std(correction=0).clamp_min(1e-4)
@@ -71,14 +72,16 @@ class Advantages(ConnectorV2):
             columns[Postprocessing.VALUE_TARGETS] = returns.float()
         return batch
 
-    def _baseline(self, returns: torch.Tensor, columns: dict[str, Any], module: Any) -> torch.Tensor:
+    def _baseline(
+        self, returns: torch.Tensor, columns: dict[str, Any], module: Any, lengths: list[int]
+    ) -> torch.Tensor:
         match self.baseline:
             case "ema":
                 mean = float(returns.mean())
                 self.average = mean if self.average is None else self.decay * self.average + (1 - self.decay) * mean
                 return torch.full_like(returns, self.average)
             case "architecture":
-                return others_mean(returns, columns[Columns.OBS])
+                return others_mean(returns, columns[Columns.OBS], lengths)
             case "critic":
                 with torch.no_grad():
                     return module.compute_values(columns).double()
@@ -86,11 +89,23 @@ class Advantages(ConnectorV2):
                 return torch.zeros_like(returns)
 
 
-def others_mean(returns: torch.Tensor, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-    """(T,): mean return of the other steps with the same state (operations and features), 0 where there is none."""
-    states = torch.cat([observations["ops"].flatten(1).float(), observations["features"].flatten(1).float()], dim=1)
-    _, group = torch.unique(states, dim=0, return_inverse=True)
-    n_groups = int(group.max()) + 1
-    sums = torch.zeros(n_groups, dtype=returns.dtype, device=returns.device).index_add_(0, group, returns)
-    sizes = torch.bincount(group, minlength=n_groups)
-    return (sums[group] - returns) / (sizes[group] - 1).clamp_min(1)
+def others_mean(returns: torch.Tensor, observations: dict[str, torch.Tensor], lengths: list[int]) -> torch.Tensor:
+    """(T,): mean return of the steps of other episodes with the same state, 0 where there is none.
+
+    A state is operations, features, and transforms left. `lengths` of the episodes, in order. Steps of the same episode
+    are left out: their returns are part of each other.
+    """
+    parts = [observations[name] for name in ("ops", "features", "left") if name in observations]
+    states = torch.cat([part.reshape(len(returns), -1).float() for part in parts], dim=1)
+    _, state = torch.unique(states, dim=0, return_inverse=True)
+    episode = torch.repeat_interleave(torch.tensor(lengths)).to(state)
+    _, visit = torch.unique(torch.stack([state, episode]), dim=1, return_inverse=True)  # of a state by an episode
+    sums, sizes = _totals(returns, state)
+    own_sums, own_sizes = _totals(returns, visit)
+    return (sums - own_sums) / (sizes - own_sizes).clamp_min(1)
+
+
+def _totals(values: torch.Tensor, group: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(T,) each: the sum of the values of the same group, and how many they are."""
+    sizes = torch.bincount(group)
+    return values.new_zeros(len(sizes)).index_add_(0, group, values)[group], sizes[group]

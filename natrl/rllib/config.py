@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -31,7 +32,8 @@ def algorithm_config(
     """
     resources = environment.get("evaluator_resources")
     own_cpus = 0 if resources else 1  # with actors, the algorithm waits while they work, and they while it learns
-    steps = settings.iterations * settings.updates * settings.batch_size * environment.get("horizon", 1)
+    horizon = environment.get("horizon", 1)
+    steps = settings.iterations * settings.updates * settings.batch_size * horizon
     config = TransitionPPOConfig() if settings.algorithm == "ppo" else REINFORCEConfig()
     config = (
         config.environment(register(), env_config={**environment, "group_size": settings.group_size})
@@ -42,13 +44,13 @@ def algorithm_config(
             batch_mode="complete_episodes",
             sample_timeout_s=SAMPLE_TIMEOUT_S,
         )
-        .rl_module(rl_module_spec=module_spec(policy))
+        .rl_module(rl_module_spec=module_spec(replace(policy, horizon=horizon)))
         .learners(num_learners=0, num_gpus_per_learner=int(use_gpu), num_cpus_per_learner=own_cpus)
         .resources(num_cpus_for_main_process=own_cpus)
         .training(
             lr=[[0, settings.learning_rate], [steps, settings.final_learning_rate]],
             gamma=1.0,
-            train_batch_size_per_learner=settings.batch_size * environment.get("horizon", 1),
+            train_batch_size_per_learner=settings.batch_size * horizon,
             grad_clip=settings.gradient_clip,
             grad_clip_by="global_norm",
         )

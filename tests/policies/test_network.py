@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -215,6 +216,27 @@ def test_every_parameter_learns(head: Head) -> None:
     net.value(obs).sum().backward()
     silent = {name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()}
     assert not silent
+
+
+@heads
+def test_the_number_of_transforms_left_is_seen_where_there_are_several(head: Head) -> None:
+    """Before the last one it adds nothing: such a policy acts there as one that knows of one transform only."""
+    one = network(PRIMITIVES, head)
+    two = PolicyNetwork(replace(one.config, horizon=3))
+    two.load_state_dict(one.state_dict(), strict=False)
+    obs = observe(samples("darts", 8), PRIMITIVES)
+    assert torch.equal(two.value(obs | {"left": torch.full((8,), 3)}), two.value(obs))  # not learned yet
+    for part in (two.encoder, two.critic.encoder):
+        torch.nn.init.normal_(part.embedding.left, generator=torch.Generator().manual_seed(0))
+    actions = one.sample(obs)[0]
+    for ask in (lambda net, obs: net.evaluate(obs, actions), lambda net, obs: net.value(obs)):
+        values = [ask(two, obs | {"left": torch.full((8,), n)}) for n in (1, 2, 3)]
+        assert torch.equal(values[0], ask(one, obs))
+        assert torch.equal(values[0], ask(two, obs))
+        assert not torch.allclose(values[1], values[0])
+        assert not torch.allclose(values[2], values[1])
+    with pytest.raises(ValueError, match=r"left must be \(B,\) = \(8,\), got \(\)"):
+        two.value(obs | {"left": torch.tensor(1)})
 
 
 def test_shapes_that_do_not_fit() -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import natrl
-from natrl.operations import VOCABULARY
-from natrl.policies import load_policy, Policy, PolicyConfig, storage
+from natrl.operations import Operation, VOCABULARY
+from natrl.policies import encoder, load_policy, Policy, PolicyConfig, PolicyNetwork, storage
 from natrl.policies.network import Head
 from tests.policies.observations import HEADS, policy, samples
 
@@ -71,6 +72,12 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def cut_rows(path: Path) -> None:
+    weights = load_file(path)
+    name = next(name for name in weights if name.endswith("of_kernel.weight"))
+    save_file(weights | {name: weights[name][:-1].clone()}, path)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no document": (lambda p: (p / "policy.json").unlink(), "neither a policy nor a run: neither policy.json nor"),
     "not JSON": (lambda p: (p / "policy.json").write_text("{"), "policy.json is damaged: Expecting property name"),
@@ -89,6 +96,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "another vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=[*VOCABULARY, "conv_9x9"]),
         r"made with another vocabulary \(23 entries, this natrl has 22; differing: conv_9x9\); train it again",
+    ),
+    "rows cut off": (lambda p: cut_rows(p / "policy.safetensors"), "policy.safetensors does not fit its policy.json"),
+    "an empty vocabulary": (
+        lambda p: change(p / "policy.json", vocabulary=[]),
+        r"made with another vocabulary \(0 entries, this natrl has 22",
     ),
     "another order": (
         lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
@@ -115,6 +127,34 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "policy.safetensors does not fit its policy.json: .*size mismatch",
     ),
 }
+
+
+def test_policies_of_before_an_operation_was_appended_load_and_act_as_they_did(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with a new type and a new kernel: it gets the embedding of a new network, the same at each loading."""
+    before, architectures = load_policy(saved), samples("darts", 20)
+    fold = Operation("fold", 9)
+    monkeypatch.setitem(VOCABULARY, fold.name, fold)
+    monkeypatch.setattr(encoder, "TYPES", (*encoder.TYPES, "fold"))
+    monkeypatch.setattr(encoder, "KERNELS", (*encoder.KERNELS, 9))
+    loaded, again = load_policy(saved), load_policy(saved)
+    assert loaded.transform_batch(architectures) == before.transform_batch(architectures)
+    for part in ("of_type", "of_kernel"):
+        old, new, same = (getattr(p.network.encoder.embedding.operations, part).weight for p in (before, loaded, again))
+        assert len(new) == len(old) + 1
+        assert torch.equal(new[:-1], old)
+        assert torch.equal(new, same)
+    loaded.save(saved)
+    assert json.loads((saved / "policy.json").read_text())["vocabulary"][-1] == "fold_9x9"
+    assert load_policy(saved).transform_batch(architectures) == before.transform_batch(architectures)
+
+
+def test_a_horizon_comes_back_and_without_one_nothing_is_said_of_it(saved: Path) -> None:
+    assert "horizon" not in json.loads((saved / "policy.json").read_text())["config"]
+    several = PolicyNetwork(PolicyConfig(natrl.space("darts").primitives, width=16, horizon=3))
+    Policy(several, "darts").save(saved)
+    assert load_policy(saved).network.config == several.config
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

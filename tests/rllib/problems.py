@@ -55,9 +55,9 @@ def settings(algorithm: str, **changes: Any) -> LearnSettings:
     return LearnSettings(**{"algorithm": algorithm, "final_entropy": 0.0, **common, **own, **changes})
 
 
-def config(algorithm: str, seed: int = 0, head: str = "autoregressive", **changes: Any) -> Any:
+def config(algorithm: str, seed: int = 0, head: str = "autoregressive", horizon: int = 1, **changes: Any) -> Any:
     policy = PolicyConfig(primitives=SPACE.primitives, head=head, width=32)
-    environment = {"space": "nasbench201", "evaluator": table(), "initial": list(starts())}
+    environment = {"space": "nasbench201", "evaluator": table(), "initial": list(starts()), "horizon": horizon}
     return algorithm_config(settings(algorithm, **changes), policy, environment, seed=seed)
 
 

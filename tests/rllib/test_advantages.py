@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ray.rllib.core.columns import Columns
 from ray.rllib.evaluation.postprocessing import Postprocessing
 
@@ -29,10 +31,12 @@ def batch(rewards: list[float], states: list[int]) -> dict[str, Any]:
     return {"p": {Columns.REWARDS: torch.tensor(rewards), Columns.OBS: observations}}
 
 
-def advantages(piece: Advantages, columns: dict[str, Any], module: Any = None) -> list[float]:
-    n = len(columns["p"][Columns.REWARDS])
+def advantages(
+    piece: Advantages, columns: dict[str, Any], module: Any = None, lengths: list[int] | None = None
+) -> list[float]:
+    lengths = lengths or [1] * len(columns["p"][Columns.REWARDS])
     piece.single_agent_episode_iterator = lambda episodes, **_: iter(episodes)  # type: ignore[method-assign]
-    out = piece(rl_module={"p": module}, episodes=[[0]] * n, batch=columns)["p"]
+    out = piece(rl_module={"p": module}, episodes=[[0] * n for n in lengths], batch=columns)["p"]
     return out[Postprocessing.ADVANTAGES].tolist()
 
 
@@ -55,15 +59,44 @@ def test_architecture_baseline_leaves_the_step_itself_out():
     assert got == [1.0 - 4.0, 3.0 - 3.0, 5.0 - 2.0, 10.0]  # alone in its group, a step keeps its return
 
 
-def test_others_mean_equals_a_loop():
-    rng = np.random.default_rng(0)
-    states, returns = rng.integers(5, size=40), rng.random(40)
-    observations = {"ops": torch.tensor(states)[:, None], "features": torch.zeros(40, 1)}
+def test_architecture_baseline_leaves_out_the_other_steps_of_an_episode():
+    """Two episodes of two steps: A stays in state 0, then moves (0.2); B moves at once (0.2), then stays in state 1.
+
+    Without `left` A's two steps and B's first are in state 0: each of A's is compared with B's alone.
+    """
+    piece = Advantages(baseline="architecture", standardise=False)
+    columns = batch([0.0, 0.2, 0.2, 0.0], [0, 0, 0, 1])
+    assert advantages(piece, columns, lengths=[2, 2]) == pytest.approx([0.0, 0.0, 0.0, 0.0])
+    columns = batch([0.0, 0.5, 0.2, 0.0], [0, 0, 0, 1])
+    assert advantages(piece, columns, lengths=[2, 2]) == pytest.approx([0.5 - 0.2, 0.5 - 0.2, 0.2 - 0.5, 0.0])
+
+
+def test_states_with_other_numbers_of_transforms_left_are_others():
+    piece = Advantages(baseline="architecture", standardise=False)
+    columns = batch([0.1, 0.5, 0.2, 0.0], [0, 0, 0, 0])
+    columns["p"][Columns.OBS]["left"] = torch.tensor([2, 1, 2, 1])
+    assert advantages(piece, columns, lengths=[2, 2]) == pytest.approx([0.6 - 0.2, 0.5 - 0.0, 0.2 - 0.6, 0.0 - 0.5])
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 3), st.floats(-1, 1)), min_size=1, max_size=20),
+    lengths=st.lists(st.integers(1, 4), min_size=20, max_size=20),
+    left=st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_others_mean_equals_a_loop(steps, lengths, left):
+    owner = [i for i, length in enumerate(lengths) for _ in range(length)][: len(steps)]
+    states, returns = np.array([s for s, _ in steps]), np.array([r for _, r in steps])
+    observations = {"ops": torch.tensor(states)[:, None], "features": torch.zeros(len(steps), 1)}
+    if left:
+        observations["left"] = torch.tensor([len(steps) - i for i in range(len(steps))]) % 2
+        states = states * 2 + observations["left"].numpy()
     expected = []
-    for i in range(40):
-        others = [returns[j] for j in range(40) if j != i and states[j] == states[i]]
+    for i in range(len(steps)):
+        others = [returns[j] for j in range(len(steps)) if owner[j] != owner[i] and states[j] == states[i]]
         expected.append(np.mean(others) if others else 0.0)
-    np.testing.assert_allclose(others_mean(torch.tensor(returns), observations).numpy(), expected)
+    got = others_mean(torch.tensor(returns), observations, [owner.count(i) for i in range(owner[-1] + 1)])
+    np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
 
 
 def test_critic_scale_and_standardisation():

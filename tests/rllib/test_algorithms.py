@@ -60,6 +60,18 @@ def test_goes_on_from_a_checkpoint_as_if_nothing_had_happened(algorithm, tmp_pat
         algo.stop()
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_two_transforms_an_episode_are_told_apart(algorithm):
+    """The policy sees how many are left, learns from it, and its episodes are whole."""
+    algo, results = trained(algorithm, 3, horizon=2, batch_size=16, minibatch_size=16)
+    network = algo.policy().network
+    assert network.config.horizon == 2
+    assert network.encoder.embedding.left.abs().max() > 0
+    assert algo.environment._episodes.transforms == 2
+    assert np.isfinite([r[name] for r in results for name in ("reward_mean", "policy_loss")]).all()
+    algo.stop()
+
+
 def test_initial_architectures_differ_from_iteration_to_iteration():
     settings = config("ppo")
     settings.env_config["initial"] = "uniform"
