@@ -1,72 +1,101 @@
-"""A module's forward pass as a graph: what `natrl.export.module_code` turns into code."""
+"""A network's forward pass as a graph: what `natrl.export.module_code` turns into code."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import fx, nn, Tensor
+from torch import fx, nn
+from torch.utils._pytree import tree_unflatten
 
-__all__ = ["capture", "is_leaf"]
+from natrl.export.program import conditions, export_program
+from natrl.export.subject import Subject
+from natrl.modules.copies import one_line
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+__all__ = ["Captured", "exported", "is_leaf", "traced"]
+
+CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+class Captured(NamedTuple):
+    """A graph, and the conditions on the inputs' shapes under which it is the network's (natrl.export.program)."""
+
+    module: fx.GraphModule
+    conditions: tuple[str, ...] = ()
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, own: Iterable[type[nn.Module]]) -> None:
+    """Follows a network with as many inputs as the example has: optional and starred ones are as they are then."""
+
+    def __init__(self, own: Iterable[type[nn.Module]], inputs: Sequence[str]) -> None:
         super().__init__()
-        self._own = tuple(own)
+        self._own, self._inputs = tuple(own), inputs
 
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:
         return is_leaf(module, self._own)
 
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        return self.root.forward, [self.create_proxy("placeholder", name, (), {}) for name in self._inputs]
+
 
 def is_leaf(module: nn.Module, own: Iterable[type[nn.Module]]) -> bool:
-    """Whether code calls the module as it is: torch's own kinds, but containers, and those in `own`."""
+    """Whether code calls the module as it is: torch's own kinds, but containers, and those in `own`.
+
+    None whose forward was replaced or has hooks: what they do is part of the code.
+    """
     kind = type(module)
-    return kind in tuple(own) or (kind.__module__.startswith("torch.nn.modules.") and kind not in CONTAINERS)
+    changed = "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
+    torchs = kind.__module__.startswith("torch.nn.modules.") and kind not in CONTAINERS
+    return (kind in tuple(own) or torchs) and not changed
 
 
-def capture(model: nn.Module, inputs: tuple[Tensor, ...], own: Iterable[type[nn.Module]]) -> fx.GraphModule:
-    """The graph of a model in evaluation mode: by torch.fx, else by torch.export, with any number of images.
+def traced(subject: Subject, own: Iterable[type[nn.Module]]) -> Captured:
+    """By torch.fx, which keeps torch's own modules as they are (and those of the types `own`) and shapes as they come.
 
-    torch.fx keeps torch's own modules as they are (and those of the types `own`); torch.export gives aten operations
-    alone. ValueError in one line where neither can follow the model.
+    ValueError in one line where it cannot follow the network.
+    """
+    model = subject.copy()
+    try:
+        found = fx.GraphModule(model, _Tracer(own, subject.input_names).trace(model))
+    except Exception as error:  # whatever a model's own code raises when it meets proxies
+        raise ValueError(f"{subject.name} cannot be followed by torch.fx ({one_line(error, 120)})") from None
+    _clean(found.graph)
+    return Captured(found)
+
+
+def exported(subject: Subject, own: Iterable[type[nn.Module]]) -> Captured:
+    """By torch.export, in aten operations alone; with the example's sizes where it cannot follow others.
+
+    ValueError in one line where it cannot follow the network.
     """
     try:
-        graph = _Tracer(own).trace(model)
-        found = fx.GraphModule(model, graph)
-    except Exception:  # whatever a model's own code raises when it meets proxies
-        found = _exported(model, inputs)
-    _clean(found.graph)
-    return found
-
-
-def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
-    batch = torch.export.Dim("batch")
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(model, inputs, dynamic_shapes=({0: batch},) * len(inputs))
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise ValueError(
-            f"{type(model).__name__} cannot be followed, its path depends on values ({type(error).__name__}: "
-            f"{first[:120]})"
-        ) from None
+        program = export_program(subject)
+    except ValueError:
+        program = export_program(subject, axes=1)
     found = program.module(check_guards=False)
     found.graph.set_codegen(fx.graph.CodeGen())  # plain arguments instead of a tree of them
     output = next(node for node in found.graph.nodes if node.op == "output")
-    if isinstance(output.args[0], tuple | list) and len(output.args[0]) == 1:
-        output.args = (output.args[0][0],)
-    return found
+    output.args = (tree_unflatten(list(output.args[0]), program.call_spec.out_spec),)
+    _clean(found.graph)
+    return Captured(found, conditions(subject, program))
 
 
 def _clean(graph: fx.Graph) -> None:
-    """Without assertions, what only they need, and types of a user's own."""
+    """Without assertions, what only they need, and types of a user's own; on the device of the input."""
+    first = next(node for node in graph.nodes if node.op == "placeholder")
+    with graph.inserting_after(list(graph.find_nodes(op="placeholder"))[-1]):
+        device = graph.call_function(getattr, (first, "device"))
     for node in list(graph.nodes):
         node.type = None
         if node.op == "call_function" and node.target is torch._assert:
             graph.erase_node(node)
+        elif node is not device:
+            for arguments in ("args", "kwargs"):
+                given = getattr(node, arguments)
+                setattr(
+                    node,
+                    arguments,
+                    fx.node.map_aggregate(given, lambda a: device if isinstance(a, torch.device) else a),
+                )
     graph.eliminate_dead_code()

@@ -36,9 +36,10 @@ class _Builder:
     def __init__(self, model: nn.Module, captured: fx.GraphModule) -> None:
         self.model, self.captured = model, captured
         self.read = [str(node.target) for node in captured.graph.nodes if node.op == "get_attr"]
-        used = [str(node.target) for node in captured.graph.nodes if node.op == "call_module"]
+        self.called = {str(node.target) for node in captured.graph.nodes if node.op == "call_module"}
+        self.leaves: list[str] = []  # names of what is built by its constructor
         self.kept: set[str] = set()
-        for name in (*self.read, *used, *model.state_dict()):
+        for name in (*self.read, *self.called, *model.state_dict()):
             parts = name.split(".")
             self.kept |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
         self.built: dict[nn.Module, str] = {}  # under which name
@@ -66,7 +67,13 @@ class _Builder:
 
     def _expression(self, module: nn.Module, name: str, indent: int) -> str:
         if is_leaf(module, OWN):
-            return _constructor(module, name)
+            try:
+                built = _constructor(module, name)
+                self.leaves.append(name)
+                return built
+            except ValueError:
+                if name in self.called:
+                    raise
         space = " " * (indent + 4)
         lines = [
             f"{space}{_text(child)}: {self._expression(below, f'{name}.{child}', indent + 4)},\n"
@@ -77,7 +84,7 @@ class _Builder:
     def tensors(self) -> Iterator[str]:
         """Parameters and buffers of modules that are no layers, and constants."""
         state = self.model.state_dict(keep_vars=True)
-        leaves = tuple(f"{n}." for n, m in self.model.named_modules(remove_duplicate=False) if is_leaf(m, OWN))
+        leaves = tuple(f"{name}." for name in self.leaves)
         aliased = tuple(f"{name}." for name, _ in self.aliases)
         for name in dict.fromkeys((*state, *self.read)):
             tensor = state[name] if name in state else reduce(getattr, name.split("."), self.captured)
@@ -102,18 +109,44 @@ class _Builder:
 
 def _constructor(module: nn.Module, name: str) -> str:
     """A call of the module's type with the arguments that its attributes tell, where they differ from the defaults."""
-    kind, arguments = type(module), []
-    for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
-        if parameter.name in ("device", "dtype") or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
+    kind, positional, named = type(module), [], dict[str, Any]()
+    for parameter in _parameters(kind):
         value = _argument(module, parameter)
         if value is parameter.empty:
             raise ValueError(f"layer {name!r}: a {kind.__name__} does not tell its {parameter.name}")
         if parameter.default is parameter.empty:
-            arguments.append(_literal(value, name))
+            positional.append(value)
         elif value != parameter.default:
-            arguments.append(f"{parameter.name}={_literal(value, name)}")
+            named[parameter.name] = value
+    if not _builds(module, positional, named):
+        raise ValueError(f"layer {name!r}: a {kind.__name__} does not tell its arguments")
+    arguments = [_literal(value, name) for value in positional]
+    arguments += [f"{key}={_literal(value, name)}" for key, value in named.items()]
     return f"{'' if kind in OWN else 'nn.'}{kind.__name__}({', '.join(arguments)})"
+
+
+def _parameters(kind: type) -> Iterator[inspect.Parameter]:
+    """What the constructor takes, with what it passes on to that of its base class."""
+    given = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+    if kind is not object and any(p.kind is p.VAR_POSITIONAL for p in given):
+        given += list(_parameters(kind.__mro__[1]))
+    for parameter in given:
+        named = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if named and parameter.name not in ("device", "dtype", "mode"):  # the last: what a recurrent layer is
+            yield parameter
+
+
+def _builds(module: nn.Module, positional: list[Any], named: dict[str, Any]) -> bool:
+    """Whether a constructor with these arguments gives the same layer, by its name in torch.nn."""
+    kind = type(module)
+    try:
+        with torch.device("meta"):
+            again = kind(*positional, **named)
+    except Exception:  # a layer that asks for more than its signature says
+        return False
+    shapes, found = ({key: value.shape for key, value in m.state_dict().items()} for m in (module, again))
+    known = kind in OWN or getattr(nn, kind.__name__, None) is kind
+    return known and shapes == found and repr(again) == repr(module)
 
 
 def _argument(module: nn.Module, parameter: inspect.Parameter) -> Any:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from copy import deepcopy
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-import torch
 from torch import fx, nn, Tensor
-from torch.utils._pytree import tree_leaves
 
-from natrl.export.capture import capture
+from natrl.export.capture import Captured, exported, traced
 from natrl.export.construction import construction, OWN
+from natrl.export.subject import is_same, run, Subject
 from natrl.files import write_atomically
+from natrl.modules.copies import one_line
 
 __all__ = ["export_module_code", "module_code"]
 
 PACKAGES = frozenset({"torch", "torchvision", *sys.stdlib_module_names})  # that the code may import
+HOLDS = "this code holds for inputs with"
 
 
 def export_module_code(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Path | str) -> Path:
@@ -31,17 +31,28 @@ def export_module_code(model: nn.Module, example: Tensor | tuple[Tensor, ...], p
 def module_code(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> str:
     """Source code of a class `Network` that computes what the model does in evaluation mode, to the last bit.
 
-    Its state_dict has the model's keys and shapes. `example`: the model's input or inputs (B, …), B at least 2. The
-    code has been run when it is returned: with the model's weights it gave the model's outputs for the example.
-    ValueError in one line where there can be none: the model's path depends on values, a layer does not tell its
-    arguments, or another package than torch and torchvision is needed.
+    Its state_dict has the model's keys and shapes. `example`: the model's input or inputs (B, …). The code holds for
+    every batch and size at which the model runs; where the model's path depends on sizes, the code refuses those that
+    go another way and says which it holds for. It has been run when it is returned: with the model's weights it gave
+    the model's outputs for the example, other batches and other sizes. ValueError in one line where there can be none:
+    the model's path depends on values, a layer does not tell its arguments, or another package than torch and
+    torchvision is needed.
     """
-    inputs = tuple(t.detach().cpu() for t in (example if isinstance(example, tuple) else (example,)))
-    model = deepcopy(model).eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    captured = capture(model, inputs, OWN)
-    forward, imports = _forward(captured.graph)
-    code = _render(type(model).__name__, construction(model, captured), forward, imports)
-    _check(code, model, inputs)
+    subject = Subject.of(model, example)
+    for capture in (traced, exported):
+        try:
+            return _code(subject, capture(subject, OWN))
+        except ValueError as error:
+            reason = str(error)
+    raise ValueError(reason)
+
+
+def _code(subject: Subject, captured: Captured) -> str:
+    """The code of a graph. ValueError unless it gives what the network gives."""
+    statements = construction(subject.model, captured.module)
+    forward, imports = _forward(captured.module.graph)
+    code = _render(subject.name, statements, forward, imports, captured.conditions)
+    _check(code, subject)
     return code
 
 
@@ -70,7 +81,7 @@ def _indexed(method: str) -> str:
 
 HEADER = '''"""{name}, written by natrl {version}: what it computes in evaluation mode, without its class.
 
-Needs {packages} alone. The keys of its state_dict are those of the network that it was made from:
+Needs {packages} alone.{sizes} The keys of its state_dict are those of the network it comes from:
 
     model = Network()
     model.load_state_dict(safetensors.torch.load_file("model.safetensors"))
@@ -96,6 +107,13 @@ GROUP = '''class Group(nn.Module):
 
 
 '''
+REQUIRE = '''def require(holds, condition):
+    """ValueError where the network that this was made from takes another path."""
+    if not holds:
+        raise ValueError(f"{holds_for} {{condition}}")
+
+
+'''
 NETWORK = """class Network(nn.Module):
     def __init__(self):
         super().__init__()
@@ -105,36 +123,51 @@ NETWORK = """class Network(nn.Module):
 """
 
 
-def _render(name: str, statements: list[str], forward: str, imports: list[str]) -> str:
+def _render(name: str, statements: list[str], forward: str, imports: list[str], conditions: tuple[str, ...]) -> str:
     from natrl import __version__
 
     built = "\n".join(statements)
     own = [f"{inspect.getsource(kind)}\n\n" for kind in OWN if f"{kind.__name__}(" in built]
+    first, _, rest = forward.partition("\n")
+    forward = "\n".join((first, *(f'    require({c}, "{c}")' for c in conditions), rest))
     lines = [*imports, "import torch", "from torch import nn" + (", Tensor" if own else "")]
     lines += ["from torch.nn import functional"] if "functional." in "".join(own) else []
+    lines = ["import math", *lines] if any("math." in c for c in conditions) else lines
     packages = "torch and torchvision" if any("torchvision" in line for line in imports) else "torch"
+    sizes = " Sizes for which it does not hold are refused." if conditions else ""
     return (
-        HEADER.format(name=name, version=__version__, packages=packages, imports="\n".join(lines))
+        HEADER.format(name=name, version=__version__, packages=packages, sizes=sizes, imports="\n".join(lines))
         + "".join(own)
         + (GROUP if "Group(" in built else "")
+        + (REQUIRE.format(holds_for=HOLDS) if conditions else "")
         + NETWORK.format(statements=indent(built, " " * 8), forward=indent(forward, " " * 4))
     )
 
 
-def _check(code: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """ValueError unless the code gives what the model does, to the last bit."""
-    name, namespace = type(model).__name__, dict[str, Any](__name__="model")
+def _check(code: str, subject: Subject) -> None:
+    """ValueError unless the code gives what the network does, to the last bit, or says that it does not hold there."""
+    namespace = dict[str, Any](__name__="model")
+    example = subject.inputs, run(subject.copy(), subject.inputs)
     try:
         exec(compile(code, "model.py", "exec"), namespace)  # code that was just made from the caller's own model
-        network = namespace["Network"]()
-        network.load_state_dict(model.state_dict())
-        with torch.no_grad():
-            given, wanted = (tree_leaves(m.eval()(*(t.clone() for t in inputs))) for m in (network, model))
+        network = namespace["Network"]().eval()
+        network.load_state_dict(subject.model.state_dict())
+        wrong = next(
+            (inputs for inputs, wanted in (example, *subject.others()) if not _gives(network, inputs, wanted)), None
+        )
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"the code of {name} does not run: {type(error).__name__}: {reason}") from None
-    same = len(given) == len(wanted) and all(
-        a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(given, wanted, strict=True)
-    )
-    if not same:
-        raise ValueError(f"the code of {name} does not give what the network gives")
+        raise ValueError(f"the code of {subject.name} does not run: {one_line(error)}") from None
+    if wrong is not None:
+        shapes = ", ".join(str(tuple(t.shape)) for t in wrong)
+        raise ValueError(
+            f"the code of {subject.name} does not give what the network gives for inputs of shape {shapes}"
+        )
+
+
+def _gives(network: nn.Module, inputs: tuple[Tensor, ...], wanted: Any) -> bool:
+    try:
+        return is_same(run(network, inputs), wanted)
+    except ValueError as error:
+        if HOLDS in str(error):
+            return True
+        raise

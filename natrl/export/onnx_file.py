@@ -5,13 +5,22 @@ from __future__ import annotations
 import importlib
 import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn, Tensor
+from torch.export import ExportedProgram
+from torch.utils._pytree import tree_leaves
 
+from natrl.export.program import export_program, is_restricted, is_taken
+from natrl.export.subject import Subject
 from natrl.files import replacing
+from natrl.modules.copies import one_line
 
 __all__ = ["check_onnx", "export_onnx"]
+
+CLOSE = 1e-3  # relative to the largest output
 
 
 def check_onnx() -> None:
@@ -29,30 +38,59 @@ def check_onnx() -> None:
 def export_onnx(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Path | str) -> Path:
     """Writes the module, as it is in evaluation, whole or not at all; returns the path.
 
-    `example`: its input or inputs (B, …), B at least 2. The file takes any batch size, and is called with the inputs in
-    their order. The weights are in the file itself. ValueError if ONNX is not installed, or the module cannot be
-    traced.
+    `example`: its input or inputs (B, …). The file takes every batch and size that the network takes, and is called
+    with the inputs in their order; where the network's path depends on sizes, those of the example are fixed in the
+    file, so that others are refused. The weights are in the file itself, which the onnx package has run on inputs of
+    another batch and size than the example's. ValueError if ONNX is not installed, or the module cannot be written.
     """
     check_onnx()
-    path = Path(path)
-    inputs = example if isinstance(example, tuple) else (example,)
-    batch = torch.export.Dim("batch")
-    was_training = model.training
+    path, subject = Path(path), Subject.of(model, example)
+    for axes in (None, 1, 0):  # all sizes are free, the batch is, none is
+        try:
+            program = export_program(subject, axes=axes)
+            if axes == 0 or not is_restricted(subject, program):
+                with replacing(path) as fresh:
+                    _write(program, fresh)
+                    _check(fresh, subject, program)
+                return path
+        except ValueError as error:
+            reason = str(error)
+    raise ValueError(f"the network cannot be written as ONNX: {reason}")
+
+
+def _write(exported: ExportedProgram, path: Path) -> None:
     try:
-        with replacing(path) as fresh, torch.no_grad(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # of two inputs with one batch size
-            program = torch.onnx.export(
-                model.eval(),
-                inputs,
-                dynamo=True,
-                verbose=False,
-                dynamic_shapes=({0: batch},) * len(inputs),
-                external_data=False,
-            )
-            assert program is not None  # only the older exporter returns none
-            program.save(fresh, external_data=False)
+            program = torch.onnx.export(exported, dynamo=True, verbose=False, external_data=False)
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(f"the network cannot be written as ONNX: {str(error).splitlines()[0]}") from None
-    finally:
-        model.train(was_training)
-    return path
+        raise ValueError(str(error).splitlines()[0]) from None
+    assert program is not None  # only the older exporter returns none
+    for value in (*program.model.graph.inputs, *program.model.graph.outputs):
+        shape: Any = value.shape or ()
+        for axis, size in enumerate(shape):
+            if str(size).isdigit():  # found out to be this number
+                shape[axis] = int(str(size))
+    program.save(path, external_data=False)
+
+
+def _check(path: Path, subject: Subject, program: ExportedProgram) -> None:
+    """ValueError unless the file gives what the network gives."""
+    from onnx.reference import ReferenceEvaluator
+
+    if any(t.dtype is torch.bfloat16 for t in subject.inputs):
+        return  # numpy has no such type
+    evaluator = ReferenceEvaluator(str(path))
+    inputs, wanted = next(found for found in subject.smaller() if is_taken(program, found[0]))
+    try:
+        given = evaluator.run(None, dict(zip(evaluator.input_names, (t.numpy() for t in inputs), strict=True)))
+    except Exception as error:
+        raise ValueError(f"the file does not run: {one_line(error)}") from None
+    tensors = [t.numpy() for t in tree_leaves(wanted) if isinstance(t, Tensor)]
+    if not all(map(_is_close, given, tensors)):
+        shapes = ", ".join(str(tuple(t.shape)) for t in inputs)
+        raise ValueError(f"the file does not give what the network gives for inputs of shape {shapes}")
+
+
+def _is_close(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=CLOSE * np.abs(b).max(initial=1e-6), equal_nan=True)

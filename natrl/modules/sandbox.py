@@ -22,7 +22,7 @@ from torch.nn.parameter import is_lazy
 
 from natrl.modules.copies import copied, NotTheModelError, one_line, Original
 
-__all__ = ["Sandbox", "random_numbers_kept"]
+__all__ = ["Sandbox", "check_model", "example_tensors", "failure", "random_numbers_kept"]
 
 T = TypeVar("T")
 EXAMPLE = "torch.zeros(1, 3, 224, 224)"
@@ -67,7 +67,7 @@ class Sandbox:
         except NotTheModelError:
             raise
         except Exception as error:
-            raise ValueError(_failure(model, self.inputs, error)) from None
+            raise ValueError(failure(model, self.inputs, error)) from None
 
     @property
     def batch(self) -> int:
@@ -153,7 +153,7 @@ def example_tensors(example_input: Any) -> tuple[Tensor, ...]:
     return tuple(t.detach() for t in given)
 
 
-def _failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) -> str:
+def failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) -> str:
     """Why a model does not run on its example input, and what would work."""
     name, shapes = type(model).__name__, ", ".join(str((*t.shape,)) for t in inputs)
     if isinstance(error, ValueError) and str(error).startswith(f"{name} cannot be copied"):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,12 @@ def test_weights_of_any_module_are_saved(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def load_onnx(path: Path) -> Any:
+    import onnx
+
+    return onnx.load(path)
+
+
 def run_onnx(path: Path, *inputs: torch.Tensor) -> np.ndarray:
     """By the reference evaluator of the onnx package, which is none of torch's doing."""
     from onnx.reference import ReferenceEvaluator
@@ -235,6 +242,30 @@ def test_onnx_of_any_module(onnx, tmp_path):
         expected = module.eval()(x, y)
     np.testing.assert_allclose(run_onnx(path, x, y), expected.numpy(), atol=1e-6)
     assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
+
+
+class Resized(nn.Module):
+    """Reads sizes; a path of its own for large images if `large` says so."""
+
+    def __init__(self, large: int = 10**6) -> None:
+        super().__init__()
+        self.conv, self.large = nn.Conv2d(3, 4, 3, padding=1), large
+
+    def forward(self, x: torch.Tensor, targets: None = None) -> torch.Tensor:
+        x = self.conv(x) if x.shape[2] < self.large else -self.conv(x)
+        return torch.nn.functional.interpolate(x, size=(int(x.shape[2]) * 2, x.shape[3])).flatten(2)
+
+
+@pytest.mark.parametrize("large", [10**6, 40])
+def test_onnx_takes_every_size_that_goes_one_way(onnx, tmp_path, large):  # two seconds
+    module = Resized(large).eval()
+    path = export_onnx(module, torch.randn(2, 3, 16, 16), tmp_path / "a.onnx")
+    sizes = [d.dim_value for d in load_onnx(path).graph.input[0].type.tensor_type.shape.dim]
+    assert sizes == ([0, 3, 0, 0] if large > 1000 else [0, 3, 16, 16])
+    for shape in ((1, 3, 16, 16), (3, 3, 16, 16), *([(2, 3, 9, 30), (1, 3, 64, 64)] if large > 1000 else [])):
+        x = torch.randn(shape)
+        with torch.no_grad():
+            np.testing.assert_allclose(run_onnx(path, x), module(x).numpy(), atol=1e-6)
 
 
 class Untraceable(nn.Module):
