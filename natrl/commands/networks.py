@@ -201,6 +201,7 @@ def transform_network(
         address=address,
     )
     files = ["model.safetensors", "choice.json", "report.json", *(["model.py"] if found.code else [])]
+    files += ["splits.json"] if found.splits else []
     if onnx:
         example = next(batches(images.validation, 2))[0].contiguous()
         files.append(export_onnx(found.model, example, found.directory / "model.onnx").name)
@@ -210,7 +211,7 @@ def transform_network(
         return
     console = Console()
     console.print(found.table())
-    console.print(found.images, found.summary(), sep="\n", highlight=False)
+    console.print(found.summary(), highlight=False)
     console.print(f"{out or found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)
 
 

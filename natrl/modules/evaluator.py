@@ -18,6 +18,7 @@ from natrl.data import batches, ImageData
 from natrl.digests import digest
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.modules.inheritance import inherit, Reference
+from natrl.modules.original import check_outputs
 from natrl.networks.device import default_device, precision
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import fit, measure, Measured
@@ -58,7 +59,9 @@ class ModuleEvaluator(Evaluator):
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
-        """`reference_images`, `validation_images`: at most so many. ValueError on an unknown metric or bad numbers."""
+        """`reference_images`, `validation_images`: at most so many. ValueError on an unknown metric or bad numbers, or
+        where the network's outputs are not one for each class of the data.
+        """
         check_choice("metric", metric, Metric)
         if steps is not None and steps < 0:
             raise ValueError(f"steps must be at least 0, got {steps}")
@@ -67,7 +70,7 @@ class ModuleEvaluator(Evaluator):
         self.seed = seed
         self._device = device
         self._steps = steps
-        self._images, validation = held_images(data, reference_images, validation_images, seed)
+        self._images, validation = held_images(space.model, data, reference_images, validation_images, seed)
         most = max(steps or 0, FALLBACK_STEPS) * STEPS.batch_size
         train = TensorDataset(*next(batches(data.train, most, shuffle_seed=seed)))
         nothing = TensorDataset(self._images[:0], torch.zeros(0, dtype=torch.int64))
@@ -175,14 +178,16 @@ class ModuleEvaluator(Evaluator):
 
 
 def held_images(
-    data: ImageData, reference_images: int, validation_images: int, seed: int
+    model: nn.Module, data: ImageData, reference_images: int, validation_images: int, seed: int
 ) -> tuple[Tensor, TensorDataset]:
     """What an evaluator keeps: unlabelled training images (N, C, H, W), and validation images with labels.
 
-    At most as many as there are, drawn by the seed. ValueError on numbers below 1.
+    At most as many as there are, drawn by the seed. ValueError on numbers below 1, or where the model's outputs are not
+    one for each class of the data.
     """
     for name, value in (("reference_images", reference_images), ("validation_images", validation_images)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
+    check_outputs(model, images[:2], data)
     return images, TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))

@@ -35,7 +35,9 @@ class Original(NamedTuple):
 @torch.inference_mode()
 def check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
     """ValueError where the outputs cannot be logits of the data's classes: of these, no fewer and no more."""
-    outputs = copied(model).eval()(example)
+    network = copied(model).eval()
+    weight = next(network.parameters(), example)
+    outputs = network(example.to(weight.device))
     if isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.shape[1] == data.num_classes:
         return
     found = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
@@ -75,9 +77,7 @@ def check_accuracy(found: Original, data: ImageData, expected: float | None) -> 
     chance = 1 / data.num_classes
     error = math.sqrt(chance * (1 - chance) / found.images)
     if found.accuracy < chance + max(3 * error, min(chance, (1 - chance) / 10)) or found.predicted == 1:
-        raise ValueError(
-            f"{found}, near guessing ({chance:.3g}); {LIKELY}; expect an accuracy of 0 to go on all the same"
-        )
+        raise ValueError(f"{found}, near guessing ({chance:.3g}); {LIKELY}; expect_accuracy 0 goes on all the same")
 
 
 def expected_accuracy(given: float | str | None) -> float | None:

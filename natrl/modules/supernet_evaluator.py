@@ -51,14 +51,14 @@ class ModuleSupernetEvaluator(Evaluator):
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
-        """ValueError on an unknown metric or bad numbers."""
+        """ValueError on an unknown metric or bad numbers, or where outputs are not one for each class of the data."""
         check_choice("metric", metric, Metric)
         self.metric = metric
         self.version = 0
         self.space = space
         self.device = default_device(device)
         self._train, self._batch_size = data.train, batch_size
-        self._images, self._validation = held_images(data, reference_images, validation_images, seed)
+        self._images, self._validation = held_images(space.model, data, reference_images, validation_images, seed)
         self._rng = np.random.default_rng(seed)
         self.supernet = ModuleSupernet(space, self._images, seed=seed).to(self.device)
         self._optimizer = torch.optim.SGD(self.supernet.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)

@@ -12,7 +12,9 @@ from torch.utils.data import TensorDataset
 
 import natrl
 from natrl.data import ImageData, load_data
+from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original, Original
+from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import fit, measure
 from tests.modules.trained import digits, Residual, trained
@@ -115,6 +117,13 @@ def test_outputs_and_classes_must_agree(outputs: int) -> None:
         check_outputs(network, torch.zeros(2, 1, 8, 8), digits())
     with pytest.raises(ValueError, match=r"it gives tuple"):
         check_outputs(Pair(), torch.zeros(2, 1, 8, 8), digits())
+
+
+@pytest.mark.parametrize("evaluator", [ModuleEvaluator, ModuleSupernetEvaluator])
+def test_no_evaluator_scores_a_network_of_other_classes(evaluator: type) -> None:
+    space = natrl.from_module(trained(), torch.zeros(2, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"\(N, 9\) for data 'digits'; it gives shape \(2, 10\)"):
+        evaluator(space, with_classes(9))
 
 
 class Pair(Residual):
