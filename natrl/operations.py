@@ -90,6 +90,11 @@ def operation(name: str) -> Operation:
         raise ValueError(f"unknown operation {short(name)}; known: {', '.join(VOCABULARY)}") from None
 
 
+def canonical(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as the vocabulary spells them; unknown ones as they are."""
+    return tuple(ALIASES.get(name, name) for name in names)
+
+
 @dataclass(frozen=True)
 class Cost:
     """Parameters, and multiply-adds of one image (both counts, not millions)."""

@@ -268,3 +268,14 @@ def test_malformed_strides_in_json_are_refused(strides: list, message: str) -> N
     document["cells"][0]["strides"] = strides
     with pytest.raises(ValueError, match=message):
         Architecture.from_dict(document)
+
+
+def test_other_spellings_of_operations_are_the_vocabularys():
+    """The word none is the operation null wherever names come in; an architecture made without a reader is told so."""
+    names = ["none", "nor_conv_3x3", "conv_7x1_1x7", "conv_3x1_1x3"]
+    cell = Cell("normal", 2, ((0, 2), (1, 2), (0, 3), (1, 3)), (2, 3))
+    architecture = Architecture((cell,), ("skip_connect",) * 4).with_operations(names).validate()
+    assert architecture.operations == ("null", "conv_3x3", "conv_1x7_7x1", "conv_1x3_3x1")
+    assert architecture.live_slots == (False, True, True, True)
+    with pytest.raises(ValueError, match=r"slot 0 \(none:0>2\): the operation is called null"):
+        Architecture((cell,), tuple(names)).validate()

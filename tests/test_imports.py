@@ -60,7 +60,7 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
 FLOORS = {
     **dict.fromkeys(
         (
-            *("operations", "transitions", "connectivity", "architecture", "genotypes", "isomorphism"),
+            *("operations", "transitions", "connectivity", "cell", "architecture", "genotypes", "isomorphism"),
             *("errors", "paths", "locks", "files", "formats", "callables", "digests"),
         ),
         0,

@@ -60,7 +60,7 @@ def _file(text: str) -> tuple[str, str] | None:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path[-60:]!r} is not a readable text file: {error}") from None
 
