@@ -52,7 +52,7 @@ class Subject:
     def of(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> Subject:
         """The model stays as it is. ValueError in one line where it is no network, or does not run on the example."""
         check_model(model)
-        _check_code(model)
+        _check_values(model)
         inner = _Wrapper(model.module) if isinstance(model, DataParallel | DistributedDataParallel) else model
         copy = copied(inner).eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         own = next((p.dtype for p in copy.parameters() if p.is_floating_point()), torch.float32)
@@ -126,11 +126,9 @@ def is_same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-def _check_code(model: nn.Module) -> None:
-    """ValueError where a network's parts are not there to be written."""
+def _check_values(model: nn.Module) -> None:
+    """ValueError where weights are not there."""
     for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise ValueError(f"layer {name!r} was compiled by torch.jit: give the module that it was made from")
         if any(t.is_meta for t in (*module.parameters(recurse=False), *module.buffers(recurse=False))):
             raise ValueError(f"layer {name!r} is on the meta device, where weights have no values")
 

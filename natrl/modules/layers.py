@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from natrl.modules.geometry import pair
 from natrl.modules.reach import reached, storage_key
 from natrl.modules.replacements import operation_of
-from natrl.modules.sandbox import Sandbox
+from natrl.modules.sandbox import Sandbox, type_name
 from natrl.modules.trace import Trace, WATCHED
 
 __all__ = ["frozen_layers", "kept_elsewhere", "unreplaceable"]
@@ -49,7 +49,10 @@ def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
             if reason is not None:
                 frozen[name] = reason
     for name, operations in traced.functional.items():
-        if not isinstance(model.get_submodule(name), _KINDS):
+        module = model.get_submodule(name)
+        if type(module).__module__.startswith("torch.ao."):  # quantised
+            frozen[name] = _type_reason(module)
+        elif not isinstance(module, _KINDS):
             frozen[f"{name or 'the model'} ({', '.join(sorted(operations))})"] = (
                 "a function call, not a layer: only an nn.Conv2d, nn.MaxPool2d or nn.AvgPool2d can be replaced"
             )
@@ -58,11 +61,10 @@ def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
 
 def _own_reason(module: nn.Module) -> str | None:
     """Why a convolution or pooling stays, wherever it is used."""
-    kind = type(module).__name__
     if parametrize.is_parametrized(module):
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
     if type(module) not in WATCHED:
-        return f"its type is {kind}, and only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+        return _type_reason(module)
     if any(getattr(module, hooks, None) for hooks in _HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
@@ -70,6 +72,13 @@ def _own_reason(module: nn.Module) -> str | None:
     if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
         return "it carries parameters, buffers or modules besides its own"
     return None if operation_of(module) is not None else _no_operation(module)
+
+
+def _type_reason(module: nn.Module) -> str:
+    base = next((kind.__name__ for kind in type(module).__mro__[1:] if kind in WATCHED), None)
+    subclass = f", a subclass of torch's {base}" if base else ""
+    only = "only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+    return f"its type is {type_name(module)}{subclass}, and {only}"
 
 
 def _no_operation(module: Any) -> str:

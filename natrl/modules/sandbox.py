@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import random
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, ExitStack
 from functools import cached_property
@@ -22,10 +24,11 @@ from torch.nn.parameter import is_lazy
 
 from natrl.modules.copies import copied, NotTheModelError, one_line, Original
 
-__all__ = ["Sandbox", "check_model", "example_tensors", "failure", "random_numbers_kept"]
+__all__ = ["Sandbox", "check_model", "example_tensors", "failure", "random_numbers_kept", "type_name"]
 
 T = TypeVar("T")
 EXAMPLE = "torch.zeros(1, 3, 224, 224)"
+WRAPPED = "natrl gives tensors, in their order: a network of lists, dicts or keywords needs a module around it"
 
 
 class Sandbox:
@@ -67,7 +70,15 @@ class Sandbox:
         except NotTheModelError:
             raise
         except Exception as error:
-            raise ValueError(failure(model, self.inputs, error)) from None
+            raise ValueError(self._diagnosis(model, error)) from None
+
+    def _diagnosis(self, model: nn.Module, error: Exception) -> str:
+        """Why work on the model failed: by the model's own fault, or by what natrl does while it runs."""
+        try:
+            self.run(self.copy(model))
+        except Exception as own:
+            return failure(model, self.inputs, own)
+        return f"{type(model).__name__} runs, but natrl cannot follow it: {one_line(error)}{_place(error)}"
 
     @property
     def batch(self) -> int:
@@ -93,6 +104,7 @@ class Sandbox:
             stack.enter_context(torch.no_grad())
             stack.enter_context(random_numbers_kept(given[0].device))
             if self.fake:
+                stack.enter_context(_no_log("torch._subclasses.fake_tensor"))  # of what is tried with data then
                 stack.enter_context(self._mode)
             for mode in modes:
                 stack.enter_context(mode)
@@ -123,6 +135,16 @@ def random_numbers_kept(device: torch.device) -> Iterator[None]:
             np.random.set_state(numpy)  # noqa: NPY002
 
 
+@contextmanager
+def _no_log(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def check_model(model: Any) -> None:
     """ValueError unless it is a network whose modules can be replaced."""
     if not isinstance(model, nn.Module):
@@ -130,6 +152,10 @@ def check_model(model: Any) -> None:
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
     for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(
+                f"layer {name!r} was compiled by torch.jit (script or trace): give the nn.Module that it was made from"
+            )
         if hasattr(module, "_orig_mod"):
             where = f"layer {name!r}" if name else "the model"
             raise ValueError(
@@ -147,7 +173,9 @@ def example_tensors(example_input: Any) -> tuple[Tensor, ...]:
     given = tuple(example_input) if isinstance(example_input, tuple | list) else (example_input,)
     if not given or not all(isinstance(t, Tensor) for t in given):
         kinds = ", ".join(type(t).__name__ for t in given) or "nothing"
-        raise ValueError(f"example_input must be a tensor such as {EXAMPLE}, or a tuple of the inputs, got {kinds}")
+        raise ValueError(
+            f"example_input must be a tensor such as {EXAMPLE}, or a tuple of the inputs, got {kinds}; {WRAPPED}"
+        )
     if given[0].dim() == 0 or not given[0].numel():
         raise ValueError(f"example_input must be a batch of images, got a tensor of shape {(*given[0].shape,)}")
     return tuple(t.detach() for t in given)
@@ -158,17 +186,40 @@ def failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) ->
     name, shapes = type(model).__name__, ", ".join(str((*t.shape,)) for t in inputs)
     if isinstance(error, ValueError) and str(error).startswith(f"{name} cannot be copied"):
         return str(error)
-    required = [
-        p.name
-        for p in inspect.signature(model.forward).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if isinstance(error, TypeError) and len(required) != len(inputs):
-        return (
-            f"{name} takes {len(required)} inputs ({', '.join(required)}), the example has {len(inputs)}: "
-            "give example_input as a tuple with one tensor for each"
-        )
-    return (
-        f"{name} does not run on an example input of shape {shapes}: {one_line(error)}; "
+    return _uncallable(model, len(inputs)) or (
+        f"{name} does not run on an example input of shape {shapes}: {one_line(error)}{_place(error)}; "
         "give a batch as the model takes it in evaluation mode"
     )
+
+
+def _uncallable(model: nn.Module, inputs: int) -> str | None:
+    """Why a model's forward cannot be called with so many inputs, and what would work; None if it can."""
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*range(inputs))
+        return None
+    except TypeError:
+        given = signature.parameters.values()
+    name, keywords = type(model).__name__, [p.name for p in given if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if keywords:
+        return f"{name} takes {', '.join(keywords)} by keyword alone; {WRAPPED}"
+    names = [p.name for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return (
+        f"{name} takes {len(names)} inputs ({', '.join(names) or 'none'}), the example has {inputs}: "
+        f"give example_input as a tuple with one tensor for each; {WRAPPED}"
+    )
+
+
+def _place(error: BaseException) -> str:
+    """The innermost layer that was running when an error was raised, such as ", in layer 'body.1' (mylib.Block)"."""
+    frames = (frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__))
+    running = [found for found in frames if isinstance(found, nn.Module)]
+    names = {id(module): name for name, module in running[0].named_modules()} if running else {}
+    inner = [(names[id(module)], module) for module in running if names.get(id(module))]
+    return f", in layer {inner[-1][0]!r} ({type_name(inner[-1][1])})" if inner else ""
+
+
+def type_name(module: nn.Module) -> str:
+    """Of a module's type, with where it comes from unless that is torch.nn."""
+    kind = type(module)
+    return kind.__qualname__ if getattr(nn, kind.__name__, None) is kind else f"{kind.__module__}.{kind.__qualname__}"

@@ -123,7 +123,7 @@ class _Recorder:
             self._provenance.running.pop()
 
         module.register_forward_pre_hook(enter, prepend=True)
-        module.register_forward_hook(leave)
+        module.register_forward_hook(leave, always_call=True)
 
     def watch(self, name: str, module: nn.Module) -> None:
         """Notes every call of a watched layer, which is a source."""
@@ -138,8 +138,10 @@ class _Recorder:
             self._provenance.layer = None
             self.running.add(name)
             sources, shape = open_calls.pop()
+            if output is None:  # it failed, and the model may go on without it
+                return
             self._provenance.mark(output, self._inputs + len(self.calls))
             self.calls.append(Call(name, sources, frozenset(), shape, (*tensors(output)[0].shape,)))
 
         module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
-        module.register_forward_hook(leave, with_kwargs=True)
+        module.register_forward_hook(leave, with_kwargs=True, always_call=True)

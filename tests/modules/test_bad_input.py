@@ -36,6 +36,45 @@ class Lost(nn.Module):
         return torch.from_numpy(self.conv(x).numpy() + 1)
 
 
+class Block(nn.Module):
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        raise KeyError("no such thing")
+
+
+class KeywordOnly(Residual):
+    def forward(self, *, image):  # type: ignore[no-untyped-def]
+        return super().forward(image)
+
+
+class Images(Residual):
+    def forward(self, images):  # type: ignore[no-untyped-def]
+        return [super().forward(image[None]) for image in images]
+
+
+class Private(Residual):
+    """Runs, but not while anything looks on."""
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        if self._forward_hooks:
+            raise RuntimeError("no hooks here")
+        return super().forward(x)
+
+
+class Tries(nn.Module):
+    """Goes on where a layer fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong, self.conv1, self.conv2 = conv(5, 4), conv(3, 4), conv(4, 4)
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        try:
+            x = self.wrong(x)
+        except RuntimeError:
+            x = self.conv1(x)
+        return self.conv2(x)
+
+
 CASES = {
     "no module": (lambda: "resnet18", IMAGE, "expected a torch.nn.Module, got str"),
     "no tensor": (Residual, [[0.0]], r"example_input must be a tensor such as torch.zeros\(1, 3, 224, 224\).*got list"),
@@ -45,6 +84,29 @@ CASES = {
         IMAGE,
         r"takes 2 inputs \(image, depth\), the example has 1: .* a tuple",
     ),
+    "keywords": (KeywordOnly, IMAGE, "KeywordOnly takes image by keyword alone; natrl gives tensors, in their order"),
+    "a dict": (
+        KeywordOnly,
+        {"image": IMAGE},
+        "a tuple of the inputs, got dict; natrl gives tensors, in their",
+    ),
+    "images": (
+        Images,
+        [IMAGE[0], IMAGE[0]],
+        "takes 1 inputs .*, the example has 2: .*a network of lists",
+    ),
+    "a list": (Images, ([IMAGE[0]],), "a tuple of the inputs, got list; natrl gives tensors, in their"),
+    "failing part": (
+        lambda: nn.Sequential(conv(3, 4), nn.Sequential(Block())),
+        IMAGE,
+        r"KeyError: 'no such thing', in layer '1.0' \(tests.modules.test_bad_input.Block\)",
+    ),
+    "failing layer": (
+        lambda: nn.Sequential(conv(3, 4), nn.Linear(5, 6)),
+        IMAGE,
+        r", in layer '1' \(Linear\)",
+    ),
+    "no hooks": (Private, IMAGE, "Private runs, but natrl cannot follow it: RuntimeError: no hooks here"),
     "two of one input": (Residual, (IMAGE, IMAGE), r"Residual takes 1 inputs \(x\), the example has 2"),
     "wrong channels": (
         Residual,
@@ -94,6 +156,26 @@ def test_compiled_models_name_what_would_work():
         natrl.from_module(compiled, IMAGE)
     with pytest.raises(ValueError, match=r"give the nn\.Module that it was made from"):
         natrl.from_module(torch.jit.trace(conv(3, 4), IMAGE), IMAGE)
+    with pytest.raises(ValueError, match=r"layer '1' was compiled by torch\.jit .*: give the nn\.Module"):
+        natrl.from_module(nn.Sequential(conv(3, 4), torch.jit.trace(conv(4, 4), torch.zeros(1, 4, 8, 8))), IMAGE)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:torch.quantize_per_tensor:UserWarning", "ignore:torch.ao.quantization:DeprecationWarning"
+)
+def test_quantised_layers_are_named_as_such():
+    quantised = torch.ao.nn.quantized
+    scale, zero = torch.tensor([0.1]), torch.tensor([0])
+    model = nn.Sequential(quantised.Quantize(scale, zero, torch.quint8), quantised.Conv2d(3, 4, 3))
+    with pytest.raises(ValueError, match=r"its type is torch\.ao\.nn\.quantized.*Conv2d, and only torch's own Conv2d"):
+        natrl.from_module(model, IMAGE)
+
+
+def test_a_layer_that_fails_and_is_done_without_leaves_no_trace(caplog):  # type: ignore[no-untyped-def]
+    space = natrl.from_module(Tries(), IMAGE)
+    assert [slot.name for slot in space.slots] == ["conv1", "conv2"]
+    assert space.slot("conv2").before == ("conv1",)
+    assert not caplog.records  # torch logs what fails without data
 
 
 def test_convnext_has_nothing_to_replace():

@@ -14,7 +14,7 @@ from tests.modules.networks import conv, DataDependent, Shared, Tricks
 REASONS = {
     "grouped": "it has 2 groups, and only dense convolutions can be replaced",
     "large": "no operation has its kernel of 11×11",
-    "subclass": "its type is Subclass, and only torch's own",
+    "subclass": "its type is tests.modules.networks.Subclass, a subclass of torch's Conv2d, and only torch's own",
     "hooked": "it has hooks, which would be lost",
     "normed": "its weight has a parametrization",
     "tied": "its weights are tied to those of twin",
