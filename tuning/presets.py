@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any, TYPE_CHECKING
 
 from natrl.networks.weight_settings import PAPER
@@ -81,14 +82,20 @@ def one_pass(spec: EvaluatorSpec) -> dict[str, int]:
     """`weight_steps` and `updates` that read the images of weights and policy once. ValueError if there are none."""
     from natrl.data.passes import pass_length
 
-    data = spec.load_data()
-    assert data is not None, "a supernet has images"
-    images: int = len(data.train)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    images = _training_images(spec.data, spec.image_size, spec.seed)
     weights = round(spec.weight_share * images)
     return {
         "weight_steps": pass_length(weights, spec.weights.batch_size),
         "updates": pass_length(images - weights, spec.score_images),
     }
+
+
+@cache
+def _training_images(data: str, image_size: int | None, seed: int) -> int:
+    """How many there are; a sweep asks for each of its trials."""
+    from natrl.data import load_data
+
+    return len(load_data(data, seed=seed, image_size=image_size).train)  # type: ignore[arg-type]
 
 
 def without_presets(document: Mapping[str, Any]) -> dict[str, Any]:
