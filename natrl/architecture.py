@@ -17,6 +17,7 @@ import numpy as np
 
 from natrl.cell import bare, Cell, cell_from_dict, cell_text, make_cell, Slot, validate_cell
 from natrl.connectivity import is_live, live_slots, Wiring
+from natrl.documents import parse_json
 from natrl.operations import canonical
 
 __all__ = ["FORMAT", "Architecture", "Cell", "Slot", "make_cell", "wiring"]
@@ -137,11 +138,7 @@ class Architecture:
     @classmethod
     def from_json(cls, text: str) -> Architecture:
         """Reads what `to_json` wrote. ValueError says where the text is malformed."""
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"not JSON: {str(error)[:200]}") from None
-        return cls.from_dict(document)
+        return cls.from_dict(parse_json(text, "architecture"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {f: self.__dict__[f] for f in self.__dataclass_fields__}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from natrl.documents import read_document
 from natrl.networks.weight_settings import FAIR
 from natrl.paths import absolute_settings, quote
 from natrl.spaces import Skeleton
@@ -18,41 +15,7 @@ from natrl.spaces import space as find_space
 from natrl.tuning.presets import in_turns, one_pass, presets_of
 from natrl.tuning.settings import RunSettings
 
-__all__ = ["complete", "read_document", "read_settings"]
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, with 1e-4 read as a number (as YAML 1.2 does) and keys given twice refused."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys: list[Any] = []
-        for key, _ in node.value:
-            keys.append(self.construct_object(key))
-            if keys[-1] in keys[:-1]:
-                raise yaml.constructor.ConstructorError(None, None, f"{keys[-1]!r} is given twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """A YAML or (suffix .json) JSON file of names and values. ValueError in one line: the file and the reason."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)  # a safe loader
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except yaml.MarkedYAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{path}{where}: {error.problem}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
-    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        raise ValueError(f"{path}: expected names and their values, got {document!r:.60}")
-    return document
+__all__ = ["complete", "read_settings"]
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -15,10 +15,12 @@ __all__ = ["last_checkpoint", "restored_evaluator"]
 
 def last_checkpoint(run: Path) -> Path:
     """The newest checkpoint of a run. ValueError if there is none."""
-    found = sorted((tune_dir(run) / "trial").glob("checkpoint_*"))
+    from natrl.rllib.algorithm import STATE_FILE
+
+    found = sorted((tune_dir(run) / "trial").glob(f"checkpoint_*/{STATE_FILE}"))
     if not found:
         raise ValueError(f"{run} holds no checkpoint")
-    return found[-1]
+    return found[-1].parent
 
 
 def restored_evaluator(run: Path) -> CachedEvaluator:
@@ -26,12 +28,10 @@ def restored_evaluator(run: Path) -> CachedEvaluator:
 
     A supernet scores on validation images here, whichever images scored its policy: this is for choices.
     """
-    import torch
-
-    from natrl.rllib.algorithm import STATE_FILE
+    from natrl.rllib.algorithm import read_state
 
     settings = RunSettings.from_dict(read_config(run)["settings"])
-    state = torch.load(last_checkpoint(run) / STATE_FILE, weights_only=True)
+    state = read_state(last_checkpoint(run))
     ledger = ledger_file(run) if settings.evaluator.reward == "scratch" else None  # look-ups are no payments
     spec = replace(settings.evaluator, actors=0)
     if spec.weight_share < 1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from natrl.documents import check_shape, open_file, read_json, shown
 from natrl.files import check_new, write_atomically
 from natrl.paths import quote
 from natrl.policies.storage import copy_policy
@@ -102,8 +105,13 @@ def create_run(run: Path, settings: RunSettings, command: str) -> Path:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """config.json of a run. ValueError if the directory is not a run."""
-    return read_document_of("run", run, CONFIG)
+    """config.json of a run, "settings" in it. ValueError if the directory is not a run, or its settings cannot be."""
+    document = read_document_of("run", run, CONFIG, "settings")
+    try:
+        RunSettings.from_dict(document["settings"])
+    except ValueError as error:
+        raise ValueError(f"{run / CONFIG}: {error}") from None
+    return document
 
 
 def check_run_or_sweep(directory: Path) -> None:
@@ -112,13 +120,20 @@ def check_run_or_sweep(directory: Path) -> None:
     read_document_of("run or sweep", directory, name)
 
 
-def read_document_of(kind: str, directory: Path, name: str) -> dict[str, Any]:
-    """The JSON document that makes a directory what `kind` says. ValueError if it cannot be read."""
+def read_document_of(kind: str, directory: Path, name: str, *groups: str) -> dict[str, Any]:
+    """The JSON document that makes a directory what `kind` says, with "versions" and the groups asked for.
+
+    ValueError in one line if it cannot be read, or a group is missing.
+    """
     try:
-        return json.loads((directory / name).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        reason = type(error).__name__
-        raise ValueError(f"{directory} is not a {kind} directory: {name} cannot be read ({reason})") from None
+        document = read_json(directory / name)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{directory}{os.sep}")
+        raise ValueError(f"{directory} is not a {kind} directory: {reason}") from None
+    made_with = document.setdefault("versions", {})
+    check_shape(document, dict.fromkeys(("versions", *groups), dict), str(directory / name))
+    check_shape(made_with, dict.fromkeys(made_with, str), f"{directory / name}: versions")
+    return document
 
 
 def make_directory(directory: Path) -> None:
@@ -152,20 +167,27 @@ def read_progress(run: Path) -> list[dict[str, float]]:
 
 
 def read_results(file: Path) -> list[dict[str, float]]:
-    """What `read_progress` reads, from the result.json of any of Tune's trials."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
+    """What `read_progress` reads, from the result.json of any trial. ValueError on what Tune never writes."""
+    if not file.exists():
         return []
     rows: dict[float, dict[str, float]] = {}
-    for line in lines:
-        try:
-            result = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        row = {name: float(result[name]) for name in METRICS if isinstance(result.get(name), int | float)}
-        rows[row["training_iteration"]] = row
+    with open_file(file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                result = json.loads(line)
+            except (ValueError, RecursionError):  # torn
+                continue
+            row = _metrics(result)
+            if not math.isfinite(row.get("training_iteration", math.nan)):
+                raise ValueError(f"{file}, line {number}: expected the metrics of an iteration, got {shown(result)}")
+            rows[row["training_iteration"]] = row
     return [rows[iteration] for iteration in sorted(rows)]
+
+
+def _metrics(result: Any) -> dict[str, float]:
+    """Ours among a result's; NaN is one of Tune's numbers."""
+    given = {name: result.get(name) for name in METRICS} if isinstance(result, dict) else {}
+    return {name: float(v) for name, v in given.items() if isinstance(v, float) or (isinstance(v, int) and v < 2**63)}
 
 
 def last_result(run: Path) -> dict[str, float]:

@@ -25,6 +25,7 @@ from natrl.digests import digest
 if TYPE_CHECKING:
     import pandas as pd
 
+from natrl.documents import parse_json, shown
 from natrl.files import is_on_network
 from natrl.paths import absolute
 
@@ -91,6 +92,7 @@ class Ledger:
         self._clock = clock
         self._claims: dict[tuple[str, str], tuple[str, float]] = {}  # (settings, key) → owner, when last renewed
         self._ids: dict[str, int] = {}
+        _check_kind(self.path)
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=60)
             _check(self._db, self.path)
@@ -142,6 +144,9 @@ class Ledger:
                 )
         except sqlite3.Error as error:
             raise _translated(error, self.path) from None
+        for key, score in found.items():
+            if not isinstance(score, float):
+                raise LedgerError(f"ledger {self.path}: the score of {key!r:.100} is no number: {score!r:.60}")
         return found
 
     def put(self, settings: str, evaluations: Sequence[Paid], payment: str | None = None) -> None:
@@ -189,7 +194,8 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
     import pandas as pd
 
     path = absolute(path)
-    if not path.is_file():
+    _check_kind(path)
+    if not path.exists():
         raise ValueError(f"{path}: no such file; a run writes it where its evaluations come from a table or training")
     query = "SELECT at, architecture, score, seconds, paid, document FROM evaluations JOIN settings ON id = settings"
     try:
@@ -197,14 +203,14 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=60)) as db:
             _check(db, path)
             frame = pd.DataFrame(
-                db.execute(f"{query} ORDER BY at, architecture").fetchall(),
+                _check_rows(db.execute(f"{query} ORDER BY at, architecture").fetchall(), path),
                 columns=["at", "architecture", "score", "seconds", "paid", "settings"],
             )
     except sqlite3.Error as error:
         raise _translated(error, path) from None
-    documents = {text: json.loads(text) for text in frame["settings"].unique()}
-    fields = list(dict.fromkeys(name for document in documents.values() for name in document))
-    for name in fields:
+    documents = {text: _settings(text, path) for text in frame["settings"].unique()}
+    fields = dict.fromkeys(name for document in documents.values() for name in document)
+    for name in (name for name in fields if name not in frame):
         frame[name] = [_cell(documents[text].get(name)) for text in frame["settings"]]
     return frame.drop(columns="settings")
 
@@ -214,6 +220,27 @@ def _journal(path: Path) -> dict[str, str]:
     if is_on_network(path):
         return {"journal_mode": "TRUNCATE", "synchronous": "FULL"}
     return {"journal_mode": "WAL", "synchronous": "NORMAL"}
+
+
+def _check_rows(rows: list[tuple[Any, ...]], path: Path) -> list[tuple[Any, ...]]:
+    """The rows. ValueError if SQLite, which lets any value into any column, holds another type there."""
+    for row in rows:
+        if not all(map(isinstance, row, (str, str, float, float, int, str))):
+            raise ValueError(f"{path} holds a row that is no evaluation: {row!r:.100}")
+    return rows
+
+
+def _settings(text: str, path: Path) -> dict[str, Any]:
+    document = parse_json(text, f"{path}: settings")
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: settings must be names and values, got {shown(document)}")
+    return document
+
+
+def _check_kind(path: Path) -> None:
+    """ValueError if something else than a file is there: SQLite would wait for a pipe."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a ledger of evaluations: it is {'a folder' if path.is_dir() else 'no file'}")
 
 
 def _cell(value: Any) -> Any:

@@ -6,18 +6,19 @@ With the user's constructor both give the network back; nothing is unpickled.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from natrl.architecture import Architecture
+from natrl.documents import read_json
 from natrl.export.weights import save_weights
 from natrl.files import write_atomically
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
+from natrl.networks.weights_file import read_weights
 
 __all__ = ["load_module", "save_module"]
 
@@ -49,16 +50,18 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     """
     directory = Path(directory)
     try:
-        document = json.loads((directory / CHOICE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{directory} holds no network: {CHOICE} cannot be read ({type(error).__name__})") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != 1:
+        document = read_json(directory / CHOICE)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{directory}{os.sep}")
+        raise ValueError(f"{directory} holds no network: {reason}") from None
+    if document.get("format") != FORMAT or document.get("version") != 1:
         raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" 1')
     space = from_module(model, example_input)
     network = space.build(Architecture.from_dict(document.get("architecture")))
+    weights = read_weights(directory / WEIGHTS)
     try:
-        network.load_state_dict(load_file(directory / WEIGHTS))
-    except (OSError, RuntimeError, SafetensorError) as error:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{directory / WEIGHTS} does not fit {space.name}: {reason}") from None
     return network

@@ -28,10 +28,12 @@ __all__ = ["Head", "PolicyConfig", "PolicyNetwork"]
 Head = Literal["joint", "autoregressive", "lstm"]
 Observation = Mapping[str, Tensor]
 
+LARGEST = {"width": 4096, "layers": 64, "horizon": 100_000}  # what fits into memory
+
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """What a policy network is built from. ValueError on an unknown head or primitive, or a size below 1."""
+    """What a policy network is built from. ValueError on an unknown head or primitive, or a size out of range."""
 
     primitives: tuple[str, ...]  # K operation names: the actions of a slot
     head: Head = "autoregressive"  # "lstm": the joint head over an LSTM instead of graph convolutions
@@ -44,8 +46,8 @@ class PolicyConfig:
         check_choice("head", self.head, Head)
         for name in ("width", "layers", "horizon"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"policy: {name} must be a whole number of at least 1, got {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST[name]:
+                raise ValueError(f"policy: {name} must be a whole number from 1 to {LARGEST[name]}, got {value!r:.60}")
         if not isinstance(self.keep, int | float) or not isfinite(self.keep):
             raise ValueError(f"policy: keep must be a finite number, got {self.keep!r}")
         object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
@@ -67,7 +69,7 @@ class PolicyConfig:
             raise ValueError(
                 f"a policy configuration has exactly the entries {', '.join(sorted(names))}, or horizon too"
             )
-        if not isinstance(document["primitives"], list):
+        if not isinstance(document["primitives"], list) or not all(isinstance(p, str) for p in document["primitives"]):
             raise ValueError("policy: primitives must be a list of operation names")
         return cls(**document)
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from natrl.documents import read_json
 from natrl.files import replacing, write_atomically
+from natrl.networks.weights_file import read_weights
 from natrl.operations import VOCABULARY
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
@@ -67,8 +68,8 @@ def copy_policy(source: Path, target: Path) -> None:
 def _write(directory: Path, document: dict[str, Any], write_weights: Callable[[Path], object]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        old = _weights_name(directory / DOCUMENT, json.loads((directory / DOCUMENT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError):  # there is none, or a damaged one
+        old = _weights_name(directory / DOCUMENT, read_json(directory / DOCUMENT))
+    except ValueError:  # there is none, or a damaged one
         old = NAMES[1]
     name = next(name for name in NAMES if name != old)
     with replacing(directory / name) as fresh:
@@ -113,11 +114,8 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
 
 
 def _read_document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    document = read_json(path)
+    if document.get("format") != FORMAT:
         raise ValueError(f'{path} is not a policy: "format" must be "{FORMAT}"')
     if document.get("version") != 1:
         raise ValueError(f"{path}: policy version {document.get('version')!r} is unknown; this natrl reads version 1")
@@ -141,10 +139,7 @@ def _read_document(path: Path) -> dict[str, Any]:
 
 def _read_weights(path: Path, network: PolicyNetwork, *, grown: bool) -> PolicyNetwork:
     """`grown`: operations were appended since, perhaps with types and kernels that are new."""
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} is damaged or missing: {error}") from None
+    weights = read_weights(path)
     if grown:
         weights = {name: _with_new_rows(name, tensor, network) for name, tensor in weights.items()}
     try:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
+from natrl.documents import read_json
 from natrl.evaluation.base import Metric
 from natrl.files import write_atomically
 from natrl.report.results import read_skeleton
@@ -75,10 +76,7 @@ def write_candidates(scores: CandidateScores, path: str | Path) -> Path:
 
 def read_candidates(path: str | Path) -> CandidateScores:
     """Reads candidates.json. ValueError in one line: the file, what is malformed and why."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    document = read_json(path)
     try:
         return _read(document)
     except ValueError as error:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pandas as pd
 
 from natrl import formats
+from natrl.documents import check_shape, read_json
 from natrl.paths import absolute
 from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page
 from natrl.report.picture import picture
-from natrl.report.run import read_json
 from natrl.tuning.rundir import OPTIMIZATION, read_progress
 
 __all__ = ["is_network", "write_network_report"]
 
 REPORT = "report.json"
+
+_NUMBER = (int, float)
+_COST = {"params": _NUMBER, "madds": _NUMBER}
+_LATENCY = {"batch": int, "seconds": _NUMBER, "spread": _NUMBER, "device": str}
+_FIGURES = {"cost": _COST, "validation_accuracy": _NUMBER, "test_accuracy": _NUMBER, "latency": [_LATENCY]}
+_LAYER = {"name": str, "before": str, "after": str, "cost": _COST, "new_cost": _COST}
+_SHAPE = {  # of report.json, as far as the page shows it
+    "model": str,
+    "candidates": int,
+    "before": _FIGURES,
+    "after": _FIGURES,
+    "layers": [_LAYER],
+    "frozen": dict,
+    "no_code": (str, NoneType),
+}
 
 
 def is_network(directory: Path) -> bool:
@@ -33,14 +49,16 @@ def write_network_report(directory: Path | str) -> Path:
     ValueError in one line if the directory is none of natrl.optimize's, or it is not finished.
     """
     directory = absolute(directory)
-    asked = read_json(directory / OPTIMIZATION, "what was asked")
+    asked = read_json(directory / OPTIMIZATION)
     if not (directory / REPORT).is_file():
         raise ValueError(f"{directory} is not finished (no {REPORT}); the same command with --resume goes on")
-    found = read_json(directory / REPORT, "results")
+    found = read_json(directory / REPORT)
+    check_shape(asked, {"data": str, "budget": dict}, str(directory / OPTIMIZATION))
+    check_shape(found, _SHAPE, str(directory / REPORT))
     try:
         content = _content(directory, asked, found)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{directory / REPORT}: not what natrl.optimize writes: {error!r}") from None
+    except (ValueError, ArithmeticError) as error:  # numbers that cannot be drawn or compared
+        raise ValueError(f"{directory / REPORT}: not what natrl.optimize writes: {error}") from None
     return write_page(directory / "report.html", "network.html", content)
 
 

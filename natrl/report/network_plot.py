@@ -15,6 +15,7 @@ __all__ = ["layers_figure"]
 
 ROW = 0.19  # inches
 BEFORE = "#c4c4c4"
+LONGEST = 60  # characters of a name, its end
 
 
 def layers_figure(layers: Sequence[Mapping[str, Any]]) -> Figure:
@@ -31,9 +32,9 @@ def layers_figure(layers: Sequence[Mapping[str, Any]]) -> Figure:
         axes.barh(rows, after, height=0.78, color=VARIANT_LOOKS["transformed"][0].color, label="after")
         for row, layer in enumerate(layers):
             if layer["before"] != layer["after"]:
-                text = f" {layer['before']} → {layer['after']}"
+                text = f" {layer['before'][:LONGEST]} → {layer['after'][:LONGEST]}"
                 axes.text(before[row], row, text, va="center", fontsize=7.5, color=INK, parse_math=False)
-        axes.set_yticks(rows, [layer["name"] for layer in layers], fontsize=7.5, parse_math=False)
+        axes.set_yticks(rows, [layer["name"][-LONGEST:] for layer in layers], fontsize=7.5, parse_math=False)
         axes.set_ylim(len(layers) - 0.4, -0.6)
         axes.set_xlim(0, 1.3 * max(before, default=1) or 1)
         axes.set_xlabel("MAdds (millions)")

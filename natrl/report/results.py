@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args, Literal, NoReturn
+from typing import Any, get_args, Literal
 
 import pandas as pd
 
 from natrl.architecture import Architecture
+from natrl.documents import read_json
 from natrl.files import write_atomically
 from natrl.spaces import live_cost, network_cost, Skeleton
 
@@ -171,12 +172,7 @@ class Results:
 
 def read_results(path: str | Path) -> Results:
     """Reads results.json. ValueError in one line: the file, what is malformed and why."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except ValueError as error:  # malformed JSON or UTF-8
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    document = read_json(path)
     try:
         return Results.from_dict(document)
     except ValueError as error:
@@ -187,10 +183,6 @@ def write_results(results: Results, path: str | Path) -> Path:
     """Writes results.json in one step, floats in full precision; returns the path. ValueError if something is wrong."""
     text = json.dumps(results.validate().to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     return write_atomically(Path(path), text + "\n")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
 
 
 def _where(row: Row) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from natrl.documents import parse_json, read_json
 from natrl.evaluation.ledger import read_ledger
 from natrl.genotypes import parse
 from natrl.paths import absolute
@@ -18,7 +18,7 @@ from natrl.report.results import read_results, read_skeleton, Results
 from natrl.spaces import network_cost
 from natrl.tuning.rundir import read_progress
 
-__all__ = ["Run", "read_json", "read_run"]
+__all__ = ["Run", "read_run"]
 
 CONFIG, RESULTS, LEDGER = "config.json", "results.json", "evaluations.db"
 RANK = "rank"  # where `natrl rank --proxy RUN --out RUN/rank` writes
@@ -70,7 +70,7 @@ def read_run(run_dir: str | Path) -> Run:
     if not files:
         raise ValueError(f"{path} is not a run: it holds none of {', '.join((CONFIG, *PROGRESS, RESULTS))}")
     table, tune = (files.get(name) for name in PROGRESS)
-    config = read_json(files[CONFIG], "settings") if CONFIG in files else {}
+    config = read_json(files[CONFIG]) if CONFIG in files else {}
     return Run(
         path,
         config=config,
@@ -81,25 +81,16 @@ def read_run(run_dir: str | Path) -> Run:
     )
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """The JSON object in a file. ValueError in one line if it cannot be read, or is none."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: expected an object of {what}, got {type(document).__name__}")
-    return document
-
-
 def _read_candidates(run: Path) -> CandidateScores | None:
     """candidates.json; else the trainings in the ledger, each with the cost of its network."""
     if (run / CANDIDATES).is_file():
         return read_candidates(run / CANDIDATES)
     paid = read_ledger(run / LEDGER) if (run / LEDGER).is_file() else pd.DataFrame()
-    if paid.empty or set(paid["kind"]) != {"scratch"} or len(set(paid["skeleton"])) > 1:
+    if paid.empty or not {"kind", "skeleton", "metric"} <= set(paid.columns):
         return None
-    skeleton = read_skeleton(json.loads(paid["skeleton"].iloc[0]))
+    if set(paid["kind"]) != {"scratch"} or len(set(paid["skeleton"])) > 1:
+        return None
+    skeleton = read_skeleton(parse_json(paid["skeleton"].iloc[0], f"{run / LEDGER}: skeleton"))
     costs = [network_cost(parse(key), skeleton) for key in paid["architecture"]]
     rows = paid[["architecture", "score"]].assign(
         name="", method="evaluated", place=0, params=[c.params for c in costs], madds=[c.madds for c in costs]
@@ -108,7 +99,7 @@ def _read_candidates(run: Path) -> CandidateScores | None:
 
 
 def _read_rank(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    document = read_json(folder / "rank.json", "correlations")
+    document = read_json(folder / "rank.json")
     try:
         table = pd.read_csv(folder / "rank.csv")[["proxy", "trained", "madds"]].astype(float)
         correlations = pd.DataFrame.from_dict(document["correlations"], orient="index").astype(float)

@@ -13,13 +13,28 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.tune import PlacementGroupFactory
 
+from natrl.documents import open_file
 from natrl.evaluation import CachedEvaluator
 from natrl.policies import Policy
 from natrl.rllib.env import TransitionVectorEnv
 
-__all__ = ["TransitionAlgorithm"]
+__all__ = ["STATE_FILE", "TransitionAlgorithm", "read_state"]
 
 STATE_FILE = "natrl_state.pt"
+ENTRIES = {"environment", "random", "numpy", "torch", "evaluator"}  # of a state
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """What `TransitionAlgorithm.save_checkpoint` adds to RLlib's. ValueError in one line if it is damaged."""
+    path = checkpoint / STATE_FILE
+    try:
+        with open_file(path) as file:
+            state = torch.load(file, weights_only=True)
+    except Exception as error:  # torch stumbles over bytes of any kind in ways of any kind
+        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())[:160] or type(error).__name__}") from None
+    if not isinstance(state, dict) or not set(state) >= ENTRIES:
+        raise ValueError(f"{path} is damaged: it must hold {', '.join(sorted(ENTRIES))}")
+    return state
 
 
 class TransitionAlgorithm(Algorithm):
@@ -88,7 +103,7 @@ class TransitionAlgorithm(Algorithm):
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         super().load_checkpoint(checkpoint_dir)
-        state = torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True)
+        state = read_state(Path(checkpoint_dir))
         self.environment.set_state(json.loads(state["environment"]))
         version, numbers, gauss = json.loads(state["random"])
         random.setstate((version, tuple(numbers), gauss))

@@ -80,9 +80,15 @@ def cut_rows(path: Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no document": (lambda p: (p / "policy.json").unlink(), "neither a policy nor a run: neither policy.json nor"),
-    "not JSON": (lambda p: (p / "policy.json").write_text("{"), "policy.json is damaged: Expecting property name"),
-    "not text": (lambda p: (p / "policy.json").write_bytes(b"\xff\xfe"), "policy.json is damaged: 'utf-8' codec"),
-    "no object": (lambda p: (p / "policy.json").write_text("[]"), '"format" must be "natrl.policy"'),
+    "not JSON": (lambda p: (p / "policy.json").write_text("{"), "policy.json: not JSON: Expecting property name"),
+    "not text": (
+        lambda p: (p / "policy.json").write_bytes(b"\xff\xfe"),
+        "policy.json: not UTF-8 text: invalid start byte at byte 0",
+    ),
+    "no object": (
+        lambda p: (p / "policy.json").write_text("[]"),
+        r"policy.json: expected names and their values, got \[\]",
+    ),
     "another format": (lambda p: change(p / "policy.json", format="x"), '"format" must be "natrl.policy"'),
     "another version": (lambda p: change(p / "policy.json", version=2), "policy version 2 is unknown"),
     "no space": (lambda p: change(p / "policy.json", space=None), "policy.json: the entry 'space' is missing"),

@@ -242,7 +242,7 @@ def test_what_is_no_run_is_refused(tmp_path):
     ("name", "text", "message"),
     [
         ("config.json", "{", "config.json: not JSON"),
-        ("config.json", "[]", "config.json: expected an object of settings, got list"),
+        ("config.json", "[]", r"config.json: expected names and their values, got \[\]"),
         ("results.json", "{}", "results.json: not results"),
         ("progress.csv", "a,b\n1,2\n", "progress.csv: has no column training_iteration; it has: a, b"),
         ("progress.csv", 'a,b\n1,2,3,4\n"', "progress.csv: not CSV"),

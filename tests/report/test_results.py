@@ -119,7 +119,7 @@ def test_what_is_malformed_is_said_in_one_line(tmp_path, path, value, message):
 def test_what_is_no_results_file_is_refused(tmp_path, text):
     file = tmp_path / "results.json"
     file.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"not JSON|not results"):
+    with pytest.raises(ValueError, match=r"not JSON|not results|not UTF-8|expected names and their values"):
         read_results(file)
     with pytest.raises(ValueError, match="No such file"):
         read_results(tmp_path / "missing.json")

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 import natrl
+from natrl.documents import read_document
 from natrl.networks import PAPER as PAPER_WEIGHTS
 from natrl.networks import WeightSettings
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.documents import complete, read_document, read_settings
+from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.presets import without_presets
 from natrl.tuning.settings import RunSettings
 
@@ -129,7 +130,7 @@ def test_files_that_cannot_be_read(tmp_path, text, message):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere\.yaml: No such file"):
+    with pytest.raises(ValueError, match=r"nowhere\.yaml cannot be read: No such file"):
         read_settings(tmp_path / "nowhere.yaml")
 
 

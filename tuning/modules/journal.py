@@ -12,12 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import safe_open, SafetensorError
 from safetensors.numpy import save_file
 
 from natrl.architecture import Architecture
 from natrl.data import ImageData
 from natrl.digests import digest
+from natrl.documents import shown
 from natrl.files import check_new, replacing
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.limits import Limits
@@ -74,7 +75,10 @@ class Journal:
     @classmethod
     def resume(cls, directory: Path, asked: dict[str, Any]) -> Journal:
         """Of what was begun there. ValueError if nothing was, or something else than what is asked now."""
-        begun = read_document_of("natrl.optimize", directory, OPTIMIZATION)
+        begun = read_document_of("natrl.optimize", directory, OPTIMIZATION, "found")
+        found = [begun["found"].get(name, "") for name in ("madds", "params", "steps")]
+        if not all(value is None or (isinstance(value, int | float) and value >= 0) for value in found):
+            raise ValueError(f"{directory / OPTIMIZATION}: what was found out must be numbers, got {shown(found)}")
         check_versions(directory, begun.get("versions", {}))
         for field, now in asked.items():
             if field not in begun:
@@ -110,10 +114,13 @@ class Journal:
         file = self._file(architecture)
         if not file.exists():
             return None
-        with safe_open(file, framework="numpy") as stored:
-            figures = json.loads(stored.metadata()["figures"])
-            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it has no iteration
-        return Tuned(Measured(**figures["validation"]), None, state, figures["seconds"])
+        try:
+            with safe_open(file, framework="numpy") as stored:
+                figures = json.loads(stored.metadata()["figures"])
+                state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it has no iteration
+            return Tuned(Measured(**figures["validation"]), None, state, figures["seconds"])
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ValueError(f"{file} is damaged ({error!r:.100}): delete it, and it is fine-tuned again") from None
 
     def keep(self, architecture: Architecture, tuned: Tuned) -> None:
         """Writes a finalist down, whole or not at all."""

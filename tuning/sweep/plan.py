@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from natrl.documents import read_document
 from natrl.paths import absolute_settings
 from natrl.transitions import check_choice
-from natrl.tuning.documents import complete, read_document
+from natrl.tuning.documents import complete
 from natrl.tuning.rundir import METRICS
 from natrl.tuning.settings import field_names, RunSettings
 from natrl.tuning.sweep.parameters import known, Parameter, put

@@ -104,7 +104,7 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
     ValueError if the directory is not a sweep; RunError if every trial failed.
     """
     directory = absolute(directory)
-    document = read_document_of("sweep", directory, PLAN)
+    document = read_document_of("sweep", directory, PLAN, "plan")
     check_versions(directory, document.get("versions", {}))
     plan = SweepPlan.from_dict(document["plan"])
     path = str(tune_dir(directory))
