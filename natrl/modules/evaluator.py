@@ -75,14 +75,15 @@ class ModuleEvaluator(Evaluator):
         train = TensorDataset(*next(batches(data.train, most, shuffle_seed=seed)))
         nothing = TensorDataset(self._images[:0], torch.zeros(0, dtype=torch.int64))
         self._data = replace(data, train=train, validation=validation, test=nothing)
+        self._sent: str | None = None  # the network's digest, in a copy that was sent to another process
         self._reference: tuple[Reference, dict[str, nn.Conv2d]] | None = None
 
     def __deepcopy__(self, memo: Any) -> ModuleEvaluator:
         return self  # RLlib copies its configuration at every iteration
 
     def __getstate__(self) -> dict[str, Any]:
-        self._network, self._contents  # noqa: B018  # are worked out here: in a worker a module may not be importable
-        return self.__dict__ | {"_reference": None}  # made again where it is needed
+        # In a worker a module that the network's code reads may not be importable: its digest travels along.
+        return self.__dict__ | {"_reference": None, "_sent": self._sent or digest(self.space.model)}
 
     @property
     def device(self) -> torch.device:
@@ -156,7 +157,7 @@ class ModuleEvaluator(Evaluator):
         return {
             "kind": "module",
             "version": VERSION,
-            "network": self._network,
+            "network": self._sent or digest(self.space.model),
             "data": self._data.name,
             "images": self._contents,
             "reference_images": len(self._images),
@@ -167,10 +168,6 @@ class ModuleEvaluator(Evaluator):
             "seed": self.seed,
             **precision(self.device, False),
         }
-
-    @cached_property
-    def _network(self) -> str:
-        return digest(self.space.model)
 
     @cached_property
     def _contents(self) -> str:

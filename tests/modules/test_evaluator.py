@@ -102,6 +102,10 @@ def test_everything_that_a_score_depends_on_is_in_its_key(space: ModuleSpace) ->
     ]
     texts = [settings_text(e.settings()) for e in evaluators]
     assert len(set(texts)) == len(texts)
+    assert settings_text(pickle.loads(pickle.dumps(evaluators[0])).settings()) == texts[0]
+    with torch.no_grad():
+        other.norm.bias += 1
+    assert settings_text(evaluators[1].settings()) != texts[1], "a network that is trained on is another one"
     again = ModuleEvaluator(from_module(trained(), torch.zeros(2, 1, 8, 8)), digits(), steps=0)
     assert settings_text(again.settings()) == texts[0]
 
