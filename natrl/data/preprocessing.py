@@ -40,9 +40,9 @@ class Preprocessing:
         number, on a mean without a deviation, or on numbers beside a transform.
         """
         shift, scale = _numbers("mean", mean, 0.0), _numbers("std", std, 1.0)
-        if shift is None and scale is not None and std == NONE:
+        if shift is None and _is_none(std):
             shift = (0.0,)
-        if scale is None and shift is not None and mean == NONE:
+        if scale is None and _is_none(mean):
             scale = (1.0,)
         if (shift is None) != (scale is None):
             given, missing = ("mean", "std") if scale is None else ("std", "mean")
@@ -83,15 +83,17 @@ class Preprocessing:
 BY_STATISTICS = Preprocessing()
 
 
-def _numbers(name: str, given: Numbers, nothing: float) -> tuple[float, ...] | None:
+def _is_none(given: Any) -> bool:
+    return isinstance(given, str) and given.strip().lower() == NONE
+
+
+def _numbers(name: str, given: Any, nothing: float) -> tuple[float, ...] | None:
     if given is None:
         return None
-    if isinstance(given, str):
-        if given.strip().lower() == NONE:
-            return (nothing,)
-        parts: Sequence[Any] = given.split(",")
-    else:
-        parts = given if isinstance(given, Sequence) else [given]
+    if _is_none(given):
+        return (nothing,)
+    plain = given.tolist() if hasattr(given, "tolist") else given  # arrays, tensors
+    parts = plain.split(",") if isinstance(plain, str) else plain if isinstance(plain, Sequence) else [plain]
     try:
         numbers = tuple(float(n) for n in parts)
     except (TypeError, ValueError):

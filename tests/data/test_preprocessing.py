@@ -73,6 +73,15 @@ def test_numbers_refer_to_images_in_0_to_1(mean: tuple[float, ...], std: tuple[f
     torch.testing.assert_close(shown(coloured(transform=standard(list(mean), list(std)))), wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_numbers_may_be_arrays_and_tensors() -> None:
+    wanted = coloured(mean=(0.5, 0.25, 0.125), std=0.5)
+    for numbers in (np.array([0.5, 0.25, 0.125]), torch.tensor([0.5, 0.25, 0.125]), "0.5, 0.25, 0.125"):
+        data = coloured(mean=numbers, std=np.float32(0.5))
+        assert data.digest == wanted.digest
+        assert data.preprocessing == "normalised by mean 0.5, 0.25, 0.125 and std 0.5"
+    assert torch.equal(shown(coloured(mean="None", std=torch.tensor(1.0))), shown(coloured(mean="none")))
+
+
 def test_the_border_of_crops_is_black_however_images_are_prepared() -> None:
     by_numbers = coloured(mean=(0.5, 0.4, 0.3), std=0.25).augmentation
     assert by_numbers.fill == pytest.approx((-2.0, -1.6, -1.2))
