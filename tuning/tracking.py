@@ -41,9 +41,12 @@ def trackers(
     return callbacks
 
 
+_PACKAGES = {"mlflow": "mlflow-skinny sqlalchemy", "wandb": "wandb"}  # sqlalchemy: MLflow's stores in a file
+
+
 def _require(package: str) -> None:
     if find_spec(package) is None:
-        raise ValueError(f"--{package} needs the package {package}: pip install 'natrl[tracking]'")
+        raise ValueError(f"--{package} needs the package {package}: pip install {_PACKAGES[package]}")
 
 
 def _ours(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.
 Cells = Annotated[int | None, typer.Option(help="Number of stacked cells.", metavar="N")]
 ImageSize = Annotated[int | None, typer.Option(help="Height and width of the images in pixels.", metavar="PX")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.", metavar="N")]
-Onnx = Annotated[bool, typer.Option("--onnx", help=r"Write model.onnx too (needs natrl\[export]).")]
+Onnx = Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs onnx and onnxscript).")]
 Actors = Annotated[int, typer.Option(help="Ray actors that evaluate architectures.", metavar="N")]
 Gpus = Annotated[float, typer.Option(help="GPUs of each actor; fractions share one.", metavar="X")]
 Address = Annotated[

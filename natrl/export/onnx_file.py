@@ -32,7 +32,7 @@ def check_onnx() -> None:
         except ImportError:
             missing.append(package)
     if missing:
-        raise ValueError(f"ONNX needs {' and '.join(missing)}: pip install 'natrl[export]'")
+        raise ValueError(f"ONNX needs {' and '.join(missing)}: pip install {' '.join(missing)}")
 
 
 def export_onnx(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Path | str) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import ray
 from ray.tune.registry import register_env
 
 from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
@@ -101,7 +102,7 @@ def _moments(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _create(config: dict[str, Any]) -> gymnasium.Env | TransitionVectorEnv:
-    arguments = dict(config)
+    arguments = {name: ray.get(value) if isinstance(value, ray.ObjectRef) else value for name, value in config.items()}
     arguments.pop("evaluator_resources", None)  # for the scheduler: TransitionAlgorithm.default_resource_request
     build = arguments.pop("build_evaluator", None)
     if build is not None:
@@ -116,7 +117,8 @@ def register() -> str:
     """Makes the environment known to RLlib in this process; returns its name.
 
     The environment's configuration holds the arguments of `ArchTransitionVectorEnv`; instead of `evaluator` it may hold
-    `build_evaluator`, a function that makes one where the environment lives.
+    `build_evaluator`, a function that makes one where the environment lives. Any of these may lie in Ray's object
+    store.
     """
     register_env(ENV_NAME, _create)
     return ENV_NAME

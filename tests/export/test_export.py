@@ -216,7 +216,7 @@ def run_onnx(path: Path, *inputs: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture
 def onnx():
-    pytest.importorskip("onnxscript", reason="ONNX is not installed: pip install 'natrl[export]'")
+    pytest.importorskip("onnxscript", reason="ONNX is not installed: pip install onnx onnxscript")
 
 
 def test_onnx_gives_the_same_logits(onnx, tmp_path):  # a few seconds: torch traces the network twice
@@ -282,6 +282,6 @@ def test_what_cannot_be_traced_is_said_in_one_line(onnx, tmp_path):
 
 def test_without_onnx_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ValueError, match=r"ONNX needs onnx.*: pip install 'natrl\[export\]'"):
+    with pytest.raises(ValueError, match=r"ONNX needs onnx.*: pip install onnx"):
         export_architecture(NASBENCH, SMALL, tmp_path / "a", onnx=True)
     assert not list(tmp_path.iterdir())

@@ -59,7 +59,7 @@ def test_shipped_search_spaces(name):
 
 def test_the_documented_one(tmp_path):
     page = Path(natrl.__file__).parent.parent / "docs" / "cluster.md"
-    (text,) = re.findall(r"```yaml\n(settings:.*?)```", page.read_text(), re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(# space.yaml\n.*?)```", page.read_text(), re.DOTALL)
     (tmp_path / "space.yaml").write_text(text)
     documented = read_plan(tmp_path / "space.yaml")
     assert documented.parameters[0].values == (3e-4, 1e-2)

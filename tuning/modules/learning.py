@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
 from rich.progress import Progress
 
 from natrl.evaluation import Evaluator
@@ -36,8 +37,10 @@ def learn(
     files and the policy are written to `directory`; what is there already is gone on with. RunError where training
     fails.
     """
-    environment: dict[str, Any] = {"space": space, "initial": [space.architecture], "rule": "nat++", "cost": "strict"}
-    environment |= {"build_evaluator": build, "evaluator_resources": actor_resources(settings)}
+    environment: dict[str, Any] = {"initial": [space.architecture], "rule": "nat++", "cost": "strict"}
+    environment |= {"evaluator_resources": actor_resources(settings)}
+    # By reference: Tune writes its configuration down, in hexadecimal, every second, and these hold the network.
+    environment |= {"space": ray.put(space), "build_evaluator": ray.put(build)}
     policy = PolicyConfig(primitives=space.primitives, head=settings.head, keep=settings.keep)
     config = algorithm_config(settings.learn, policy, environment, seed=settings.seed)
     iterations = settings.learn.iterations

@@ -112,7 +112,7 @@ def make_sampler(plan: SweepPlan) -> Any:
     if plan.sampler != "optuna":
         return BasicVariantGenerator(random_state=plan.seed, max_concurrent=plan.concurrent or 0)
     if find_spec("optuna") is None:
-        raise ValueError("sampler optuna needs the package optuna: pip install 'natrl[optuna]'")
+        raise ValueError("sampler optuna needs the package optuna: pip install optuna")
     import optuna
     from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch

@@ -1,0 +1,70 @@
+"""How what a page shows is made smaller, so that it takes seconds: options appended to its commands.
+
+The last value of an option counts. Of the patterns that are found in a command the first one tells.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["PARSED", "SHARED", "smaller", "smaller_file"]
+
+_TINY_NETWORK = "--channels 4 --cells 1"
+_FEW_IMAGES = "--data digits --image-size 8 --train-images 100 --epochs 1"
+_SMALLER = (
+    (r"^natrl train .*--resume", ""),
+    (r"^natrl train .*--config", "--iterations 2"),
+    (r"^natrl train .*--reward table", "--iterations 2 --batch-size 16"),
+    (r"^natrl train", f"--iterations 2 --batch-size 8 --warmup-steps 4 --weight-steps 1 {_TINY_NETWORK}"),
+    (r"^natrl evaluate", f"--seeds 1 {_TINY_NETWORK}"),
+    (r"^natrl rank .*--proxy surrogate", "-n 16 --queries 12"),
+    (r"^natrl rank .*--truth scratch", f"-n 5 --steps 4 {_TINY_NETWORK}"),
+    (r"^natrl rank", f"-n 8 --steps 4 {_TINY_NETWORK}"),
+    (r"^natrl report", "--compare 4"),
+    (r"^natrl sweep .*--resume", ""),
+    (r"^natrl sweep", "--trials 1"),
+    (r"^natrl bench", "--seeds 1 --queries 200 --methods ceiling,random,random-search"),
+    (r"^natrl transform .*--expect-accuracy", "-n 1 --policy out --expect-accuracy 15%"),
+    (r"^natrl transform .*--transform", "-n 1 --policy out"),
+    (r"^natrl transform .*--actors", "-n 1 --policy out --actors 1 --gpus-per-actor 0"),
+    (r"^natrl transform \S+:\S+", "-n 1 --actors 1 --gpus-per-actor 0"),
+    (r"^python examples/own_network.py", "--epochs 2"),
+    (r"^python benchmarks/envs.py", "--steps 2"),
+    (r"^python benchmarks/modules.py", "torchvision:squeezenet1_1 --size 64 --transforms 1"),
+    (
+        r"^python benchmarks/module_transform.py",
+        f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --iterations 1 --batch-size 4 --finalists 1 --seeds 0",
+    ),
+    (
+        r"^python benchmarks/module_rank.py",
+        f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --transformations 3 --supernet-steps 2",
+    ),
+    (r"^python benchmarks/inheritance.py", f"{_FEW_IMAGES} --channels 4 --reference-images 32"),
+    (r"^python benchmarks/sizing.py", "--architectures 1"),
+)
+
+#: Commands that are not run but read, and why.
+PARSED = {
+    r"^make": "they install, from the network; what they run is tested (natrl demo, this suite, benchmarks/)",
+    r"^pip": "it downloads",
+    r"^ray|^python -m natrl .*/mnt/|^kubectl": "they need a cluster",
+    r"--weights DEFAULT|--data imagenet": "it downloads",
+    r"--wandb": "it needs an account",
+}
+#: What several pages do alike is done once; these are the files and folders that it writes, "" for that of --out.
+SHARED = {
+    r"^natrl train --space nasbench201 --reward table:nasbench201 ": ("",),
+    r"^natrl transform torchvision": ("",),
+    r"^natrl transform examples": ("",),
+    r"^python examples/own_network.py": ("images", "resnet18.safetensors"),
+}
+
+
+def smaller_file(text: str) -> str:
+    """The text of a file, for a few iterations."""
+    return re.sub(r"grace_period: \d+", "grace_period: 1", re.sub(r"iterations: \d+", "iterations: 2", text))
+
+
+def smaller(command: str) -> str:
+    """The options to append to a command."""
+    return next((options for pattern, options in _SMALLER if re.search(pattern, command)), "")

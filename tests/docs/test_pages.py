@@ -1,0 +1,130 @@
+"""README and docs: every block and every command does what the page says, one after the other in one folder.
+
+Each page in a folder of its own whose name has a space, with relative paths; smaller.py makes what would take long
+smaller, and names what is only read. Together about a minute, most of it Ray's worker processes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import typer
+
+from natrl.cli import app
+from natrl.networks.schedule import Schedule
+from natrl.rllib.settings import LearnSettings
+from natrl.spaces import registry
+from natrl.tuning.modules import optimize, OptimizeSettings
+from natrl.tuning.sweep.plan import SHIPPED
+from tests.docs.pages import INLINE, PAGES, Piece, pieces, ROOT
+from tests.docs.reader import check_make, check_pip, FILE, Reader
+from tests.docs.smaller import smaller_file
+from tests.tuning.bench_problems import thin
+
+EVERY = [piece for page in PAGES for piece in pieces(page)]
+QUICK = OptimizeSettings(
+    learn=LearnSettings(iterations=1, batch_size=4, minibatch_size=4, epochs=1),
+    candidates=1,
+    finalists=1,
+    fine_tuning=Schedule(epochs=1, batch_size=64, learning_rate=0.01),
+    reference_images=32,
+    validation_images=64,
+    steps=0,
+)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
+    monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", lambda: QUICK)
+    monkeypatch.setattr("natrl.tuning.modules.optimize", partial(optimize, settings=QUICK))
+    monkeypatch.setattr("natrl.tuning.bench.protocol.split", thin)
+    monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
+    spaces = tmp_path / "spaces"
+    shutil.copytree(SHIPPED, spaces)
+    for file in spaces.glob("*.yaml"):
+        file.write_text(smaller_file(file.read_text()))
+    monkeypatch.setattr("natrl.tuning.sweep.plan.SHIPPED", spaces)
+
+
+@pytest.mark.timeout(900)  # of a whole page, on a busy machine
+@pytest.mark.usefixtures("ray_session", "quick")
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's use of it
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_a_page_works_as_it_is_written(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = pieces(page)
+    table = "nasbench201.csv.gz"
+    files = []
+    if any(table in piece.text for piece in found):
+        files.append(request.getfixturevalue("natrl_data") / table)
+    reader = Reader(tmp_path, files)
+    reader.read(found)
+    for code, text in pairwise(found):
+        if text.language == "text" and text.before == "It prints":
+            assert reader.printed[f"{code.line}.py"] == text.text
+
+
+@pytest.mark.parametrize("piece", [p for p in EVERY if p.language == INLINE], ids=str)
+def test_commands_in_running_text_are_understood(piece: Piece) -> None:
+    """Their options exist; what stands for something of the reader's is not looked at."""
+    words = shlex.split(piece.text.replace("…", "x"))
+    options = [word for word in words if word.startswith("-")]
+    if words[0] == "natrl":
+        command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(options) <= known
+    elif "pip" in words[0]:
+        check_pip(words[1:])
+    elif words[0] == "make":
+        check_make(words[1:])
+
+
+def test_every_block_is_of_a_kind_that_is_read() -> None:
+    """sh and python are run; files (yaml, dockerfile) say their name and are read by what they are for."""
+    assert sum(piece.language == "python" for piece in EVERY) >= 12
+    assert sum(piece.language == "sh" for piece in EVERY) >= 20
+    for piece in EVERY:
+        assert piece.language in ("sh", "python", "yaml", "dockerfile", "text", INLINE), piece
+        if piece.language in ("yaml", "dockerfile"):
+            assert FILE.match(piece.text), f"{piece}: a file begins with its name, as # NAME"
+        if piece.language == "text":
+            assert piece.before == "It prints", f"{piece}: a command or code is no text"
+
+
+def test_the_image_of_the_docs_installs_what_there_is() -> None:
+    (text,) = [piece.text for piece in EVERY if piece.language == "dockerfile"]
+    (extras,) = re.findall(r"checkout\[([\w,]+)\]", text)
+    project = (ROOT / "pyproject.toml").read_text()
+    assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras.split(","))
+
+
+def test_links_within_the_repository_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name, members in re.findall(r"^::: (\S+)\n((?:    .*\n)*)", text, re.MULTILINE):
+        module = import_module(name)
+        for member in re.findall(r"- (\w+)", members):
+            assert hasattr(module, member), f"{name}.{member}"
+
+
+def test_nothing_is_asked_for_by_a_name_that_is_not_on_pypi() -> None:
+    """natrl itself is installed from its checkout."""
+    for folder in ("natrl", "envs", "tuning", "examples", "docs", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.*"):
+            if file.suffix in (".py", ".md", ".yaml"):
+                assert not re.search(r"pip install '?natrl", file.read_text(encoding="utf-8")), file
