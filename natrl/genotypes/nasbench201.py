@@ -49,7 +49,8 @@ def from_structure(nodes: Any) -> Architecture:
 
     ValueError names the node and slot and says what is wrong.
     """
-    if len(nodes) != _NODES or any(len(node) != target for target, node in enumerate(nodes, start=1)):
+    nested = isinstance(nodes, list | tuple) and all(isinstance(node, list | tuple) for node in nodes)
+    if not nested or [len(node) for node in nodes] != list(range(1, _NODES + 1)):
         raise ValueError(f"a NATS-Bench structure has {_NODES} nodes, of 1, 2 and 3 slots")
     slots = [slot for node in nodes for slot in node]
     if not all(isinstance(slot, list | tuple) and [type(part) for part in slot] == [str, int] for slot in slots):
