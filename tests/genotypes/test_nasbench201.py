@@ -54,8 +54,8 @@ def test_a_line_of_a_log_is_chosen(tmp_path: Path) -> None:
         (str(STRUCTURE).replace("1)", "0)"), r"node 2, slot 1: \('avg_pool_3x3', 0\) is not one of none~1"),
         (str(STRUCTURE).replace("0)", "'0')"), r"a slot of a NATS-Bench structure is \(operation, from\)"),
         (f"Structure(4 nodes with {STRING[:-18]})", "has 3 slots, got 1"),
-        ("x ((('none', 0),), 0.5, 0)", "3 nodes, of 1, 2 and 3 slots"),
-        ("x ((('none', 0)))", "3 nodes, of 1, 2 and 3 slots"),
+        ("epoch 3 ((('none', 0),), 0.5, 0)", "3 nodes, of 1, 2 and 3 slots"),
+        ("epoch 3 ((('none', 0)))", "3 nodes, of 1, 2 and 3 slots"),
         (repr(STRING[:16]), r"3 nodes joined by '\+', got 1"),
         ("64:64:32:16:8", "is no known architecture"),  # NATS-Bench's channels, not a topology
     ],
