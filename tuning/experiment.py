@@ -15,7 +15,7 @@ from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.rundir import publish_policy, tune_dir
 
-__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "resumed_tuner"]
+__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "restored_tuner", "resumed_tuner"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -56,10 +56,19 @@ def new_tuner(
 
 def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
     """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down."""
-    path = str(tune_dir(run))
-    if tune.Tuner.can_restore(path):
-        return tune.Tuner.restore(path, trainable=config.algo_class, resume_errored=True, param_space=config)
+    if tune.Tuner.can_restore(str(tune_dir(run))):
+        return restored_tuner(run, trainable=config.algo_class, param_space=config)
     return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)
+
+
+def restored_tuner(directory: Path, **options: Any) -> tune.Tuner:
+    """The experiment that Tune has written down in a directory. ValueError in one line if its files are damaged."""
+    path = tune_dir(directory)
+    try:
+        return tune.Tuner.restore(str(path), resume_errored=True, **options)
+    except Exception as error:  # of damaged pickles: anything
+        reason = f"{type(error).__name__}: {str(error).partition('.')[0]}"
+        raise ValueError(f"Tune's files in {path} are damaged, or another natrl's ({reason}); start anew") from error
 
 
 def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = "") -> Path:

@@ -10,8 +10,10 @@ pytest.importorskip("ray")
 
 from ray import cloudpickle
 from ray.exceptions import NodeDiedError, RayActorError
+from ray.tune import Callback
 
 from natrl.evaluation.losses import MOST_LOSSES
+from natrl.tuning.experiment import restored_tuner
 from natrl.tuning.failures import ForgiveLosses
 
 DIED = RayActorError(error_msg="Worker exit type: SYSTEM_ERROR")
@@ -49,3 +51,13 @@ def test_a_trial_that_takes_every_machine_down_ends(trial):
         trial.fail(LEFT)
         forgive.on_trial_recover(0, [trial], trial)
     assert trial.run_metadata.num_failures == 3
+
+
+def test_damaged_files_of_tunes_are_named_in_one_line(tmp_path, ray_session):
+    (tmp_path / "tune").mkdir()
+    (tmp_path / "tune" / "tuner.pkl").write_bytes(b"\x80\x05half a pickle")
+    (tmp_path / "tune" / "experiment_state-2026-01-01_00-00-00.json").write_text("{")
+    with pytest.raises(
+        ValueError, match=r"^Tune's files in .*tune are damaged, or another natrl's \(.*\); start anew$"
+    ):
+        restored_tuner(tmp_path, trainable=Callback)

@@ -19,7 +19,7 @@ from natrl.locks import locked
 from natrl.paths import absolute
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete
-from natrl.tuning.experiment import RunError, STATE_PERIOD_S
+from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
 from natrl.tuning.run import check_settings
@@ -111,7 +111,7 @@ def resume_sweep(directory: Path | str) -> pd.DataFrame:
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
     with locked(directory):
-        tuner = tune.Tuner.restore(path, trainable=_trainable(directory, plan), resume_errored=True)
+        tuner = restored_tuner(directory, trainable=_trainable(directory, plan))
         return _fit(tuner, plan, directory)
 
 
