@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn, Tensor
 
 from natrl.callables import returned_by
+from natrl.documents import open_file, shown
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
 
@@ -118,12 +117,16 @@ def _with_published_weights(name: str, build: Any) -> nn.Module:
 def _load(network: nn.Module, path: Path, reference: str) -> None:
     try:
         network.load_state_dict(_state(path))
-    except (OSError, RuntimeError, SafetensorError, TypeError, UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:240]
+    except Exception as error:  # torch stumbles over bytes of any kind in ways of any kind
+        reason = " ".join(str(error).split())[:240] or type(error).__name__
         raise ValueError(f"--weights {str(path)!r} do not fit {reference!r}: {reason}") from None
 
 
 def _state(path: Path) -> Mapping[str, Tensor]:
+    open_file(path).close()  # no pipe: that would be waited for
     if path.suffix == ".safetensors":
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise TypeError(f"it holds no state_dict but {shown(state)}")
+    return state

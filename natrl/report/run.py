@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from natrl.documents import parse_json, read_json
+from natrl.documents import open_file, parse_json, read_json
 from natrl.evaluation.ledger import read_ledger
 from natrl.genotypes import parse
 from natrl.paths import absolute
@@ -101,6 +101,7 @@ def _read_candidates(run: Path) -> CandidateScores | None:
 def _read_rank(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     document = read_json(folder / "rank.json")
     try:
+        open_file(folder / "rank.csv").close()
         table = pd.read_csv(folder / "rank.csv")[["proxy", "trained", "madds"]].astype(float)
         correlations = pd.DataFrame.from_dict(document["correlations"], orient="index").astype(float)
         correlations = correlations.loc[["proxy", "madds"], ["kendall", "spearman"]]

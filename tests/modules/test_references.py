@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.error import URLError
 
@@ -103,3 +104,22 @@ def test_published_weights_are_of_published_networks() -> None:
     assert not has_published_weights("torchvision:resnet18", "mine.pt")
     with pytest.raises(ValueError, match="--weights DEFAULT are of networks torchvision:NAME and timm:NAME"):
         load_network("mine:build", num_classes=10, weights="DEFAULT")
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "nothing", "bytes", "a list", "numbers as names"])
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_files_that_hold_no_weights_are_refused(tmp_path: Path, what: str, suffix: str) -> None:
+    file = tmp_path / f"weights.{suffix}"
+    values = {"a list": [torch.zeros(2)], "numbers as names": {1: torch.zeros(2)}}
+    if what == "a pipe":
+        os.mkfifo(file)
+    elif what == "a folder":
+        file.mkdir()
+    elif what in values:
+        torch.save(values[what], file)
+    else:
+        file.write_bytes(b"abc" * 100 if what == "bytes" else b"")
+    with pytest.raises(
+        ValueError, match=rf"^--weights '.*weights\.{suffix}' do not fit 'torchvision:squeezenet1_1': \S"
+    ):
+        load_network("torchvision:squeezenet1_1", num_classes=7, weights=file)
