@@ -25,7 +25,7 @@ import numpy as np
 __all__ = ["digest"]
 
 _PLAIN = (type(None), type(...), bool, int, float, complex, str, bytes)
-_STANDARD = Path(os.__file__).parent
+_STANDARD = Path(os.__file__).parent  # the folder of Python's own modules
 #: What a class holds that says nothing about what it does.
 _UNSAID = frozenset(
     (
@@ -275,10 +275,11 @@ def _is_installed(value: Any) -> bool:
 def _is_library(name: str) -> bool:
     """Whether a module belongs to Python, to natrl, or to an installed package."""
     top = name.partition(".")[0]
-    if top == "natrl" or top in sys.builtin_module_names or top in sys.stdlib_module_names - {"__main__"}:
-        return True
     file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and bool({"site-packages", "dist-packages"} & set(Path(file).parts))
+    if top == "natrl" or file is None:
+        return top == "natrl" or top in sys.builtin_module_names
+    path = Path(file)  # a user's module may be called like one of Python's
+    return _STANDARD in path.parents or bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
 def _version(name: str) -> str:

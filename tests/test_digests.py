@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import importlib
+import json
 import os
 import pickle
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -256,6 +258,21 @@ def test_another_process_gives_the_same_and_a_users_module_counts(
     assert not set(here()) & set(first)
     for name in ("mine", "helper"):
         del sys.modules[name]
+
+
+def test_a_users_module_that_is_called_like_one_of_pythons_counts_by_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`test` is a package of Python's own, too."""
+    found = []
+    for number in (1, 2, 1):
+        module = ModuleType("test")
+        module.__file__ = str(tmp_path / "test.py")
+        exec(f"def score(x): return x + {number}", vars(module))
+        monkeypatch.setitem(sys.modules, "test", module)
+        found.append(digest(module.score))
+    assert found[0] == found[2] != found[1]
+    assert digest(json.dumps) == digest(json.dumps) != digest(json.loads)
 
 
 def test_cycles_end() -> None:
