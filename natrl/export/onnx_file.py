@@ -64,7 +64,7 @@ def _write(exported: ExportedProgram, path: Path) -> None:
             warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # of two inputs with one batch size
             program = torch.onnx.export(exported, dynamo=True, verbose=False, external_data=False)
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(one_line(error.__cause__ or error)) from None
     assert program is not None  # only the older exporter returns none
     for value in (*program.model.graph.inputs, *program.model.graph.outputs):
         shape: Any = value.shape or ()

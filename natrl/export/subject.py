@@ -51,9 +51,9 @@ class Subject:
     @staticmethod
     def of(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> Subject:
         """The model stays as it is. ValueError in one line where it is no network, or does not run on the example."""
-        check_model(model)
-        _check_values(model)
         inner = _Wrapper(model.module) if isinstance(model, DataParallel | DistributedDataParallel) else model
+        check_model(inner)
+        _check_values(inner)
         copy = copied(inner).eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         own = next((p.dtype for p in copy.parameters() if p.is_floating_point()), torch.float32)
         given = (t.cpu() for t in example_tensors(example))

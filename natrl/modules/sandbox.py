@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from natrl.modules.copies import copied, NotTheModelError, one_line, Original
@@ -151,6 +152,8 @@ def check_model(model: Any) -> None:
         raise ValueError(f"expected a torch.nn.Module, got {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
+    if isinstance(model, DistributedDataParallel):
+        raise ValueError("the model is wrapped in DistributedDataParallel: give what it wraps (.module)")
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 import natrl
 from tests.modules.networks import conv, Residual, TwoInputs
@@ -176,6 +177,12 @@ def test_a_layer_that_fails_and_is_done_without_leaves_no_trace(caplog):  # type
     assert [slot.name for slot in space.slots] == ["conv1", "conv2"]
     assert space.slot("conv2").before == ("conv1",)
     assert not caplog.records  # torch logs what fails without data
+
+
+def test_a_network_spread_over_machines_is_given_by_what_it_wraps():
+    spread = DistributedDataParallel.__new__(DistributedDataParallel)  # without machines
+    with pytest.raises(ValueError, match=r"wrapped in DistributedDataParallel: give what it wraps \(\.module\)"):
+        natrl.from_module(spread, IMAGE)
 
 
 def test_convnext_has_nothing_to_replace():
