@@ -18,7 +18,17 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MOST_BYTES", "check_shape", "open_file", "parse_json", "read_document", "read_json", "read_text", "shown"]
+__all__ = [
+    "MOST_BYTES",
+    "check_shape",
+    "open_file",
+    "parse_json",
+    "read_document",
+    "read_json",
+    "read_text",
+    "shown",
+    "yaml_text",
+]
 
 MOST_BYTES = 64 * 2**20  # of a document
 MOST_YAML = 2**20  # bytes; reading these takes 10 s
@@ -74,6 +84,11 @@ def read_document(path: Path) -> dict[str, Any]:
     except Exception as error:  # of a malformed value with a tag: what PyYAML stumbles over, a KeyError say
         raise ValueError(f"{path}: not YAML: {_first_line(error)}") from None
     return _named(_checked(document, str(path)), str(path))
+
+
+def yaml_text(document: dict[str, Any]) -> str:
+    """A document of plain values as YAML, which `read_document` reads back."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -232,6 +247,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes text that `_Loader` would read as a number."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )

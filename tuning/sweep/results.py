@@ -10,8 +10,8 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from natrl.documents import yaml_text
 from natrl.files import write_atomically
 from natrl.tuning.documents import complete
 from natrl.tuning.rundir import read_results
@@ -66,4 +66,4 @@ def write_best(plan: SweepPlan, best: pd.Series, config: Mapping[str, Any], path
         f"(mean of its last {SCORE_WINDOW} iterations).\n# natrl train --config {path.name} --out RUN\n"
     )
     document = json.loads(json.dumps(complete(config).to_dict()))  # tuples become lists
-    return write_atomically(path, heading + yaml.safe_dump(document, sort_keys=False))
+    return write_atomically(path, heading + yaml_text(document))
