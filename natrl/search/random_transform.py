@@ -19,6 +19,7 @@ __all__ = ["cost_matched_random", "random_transforms"]
 
 MOST_LISTED = 2**14  # choices that are all looked at
 DRAWS = 1024  # of more choices than that, at once
+SPREAD = 4096  # … where costs are known after the choice only
 
 
 def random_transforms(
@@ -60,8 +61,9 @@ def cost_matched_random(
 
     Up to 16,384 choices are all looked at, so the draw is exactly uniform. Of more, 1,024 uniform draws from the level
     of the nearest MAdds are looked at (exactly uniform, too), and where none of them is another live transformation,
-    draws from twice as many levels each time. Where costs are rounded (`CostLevels`), or `space` drops what became
-    unused, as a user's network does, it is the nearest of these draws.
+    draws from twice as many levels each time. Where costs are rounded (`CostLevels`) it is the nearest of these draws.
+    Where `space` drops what became unused, as a user's network does, a choice may cost less than its operations say:
+    there it is the nearest of 4,096 draws that are spread evenly over the levels from `madds` on.
     """
     box = Reachable(space, architecture, rule=rule, cost=cost)
     rng = np.random.default_rng([seed, zlib.crc32(architecture.key.encode())])
@@ -86,6 +88,9 @@ def _by_distance(box: Reachable, madds: int, rng: np.random.Generator) -> Iterat
     table = box.space.cost_table(box.architecture)
     levels = CostLevels(table.slots[:, [VOCABULARY_INDEX[p] for p in box.space.primitives], 1], box.masks)
     nearest = np.argsort(np.abs(levels.sums + table.fixed.madds - madds), kind="stable")
+    if type(box.space).pruned is not Space.pruned:
+        first = min(np.searchsorted(levels.sums, madds - table.fixed.madds), len(levels.sums) - 1)
+        yield levels.draw(levels.sums[np.linspace(first, len(levels.sums) - 1, SPREAD).round().astype(int)], rng)
     start, count = 0, 1
     while start < len(nearest):
         group = nearest[start : start + count]

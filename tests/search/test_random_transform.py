@@ -129,7 +129,7 @@ def test_a_users_network_is_matched_too():
     space = natrl.from_module(Residual(), torch.zeros(1, 3, 16, 16))
     madds = int(0.6 * space.cost(space.architecture).madds)
     drawn = {cost_matched_random(space, space.architecture, madds, seed) for seed in range(8)}
-    assert len({space.cost(a).madds for a in drawn}) == 1
+    assert max(abs(space.cost(a).madds - madds) for a in drawn) < 0.02 * madds
     assert space.architecture not in drawn
     assert all(space.prune(a) == a and a.is_live for a in drawn)
     assert all(space.cost(a) <= space.cost(space.architecture) for a in drawn)

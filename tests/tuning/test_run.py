@@ -15,7 +15,7 @@ import natrl
 from natrl.evaluation.ledger import read_ledger
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.run import resume, RunError, train
+from natrl.tuning.run import initial_architectures, resume, RunError, train
 from natrl.tuning.rundir import (
     check_versions,
     create_run,
@@ -163,3 +163,11 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
     assert results_file(run).read_text().count('"training_iteration": 1,') == 1, "it started anew"
     pd.testing.assert_frame_equal(after, numbers(undisturbed))
     assert (run / "policy" / "policy.safetensors").is_file()
+
+
+def test_runs_of_other_seeds_start_from_other_pools():
+    """And the trials of a sweep that shares one name it."""
+    first, second = (initial_architectures(RunSettings(initial="pool:8", seed=seed)) for seed in (0, 1))
+    assert (first, second) == ("pool:8:0", "pool:8:1")
+    assert initial_architectures(RunSettings(initial="pool:8:5", seed=1)) == "pool:8:5"
+    assert initial_architectures(RunSettings(seed=1)) == "uniform"
