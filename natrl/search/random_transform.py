@@ -89,7 +89,7 @@ def _by_distance(box: Reachable, madds: int, rng: np.random.Generator) -> Iterat
     levels = CostLevels(table.slots[:, [VOCABULARY_INDEX[p] for p in box.space.primitives], 1], box.masks)
     nearest = np.argsort(np.abs(levels.sums + table.fixed.madds - madds), kind="stable")
     if type(box.space).pruned is not Space.pruned:
-        first = min(np.searchsorted(levels.sums, madds - table.fixed.madds), len(levels.sums) - 1)
+        first = min(int(np.searchsorted(levels.sums, madds - table.fixed.madds)), len(levels.sums) - 1)
         yield levels.draw(levels.sums[np.linspace(first, len(levels.sums) - 1, SPREAD).round().astype(int)], rng)
     start, count = 0, 1
     while start < len(nearest):

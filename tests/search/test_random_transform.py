@@ -49,12 +49,12 @@ def nearest(original: Architecture, madds: int, rule: Rule = "nat++") -> set[Arc
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize(("digits", "share"), [("334423", 1.0), ("332112", 0.8), ("434310", 0.4)])
 def test_the_draw_is_uniform_among_the_others_of_nearest_cost(digits, share, listed, monkeypatch):
-    """Chi-square over 300 seeds, where all choices are listed and where levels are drawn from."""
+    """Chi-square over 200 seeds, where all choices are listed and where levels are drawn from."""
     monkeypatch.setattr(random_transform, "MOST_LISTED", 2**14 if listed else 1)
     original = nasbench201(digits)
     madds = int(share * SPACE.cost(original).madds)
     expected = nearest(original, madds)
-    drawn = Counter(cost_matched_random(SPACE, original, madds, seed) for seed in range(300))
+    drawn = Counter(cost_matched_random(SPACE, original, madds, seed) for seed in range(200))
     assert set(drawn) <= expected
     if len(expected) > 1:
         assert chisquare([drawn[a] for a in expected]).pvalue > 1e-3
