@@ -7,34 +7,28 @@ so is what is no file (a pipe would make a reader wait for ever).
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import yaml
 
+from natrl.plain import plain, shown, TOO_DEEP
+
 __all__ = [
     "MOST_BYTES",
-    "check_shape",
     "open_file",
     "parse_json",
     "read_document",
     "read_json",
     "read_text",
-    "shown",
     "yaml_text",
 ]
 
 MOST_BYTES = 64 * 2**20  # of a document
 MOST_YAML = 2**20  # bytes; reading these takes 10 s
-MOST_VALUES = 2_000_000  # in a document; those that YAML's aliases repeat count each time
-DEEPEST = 64  # lists and groups within each other
-BITS = 64  # of a whole number
 
 
 def read_text(path: Path | str, largest: int = MOST_BYTES) -> str:
@@ -80,10 +74,10 @@ def read_document(path: Path) -> dict[str, Any]:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ValueError(f"{path}{where}: {error.problem}") from None
     except RecursionError:
-        raise ValueError(f"{path}: {_TOO_DEEP}") from None
+        raise ValueError(f"{path}: {TOO_DEEP}") from None
     except Exception as error:  # of a malformed value with a tag: what PyYAML stumbles over, a KeyError say
         raise ValueError(f"{path}: not YAML: {_first_line(error)}") from None
-    return _named(_checked(document, str(path)), str(path))
+    return _named(plain(document, str(path)), str(path))
 
 
 def yaml_text(document: dict[str, Any]) -> str:
@@ -97,120 +91,16 @@ def parse_json(text: str, where: str) -> Any:
     try:
         document = json.loads(text, **hooks)
     except RecursionError:
-        raise ValueError(f"{where}: {_TOO_DEEP}") from None
+        raise ValueError(f"{where}: {TOO_DEEP}") from None
     except ValueError as error:
         raise ValueError(f"{where}: not JSON: {_first_line(error)}") from None
-    return _checked(document, where)
-
-
-def shown(value: Any) -> str:
-    """A value for a message, in a few words even if it is large."""
-    if isinstance(value, dict | list | tuple):
-        kind = "names and values" if isinstance(value, dict) else "a list"
-        return f"{kind} ({len(value)})" if len(value) > 3 else f"{value!r:.60}"
-    return f"{value!r:.60}"
-
-
-def check_shape(value: Any, shape: Any, where: str) -> None:
-    """ValueError, which names the place, if a value of a document has another shape.
-
-    `shape`: a type or a tuple of types; a group with the shapes of names that must be there; a list of one shape.
-    """
-    if isinstance(shape, dict) and isinstance(value, dict):
-        for name, inner in shape.items():
-            check_shape(value.get(name), inner, f"{where}: {name}")
-    elif isinstance(shape, list) and isinstance(value, list):
-        for i, item in enumerate(value):
-            check_shape(item, shape[0], f"{where}, {i}")
-    elif (
-        isinstance(shape, dict | list)
-        or not isinstance(value, shape)
-        or (isinstance(value, bool) and shape is not bool)
-    ):
-        raise ValueError(f"{where}: expected {_shape_name(shape)}, got {shown(value)}")
-
-
-_SHAPES = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    dict: "names and values",
-    list: "a list",
-    NoneType: "null",
-}
-
-
-def _shape_name(shape: Any) -> str:
-    kinds = shape if isinstance(shape, tuple) else (type(shape) if isinstance(shape, dict | list) else shape,)
-    return " or ".join(_SHAPES[kind] for kind in kinds if kind is not int or float not in kinds)
-
-
-_TOO_DEEP = f"it nests deeper than {DEEPEST} levels"
+    return plain(document, where)
 
 
 def _named(document: Any, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"{where}: expected names and their values, got {shown(document)}")
     return document
-
-
-def _checked(document: Any, where: str) -> Any:
-    """The document itself, if its values are plain."""
-    for count, (depth, value) in enumerate(_walk(document)):
-        if depth > DEEPEST:
-            raise ValueError(f"{where}: {_TOO_DEEP}")
-        if count > MOST_VALUES:
-            raise ValueError(f"{where}: it holds more than {MOST_VALUES:,} values")
-        if reason := _wrong(value):
-            raise ValueError(f"{where}: {reason}")
-    return document
-
-
-def _walk(document: Any) -> Iterator[tuple[int, Any]]:
-    """Every value and how deep it lies, without recursion."""
-    stack = [iter((document,))]
-    while stack:
-        value = next(stack[-1], stack)
-        if value is stack:
-            stack.pop()
-            continue
-        yield len(stack), value
-        if isinstance(value, list):
-            stack.append(iter(value))
-        elif isinstance(value, dict):
-            stack.append(iter((*map(_Name, value), *value.values())))
-
-
-class _Name:
-    """A name in a document."""
-
-    def __init__(self, name: Any) -> None:
-        self.name = name
-
-
-def _wrong(value: Any) -> str | None:
-    """What is wrong with a value, itself; None: nothing."""
-    if isinstance(value, _Name):
-        return (
-            None if isinstance(value.name, str) and _is_text(value.name) else f"names are text, got {value.name!r:.60}"
-        )
-    if isinstance(value, str):
-        return None if _is_text(value) else f"text holds characters that are none: {value!r:.60}"
-    if value is None or isinstance(value, bool | list | dict):
-        return None
-    if isinstance(value, int):
-        return (
-            f"whole numbers have at most {BITS} bits, got one of {value.bit_length()}"
-            if value.bit_length() > BITS
-            else None
-        )
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"numbers are finite, got {value}"
-    return f"values are text, numbers, true, false, null, lists and groups of these; quote {value!s:.60}"
-
-
-def _is_text(text: str) -> bool:
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text))
 
 
 def _first_line(error: Exception) -> str:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natrl import documents
-from natrl.documents import BITS, check_shape, DEEPEST, parse_json, read_document, read_json, read_text, yaml_text
+from natrl import plain
+from natrl.documents import parse_json, read_document, read_json, read_text, yaml_text
+from natrl.plain import BITS, check_shape, DEEPEST
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 PLAIN = st.recursive(
@@ -101,7 +102,7 @@ def test_what_is_refused(tmp_path: Path, name: str, text: str, reason: str) -> N
 
 
 def test_aliases_that_multiply_count_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MOST_VALUES", 10_000)  # the real limit takes two seconds
+    monkeypatch.setattr(plain, "MOST_VALUES", 10_000)  # the real limit takes two seconds
     (tmp_path / "a.yaml").write_text(BOMB)
     with pytest.raises(ValueError, match=r"it holds more than 10,000 values"):
         read_document(tmp_path / "a.yaml")

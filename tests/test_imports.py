@@ -61,7 +61,7 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("operations", "transitions", "connectivity", "cell", "architecture", "genotypes", "isomorphism"),
-            *("errors", "paths", "locks", "documents", "files", "formats", "callables", "digests"),
+            *("errors", "paths", "locks", "documents", "plain", "files", "formats", "callables", "digests"),
         ),
         0,
     ),

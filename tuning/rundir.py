@@ -12,9 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from natrl.documents import check_shape, open_file, read_json, shown
+from natrl.documents import open_file, read_json
 from natrl.files import check_new, write_atomically
 from natrl.paths import quote
+from natrl.plain import check_shape, shown
 from natrl.policies.storage import copy_policy
 from natrl.tuning.settings import RunSettings
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from torch import nn, Tensor
 
 from natrl.callables import returned_by
-from natrl.documents import open_file, shown
+from natrl.documents import open_file
+from natrl.plain import shown
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
 

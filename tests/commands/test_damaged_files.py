@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from natrl import locks
 from natrl.errors import for_users, LONGEST
 from natrl.evaluation.ledger import Ledger, Paid, read_ledger, settings_text
 from natrl.policies import load_policy
@@ -315,4 +316,13 @@ def test_what_is_whole_is_read(run: Path) -> None:
     assert not any(refused(lambda read=read: read(run), name) for name, read in READERS.items() if name != CHECKPOINT)
     assert read_plan(run / "space.yaml").trials == 16
     with pytest.raises(Started):
+        resume(run)
+
+
+def test_two_resumes_of_one_run(ray_session: None, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("natrl.tuning.run.locked", locks.locked)
+    with (
+        locks.locked(run),
+        pytest.raises(ValueError, match=rf"another natrl works in {run} \(process {os.getpid()} on"),
+    ):
         resume(run)
