@@ -87,11 +87,12 @@ def _by_distance(box: Reachable, madds: int, rng: np.random.Generator) -> Iterat
         return
     table = box.space.cost_table(box.architecture)
     levels = CostLevels(table.slots[:, [VOCABULARY_INDEX[p] for p in box.space.primitives], 1], box.masks)
-    nearest = np.argsort(np.abs(levels.sums + table.fixed.madds - madds), kind="stable")
+    distances = np.abs(levels.sums + table.fixed.madds - madds)
+    nearest = np.argsort(distances, kind="stable")
     if type(box.space).pruned is not Space.pruned:
         first = min(int(np.searchsorted(levels.sums, madds - table.fixed.madds)), len(levels.sums) - 1)
         yield levels.draw(levels.sums[np.linspace(first, len(levels.sums) - 1, SPREAD).round().astype(int)], rng)
-    start, count = 0, 1
+    start, count = 0, int((distances == distances.min()).sum())  # two where one is above and one below
     while start < len(nearest):
         group = nearest[start : start + count]
         shares = levels.shares[group]
