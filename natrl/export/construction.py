@@ -13,11 +13,16 @@ import torch
 from torch import fx, nn, Tensor
 
 from natrl.export.capture import is_leaf
-from natrl.modules.replacements import Copy, PaddedAverage, Zeros
+from natrl.modules.replacements import Copy, PaddedAverage, Zeros, ZerosLike
 
 __all__ = ["OWN", "construction"]
 
-OWN = (Copy, PaddedAverage, Zeros)  # natrl's layers that may stand in a network: their source goes into the code
+OWN = (
+    Copy,
+    PaddedAverage,
+    Zeros,
+    ZerosLike,
+)  # natrl's layers in networks: their source goes into the code
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of rows and of columns
 CONSTANTS = 256  # values of a tensor that is not in the state_dict and may stand in the code
 

@@ -21,6 +21,7 @@ from natrl.modules.contraction import (
 from natrl.modules.geometry import Layer, pair
 from natrl.modules.graph import build_graph, Graph
 from natrl.modules.layers import frozen_layers, kept_elsewhere, unreplaceable
+from natrl.modules.leftovers import can_be_left_out, Leftovers
 from natrl.modules.replacements import operation_of
 from natrl.modules.rules import Choice, choices_of
 from natrl.modules.sandbox import Sandbox
@@ -68,7 +69,9 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     for slot in slots:
         operations[slot.index] = slot.operation
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
-    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, _fixed(model, traced, slots))
+    leftovers = _leftovers(model, sandbox, traced, training, [slot.name for slot in slots])
+    fixed = _fixed(model, traced, slots)
+    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, fixed, leftovers)
     if space.masks(architecture).sum() == space.n_slots:
         raise ValueError(
             _nothing(model, frozen, f"none of {len(slots)} layers has a replacement that costs no more, and ")
@@ -89,6 +92,20 @@ def _frozen(
         frozen |= {name: f"in training mode {reason}" for name, reason in also.items()}
     frozen |= unconnected(traced, frozen)
     return frozen if training is None else frozen | otherwise_fed(traced, training[0], frozen)
+
+
+def _leftovers(
+    model: nn.Module, sandbox: Sandbox, traced: Trace, training: tuple[Trace, Sandbox] | None, slots: list[str]
+) -> Leftovers:
+    """The layers that nulls may leave behind, and that the model runs without."""
+    runs = [(traced, sandbox)] if training is None else [(traced, sandbox), training]
+    traces = [run for run, _ in runs]
+    costs = can_be_left_out(model, traces, slots)
+    stay = kept_elsewhere(model, costs)
+    for run, where in runs:
+        counts = Counter(flow.layer for flow in run.flows if flow.layer in costs.keys() - stay.keys())
+        stay |= unreplaceable(model, where, counts)
+    return Leftovers(model, traces, slots, {name: cost for name, cost in costs.items() if name not in stay})
 
 
 def _counts(traced: Trace, frozen: Collection[str]) -> Counter[str]:

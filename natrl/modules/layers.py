@@ -23,7 +23,7 @@ from natrl.modules.replacements import operation_of
 from natrl.modules.sandbox import Sandbox, type_name
 from natrl.modules.trace import Trace, WATCHED
 
-__all__ = ["frozen_layers", "kept_elsewhere", "unreplaceable"]
+__all__ = ["HOOKS", "frozen_layers", "kept_elsewhere", "shared_weights", "unreplaceable"]
 
 _KINDS = (
     _ConvNd,
@@ -34,13 +34,13 @@ _KINDS = (
     _LPPoolNd,
     FractionalMaxPool2d,
 )
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
     """Each convolution and pooling that stays, by name, and the reason; what a trace can tell."""
     frozen: dict[str, str] = {}
-    shared = _shared_weights(model)
+    shared = shared_weights(model)
     called = {call.layer for call in traced.calls}
     for name, module in model.named_modules():
         if isinstance(module, _KINDS):
@@ -65,7 +65,7 @@ def _own_reason(module: nn.Module) -> str | None:
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
     if type(module) not in WATCHED:
         return _type_reason(module)
-    if any(getattr(module, hooks, None) for hooks in _HOOKS):
+    if any(getattr(module, hooks, None) for hooks in HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
         return "its forward was replaced by another"
@@ -105,7 +105,7 @@ def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
     return None
 
 
-def _shared_weights(model: nn.Module) -> dict[str, str]:
+def shared_weights(model: nn.Module) -> dict[str, str]:
     """Layers with a parameter that another module holds too."""
     holders: dict[int, list[str]] = {}
     for name, module in model.named_modules():

@@ -1,7 +1,8 @@
 """Where tensors come from: recorded operation by operation while a network runs once.
 
 A source is a number: of an input of the network, or of a call of one of the layers that are watched. The sources of a
-tensor are those that it was made from without passing through another watched layer.
+tensor are those that it was made from without passing through another watched layer. Its flows are finer: numbers of
+inputs and of calls of all layers with a state, batch-norms as well.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Origin(NamedTuple):
 
     sources: frozenset[int]
     fresh: frozenset[int]  # calls that met nothing but normalisations and activations on the way here
+    flows: frozenset[int]
     time: int
 
 
@@ -103,10 +105,22 @@ class Provenance(TorchDispatchMode):
         """The name of the layer that is running, "" the model's own code."""
         return self.layer or (self.running[-1] if self.running else "")
 
-    def mark(self, values: Any, source: int) -> None:
-        """The tensors in `values` are this source's, and nothing else's."""
+    def mark(self, values: Any, source: int, flow: int) -> None:
+        """The tensors in `values` are this source's and this flow's, and nothing else's."""
         for tensor in tensors(values):
-            self._note(tensor, frozenset((source,)), frozenset((source,)))
+            self._note(tensor, frozenset((source,)), frozenset((source,)), frozenset((flow,)))
+
+    def mark_flow(self, values: Any, flow: int) -> None:
+        """The tensors in `values` are this flow's; their sources are what they were."""
+        for tensor in tensors(values):
+            origin = self._origin(tensor)
+            if origin is not None:
+                self._note(tensor, origin.sources, origin.fresh, frozenset((flow,)))
+
+    def flows(self, values: Any) -> frozenset[int]:
+        """The flows of the tensors in `values`."""
+        origins = (self._origin(tensor) for tensor in tensors(values))
+        return frozenset[int]().union(*(o.flows for o in origins if o is not None))
 
     def sources(self, values: Any, met: str) -> frozenset[int]:
         """The sources of the tensors in `values`, which run into `met` here."""
@@ -123,6 +137,7 @@ class Provenance(TorchDispatchMode):
         if not known:
             return
         sources = frozenset[int]().union(*(o.sources for _, o in known))
+        flows = frozenset[int]().union(*(o.flows for _, o in known))
         fresh = frozenset[int]()
         if len({o[:2] for _, o in known}) > 1:
             self._join([o for _, o in known], JOINS.get(name, name))
@@ -132,34 +147,36 @@ class Provenance(TorchDispatchMode):
             self._meet((o for _, o in known), name)
         changed = written(func, read)
         for tensor in (*made, *changed):
-            self._note(tensor, sources, fresh)
+            self._note(tensor, sources, fresh, flows)
         for tensor in changed:
             if tensor._base is not None:
-                self._write_through(tensor._base, sources, name)
+                self._write_through(tensor._base, sources, flows, name)
 
     def _join(self, origins: list[Origin], kind: str) -> None:
         self._meet(origins, kind)
         if kind not in SUMS:
             self.products |= {(a.sources, b.sources) for a in origins for b in origins if a.sources != b.sources}
 
-    def _write_through(self, base: Tensor, sources: frozenset[int], name: str) -> None:
+    def _write_through(self, base: Tensor, sources: frozenset[int], flows: frozenset[int], name: str) -> None:
         """A view of `base` was written to: it comes from that too, and so do its other views."""
         before = self._origin(base)
         if before is not None:
             self._meet([before], name)
-            sources |= before.sources
-        self._note(base, sources, frozenset())
+            sources, flows = sources | before.sources, flows | before.flows
+        self._note(base, sources, frozenset(), flows)
 
-    def _note(self, tensor: Tensor, sources: frozenset[int], fresh: frozenset[int]) -> None:
+    def _note(self, tensor: Tensor, sources: frozenset[int], fresh: frozenset[int], flows: frozenset[int]) -> None:
         self._clock += 1
-        self._origins[tensor] = Origin(sources, fresh, self._clock)
+        self._origins[tensor] = Origin(sources, fresh, flows, self._clock)
 
     def _origin(self, tensor: Tensor) -> Origin | None:
         own = self._origins.get(tensor)
         base = None if tensor._base is None else self._origins.get(tensor._base)
         if base is None or (own is not None and own.time > base.time):
             return own
-        return base if own is None else Origin(own.sources | base.sources, own.fresh & base.fresh, base.time)
+        if own is None:
+            return base
+        return Origin(own.sources | base.sources, own.fresh & base.fresh, own.flows | base.flows, base.time)
 
     def _meet(self, origins: Iterable[Origin], what: str) -> None:
         for origin in origins:

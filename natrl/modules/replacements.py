@@ -20,7 +20,7 @@ from torch.nn import functional
 from natrl.modules.geometry import Geometry, geometry_of, Layer, Window
 from natrl.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
 
-__all__ = ["Copy", "PaddedAverage", "Zeros", "operation_of", "replacement", "replacement_cost"]
+__all__ = ["Copy", "PaddedAverage", "Zeros", "ZerosLike", "nothing", "operation_of", "replacement", "replacement_cost"]
 
 _PADS: dict[str, Any] = {
     "zeros": nn.ZeroPad2d,
@@ -102,6 +102,13 @@ def replacement_cost(layer: Layer, operation: str, height: int, width: int) -> C
             params += conv.weights
             madds += conv.weights * height * width
     return Cost(params + (layer.out_channels if layer.bias is not None else 0), madds)
+
+
+def nothing(layer: nn.Module) -> nn.Module:
+    """Zeros of the shape that a convolution, a linear layer, or any layer that keeps the shape would give."""
+    if type(layer) is nn.Conv2d:
+        return _zeros(layer, geometry_of(layer))
+    return ZerosLike(layer.out_features if type(layer) is nn.Linear else None)
 
 
 def _possible(layer: Layer, name: str) -> Operation:
@@ -280,3 +287,17 @@ class Zeros(nn.Module):
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}, stride={self.stride}, margin={self.margin}"
+
+
+class ZerosLike(nn.Module):
+    """Zeros of the input's shape; `features`: another number of values along the last axis."""
+
+    def __init__(self, features: int | None = None) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(x.shape if self.features is None else (*x.shape[:-1], self.features))
+
+    def extra_repr(self) -> str:
+        return f"features={self.features}"

@@ -15,8 +15,10 @@ from torch import nn, Tensor
 from natrl.architecture import Architecture
 from natrl.connectivity import live_slots
 from natrl.modules.copies import copied, one_line
+from natrl.modules.costs import NetworkCosts
 from natrl.modules.geometry import Layer
-from natrl.modules.replacements import replacement
+from natrl.modules.leftovers import Leftovers
+from natrl.modules.replacements import nothing, replacement
 from natrl.modules.rules import Choice
 from natrl.modules.sandbox import Sandbox
 from natrl.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
@@ -77,6 +79,7 @@ class ModuleSpace(Space):
         choices: Mapping[str, Mapping[str, Choice]],
         frozen: Mapping[str, str],
         fixed: Cost,
+        leftovers: Leftovers,
     ) -> None:
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
         self.name = type(model).__name__
@@ -90,12 +93,16 @@ class ModuleSpace(Space):
         self._possible = np.zeros((self.n_slots, len(PRIMITIVES)), dtype=bool)  # (E, K)
         self._prunable = np.zeros(self.n_slots, dtype=bool)  # (E,)
         self._possible[:, SKIP] = True  # wires
-        self._table = CostTable(fixed, np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64))
+        table = CostTable(fixed, np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64))
         for slot in slots:
             self._possible[slot.index] = [choices[slot.name][p].reason is None for p in PRIMITIVES]
             self._prunable[slot.index] = slot.calls == 1 and choices[slot.name]["null"].builds
             for name, choice in choices[slot.name].items():
-                self._table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
+                table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
+        names = {slot.index: slot.name for slot in slots}
+        self._costs = NetworkCosts(table, PRIMITIVES, names, leftovers)
+        nullable = [slot.index for slot in slots if self._possible[slot.index, NULL]]
+        self._costs.price({index: self._alone(index) for index in nullable})
         self._masks: dict[tuple[Rule, CostMode], np.ndarray] = {}
 
     @property
@@ -163,10 +170,15 @@ class ModuleSpace(Space):
             return None
         if not is_transition(old, new, rule):
             return f"no rule lets {old.name} become {new.name}"
-        choices = self._choices[name]
-        if (why := choices[new.name].reason) is not None or cost == "rule":
+        if (why := self._choices[name][new.name].reason) is not None or cost == "rule":
             return why
-        return _dearer(choices[old.name].cost, choices[new.name].cost)
+        if old.name == "null" and self._costs.rest:
+            return "it could bring back other layers, which were left out with what became null"
+        return _dearer(*(self._price(slot, op.name) for op in (old, new)))
+
+    def _price(self, slot: ModuleSlot, name: str) -> Cost:
+        params, madds = self._costs.prices.slots[slot.index, VOCABULARY_INDEX[name]].tolist()
+        return Cost(params, madds)
 
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError naming the layer and the reason if it is not one of this space.
@@ -216,15 +228,37 @@ class ModuleSpace(Space):
 
     # Costs and masks
 
+    def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
+        """What the network costs; slots count that nothing uses and that are not null (`prune` leaves none)."""
+        batch = Batch.of(self, [architecture])
+        params, madds = self.costs_of(batch.choices, batch.topologies)[0].tolist()
+        return Cost(params, madds) if skeleton is None else cast(Cost, self.skeleton)
+
     def cost_table(self, architecture: Architecture, skeleton: Skeleton | None = None) -> CostTable:
-        """What each operation adds in each slot, all calls counted. ValueError if a skeleton is given."""
-        return self._table if skeleton is None else cast(CostTable, self.skeleton)
+        """What each operation adds in each slot, all calls counted, with what goes where that slot alone is null.
+
+        A sum of it is never below the cost: only `cost` knows what goes where several are. ValueError on a skeleton.
+        """
+        return self._costs.prices if skeleton is None else cast(CostTable, self.skeleton)
 
     def costs_of(self, choices: np.ndarray, topologies: Topologies) -> np.ndarray:
         """int64 (B, 2): parameters and MAdds of the networks with primitives `choices` int (B, E)."""
-        fixed = np.array((self._table.fixed.params, self._table.fixed.madds))
-        columns = np.array([VOCABULARY_INDEX[p] for p in PRIMITIVES])
-        return fixed + self._table.slots[np.arange(self.n_slots), columns[choices]].sum(1)
+        return self._costs.of(choices)
+
+    @property
+    def can_be_left_out(self) -> tuple[str, ...]:
+        """The layers besides the slots that some architecture does without."""
+        return tuple(self._costs.leftovers.costs)
+
+    def left_out(self, architecture: Architecture) -> tuple[str, ...]:
+        """The layers besides the slots that `build` leaves out: only nulls feed them, or would read them."""
+        return tuple(self._costs.gone(Batch.of(self, [self.prune(architecture)]).choices[0]))
+
+    def _alone(self, index: int) -> np.ndarray:
+        """The choices (E,) of the network in which this slot is null, and what nothing uses then."""
+        operations = list(self.architecture.operations)
+        operations[index] = "null"
+        return Batch.of(self, [self.prune(self.architecture.with_operations(operations))]).choices[0]
 
     def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
         """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
@@ -241,8 +275,9 @@ class ModuleSpace(Space):
             states[:, NULL] |= self._prunable
             allowed = transition_matrix(PRIMITIVES, rule) & states[:, :, None] & self._possible[:, None, :]
             if cost != "rule":
-                costs = self._table.slots[:, columns]  # (E, K, 2)
+                costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
                 allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
+                allowed[:, NULL, SKIP] &= not self._costs.rest
             allowed |= states[:, :, None] & np.eye(len(PRIMITIVES), dtype=bool)
             found = np.zeros((self.n_slots, len(VOCABULARY), len(PRIMITIVES)), dtype=bool)
             found[:, columns] = allowed
@@ -267,7 +302,8 @@ class ModuleSpace(Space):
 
         A slot that holds what its layer is keeps the layer: `build(space.architecture)` computes the same to the last
         bit. New layers are freshly initialised, in the mode (training or evaluation) of those that they replace.
-        Slots that nothing uses are built as null. `verify` runs the network once, on shapes where that is possible.
+        Slots that nothing uses are built as null, and layers that only nulls feed or would read are left out
+        (`left_out`): a null contributes exactly zero. `verify` runs the network once, on shapes where that is possible.
         ValueError if the architecture is not one of this space, or the network does not run.
         """
         architecture = self.prune(self.check(architecture))
@@ -275,8 +311,11 @@ class ModuleSpace(Space):
         for slot in self.slots:
             op = architecture.operations[slot.index]
             if op != slot.operation:
-                layer = cast(Layer, self.model.get_submodule(slot.name))
-                replaced[layer] = replacement(layer, op)
+                place = cast(Layer, self.model.get_submodule(slot.name))
+                replaced[place] = replacement(place, op)
+        for name in self.left_out(architecture):
+            layer = self.model.get_submodule(name)
+            replaced[layer] = nothing(layer).train(layer.training)
         model = copied(self.model, replaced)
         if verify:
             self._verify(model)

@@ -22,7 +22,7 @@ from natrl.networks.weights_file import read_weights
 
 __all__ = ["load_module", "save_module"]
 
-FORMAT = "natrl.module"
+FORMAT, VERSION = "natrl.module", 2  # 1: layers that only nulls feed or would read were kept
 CHOICE, WEIGHTS = "choice.json", "model.safetensors"
 
 
@@ -32,7 +32,7 @@ def save_module(directory: Path | str, space: ModuleSpace, architecture: Archite
     directory.mkdir(parents=True, exist_ok=True)
     document = {
         "format": FORMAT,
-        "version": 1,
+        "version": VERSION,
         "model": space.name,
         "operations": space.operations(architecture),
         "architecture": architecture.to_dict(),
@@ -54,10 +54,17 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     except ValueError as error:
         reason = str(error).removeprefix(f"{directory}{os.sep}")
         raise ValueError(f"{directory} holds no network: {reason}") from None
-    if document.get("format") != FORMAT or document.get("version") != 1:
-        raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" 1')
+    version = document.get("version")
+    if document.get("format") != FORMAT or version not in range(1, VERSION + 1):
+        raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" at most {VERSION}')
     space = from_module(model, example_input)
-    network = space.build(Architecture.from_dict(document.get("architecture")))
+    architecture = Architecture.from_dict(document.get("architecture"))
+    if version == 1 and (kept := space.left_out(space.check(architecture))):
+        raise ValueError(
+            f"{directory} was written by an earlier natrl, whose networks kept {', '.join(kept)}, which natrl now "
+            "leaves out: transform the network again"
+        )
+    network = space.build(architecture)
     weights = read_weights(directory / WEIGHTS)
     try:
         network.load_state_dict(weights)

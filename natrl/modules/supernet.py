@@ -17,11 +17,14 @@ from natrl.architecture import Architecture
 from natrl.modules.copies import copied
 from natrl.modules.geometry import Layer
 from natrl.modules.inheritance import fit_layer, Reference
-from natrl.modules.replacements import replacement
+from natrl.modules.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.networks.modes import in_mode
 
 __all__ = ["Choice", "ModuleSupernet"]
+
+
+PRESENT = "layer"
 
 
 class Choice(nn.Module):
@@ -52,7 +55,8 @@ class ModuleSupernet(nn.Module):
         masks = space.masks(space.architecture)
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
             self._choices = {slot.name: _choice(space, slot, masks[slot.index]) for slot in space.slots}
-        layers = {space.model.get_submodule(name): choice for name, choice in self._choices.items()}
+            self._rest = {name: _present_or_not(space.model.get_submodule(name)) for name in space.can_be_left_out}
+        layers = {space.model.get_submodule(name): choice for name, choice in (self._choices | self._rest).items()}
         self.network = copied(space.model, layers)
         self._inherit(images, seed)
 
@@ -78,6 +82,9 @@ class ModuleSupernet(nn.Module):
 
     def select(self, architecture: Architecture) -> ModuleSupernet:
         """Makes the architecture's operations active, and returns itself. ValueError if a slot has no such choice."""
+        left_out = self.space.left_out(architecture)
+        for name, rest in self._rest.items():
+            rest.active = "null" if name in left_out else PRESENT
         for name, op in self.space.operations(self.space.prune(architecture)).items():
             choice = self._choices[name]
             if op not in choice.operations:
@@ -88,6 +95,11 @@ class ModuleSupernet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x)
+
+
+def _present_or_not(layer: nn.Module) -> Choice:
+    """A layer that is no slot, or what stands in its place where nulls leave it out."""
+    return Choice(PRESENT, {PRESENT: deepcopy(layer), "null": nothing(layer)})
 
 
 def _choice(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Choice:

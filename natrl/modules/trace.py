@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from natrl.modules.copies import NotTheModelError
 from natrl.modules.provenance import Provenance, tensors
 from natrl.modules.sandbox import Sandbox
 
-__all__ = ["Call", "Trace", "WATCHED", "trace", "trace_training"]
+__all__ = ["Call", "Flow", "Trace", "WATCHED", "trace", "trace_training"]
 
 #: The layers whose calls are recorded: torch's own types. A subclass may do something else.
 WATCHED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
@@ -30,6 +30,15 @@ class Call(NamedTuple):
     out_shape: tuple[int, ...]  # (B, Cout, H', W')
 
 
+class Flow(NamedTuple):
+    """One call of a layer that is watched, or has parameters or buffers and no watched layer in it."""
+
+    layer: str
+    reads: frozenset[int]  # inputs, and calls by their place among the flows
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None  # of its only tensor and of what it gives; None: others
+    madds: int  # of all images
+
+
 @dataclass(frozen=True)
 class Trace:
     """What a network did with its example input. Sources are numbers: inputs first, then calls as they happened."""
@@ -39,6 +48,8 @@ class Trace:
     calls: tuple[Call, ...]  # call i is source inputs + i
     outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output; training: and of attributes
     products: frozenset[tuple[frozenset[int], frozenset[int]]]  # of each pair of factors, both ways round: the sources
+    flows: tuple[Flow, ...]  # flow i is number inputs + i
+    ends: frozenset[int]  # numbers of the inputs and flows that outputs and attributes are made from
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
@@ -77,12 +88,15 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     for name, module in modules.items():
         recorder.watch(name, module) if name in watched else recorder.follow(name, module)
     for i, tensor in enumerate(inputs):
-        provenance.mark(tensor, i)
+        provenance.mark(tensor, i, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
-    given = [(tensor, OUTPUT) for tensor in tensors(output)]
+    given, kept = (
+        [(tensor, OUTPUT) for tensor in tensors(output)],
+        [t for m in modules.values() for t in _attributes(m)],
+    )
     if sandbox.training:  # a loss may read them
-        given += [(tensor, ATTRIBUTE) for module in modules.values() for tensor in _attributes(module)]
+        given += [(tensor, ATTRIBUTE) for tensor in kept]
     outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
     met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
     return Trace(
@@ -91,6 +105,8 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
         outputs=outputs,
         products=frozenset(provenance.products),
+        flows=tuple(recorder.flows),
+        ends=provenance.flows((output, kept)),
         running=frozenset(recorder.running),
         strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
         functional={name: frozenset(by) for name, by in provenance.functional.items()},
@@ -109,39 +125,67 @@ class _Recorder:
 
     def __init__(self, provenance: Provenance, inputs: int) -> None:
         self._provenance, self._inputs = provenance, inputs
+        self._within: str | None = None  # the layer whose flow is open
         self.calls: list[Call] = []
+        self.flows: list[Flow] = []
         self.running: set[str] = set()
 
     def follow(self, name: str, module: nn.Module) -> None:
-        """Notes while a module runs."""
+        """Notes while a module runs, and what flows through it if it has a state of its own."""
+        stateful = bool(module._parameters or module._buffers)
+        stateful = stateful and not any(type(part) in WATCHED for part in module.modules())
+        leave_flow: list[Callable[[Any], None]] = []
 
-        def enter(module: nn.Module, args: Any) -> None:
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
             self.running.add(name)
             self._provenance.running.append(name)
+            if stateful and self._within is None:
+                leave_flow.append(self._enter_flow(name, (args, kwargs)))
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             self._provenance.running.pop()
+            if leave_flow and self._within == name:
+                leave_flow.pop()(output)
 
-        module.register_forward_pre_hook(enter, prepend=True)
+        module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, always_call=True)
+
+    def _enter_flow(self, name: str, given: Any) -> Callable[[Any], None]:
+        """What to call with the output at the end."""
+        self._within, read, flops = name, tensors(given), self._provenance.flops
+        reads = self._provenance.flows(given)
+
+        def leave(output: Any) -> None:
+            self._within = None
+            if output is None:
+                return
+            plain = len(read) == 1 and isinstance(output, Tensor)
+            shapes = ((*read[0].shape,), (*output.shape,)) if plain else None
+            self._provenance.mark_flow(output, self._inputs + len(self.flows))
+            self.flows.append(Flow(name, reads, shapes, (self._provenance.flops - flops) // 2))
+
+        return leave
 
     def watch(self, name: str, module: nn.Module) -> None:
         """Notes every call of a watched layer, which is a source."""
-        open_calls: list[tuple[frozenset[int], tuple[int, ...]]] = []
+        open_calls: list[tuple[frozenset[int], tuple[int, ...], Callable[[Any], None]]] = []
 
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
             sources = self._provenance.sources((args, kwargs), f"layer {name!r}")
-            open_calls.append((sources, (*tensors((args, kwargs))[0].shape,)))
+            shape = (*tensors((args, kwargs))[0].shape,)
+            open_calls.append((sources, shape, self._enter_flow(name, (args, kwargs))))
             self._provenance.layer = name
 
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self._provenance.layer = None
             self.running.add(name)
-            sources, shape = open_calls.pop()
+            sources, shape, leave_flow = open_calls.pop()
             if output is None:  # it failed, and the model may go on without it
+                leave_flow(None)
                 return
-            self._provenance.mark(output, self._inputs + len(self.calls))
+            self._provenance.mark(output, self._inputs + len(self.calls), self._inputs + len(self.flows))
             self.calls.append(Call(name, sources, frozenset(), shape, (*tensors(output)[0].shape,)))
+            leave_flow(output)
 
         module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, with_kwargs=True, always_call=True)
