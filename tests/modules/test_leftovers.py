@@ -108,7 +108,7 @@ def inverted() -> nn.Module:
 
 
 def depthwise_first() -> nn.Module:
-    return nn.Sequential(conv(8, 8, groups=8), nn.GroupNorm(2, 8), nn.PReLU(8), conv(8, 8, 1), nn.InstanceNorm2d(8))
+    return nn.Sequential(conv(8, 8, groups=8), nn.GroupNorm(2, 8), nn.PReLU(8), conv(8, 8, 1), nn.GroupNorm(2, 8))
 
 
 def normalised_first() -> nn.Module:
@@ -131,7 +131,6 @@ KINDS = {
     "read": lambda: Blocks(Read(), inverted()),
     "in training": lambda: Blocks(OnlyInTraining(), Excited()),
     "residual": Residual,
-    "mobilenet": lambda: torchvision.models.mobilenet_v2(num_classes=10, width_mult=0.25),
 }
 
 
@@ -197,7 +196,7 @@ def test_a_dropped_block_contributes_exactly_zero():
 
 LEFT = {
     "inverted": ({"blocks.0.5": "null"}, {"blocks.0.1", "blocks.0.3", "blocks.0.4", "blocks.0.6"}),
-    "depthwise first": ({"blocks.0.3": "null"}, {"blocks.0.0", "blocks.0.1", "blocks.0.2"}),
+    "depthwise first": ({"blocks.0.3": "null"}, {f"blocks.0.{i}" for i in (0, 1, 2, 4)}),
     "normalised first": ({"blocks.0.5": "null"}, {"blocks.0.0", "blocks.0.3", "blocks.0.4"}),
     "excited": ({"blocks.0.last": "null"}, {"blocks.0.norm", "blocks.0.down", "blocks.0.up"}),
     "two readers": ({"blocks.0.a": "null"}, set()),
@@ -245,7 +244,8 @@ def test_the_supernet_leaves_out_the_same():
 
 def test_distributed_training_with_its_defaults(tmp_path):
     """One process stands for many: what has no gradient stops the second step."""
-    space = space_of("mobilenet")
+    torch.manual_seed(0)
+    space = natrl.from_module(torchvision.models.mobilenet_v2(num_classes=10, width_mult=0.25), IMAGE)
     network = space.build(with_nulls(space, 0, 1.0)[0]).train()
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
