@@ -3,7 +3,7 @@
 copy.deepcopy does not copy functions. A hook, a replaced forward or an attribute that closes over a part of the network
 goes on using that part of the original, whatever is replaced or trained in the copy. Such networks are refused before
 anything runs, by the attribute; what is reached otherwise (a global, an attribute of a class) is refused when a copy's
-forward pass is about to use it (`Original`).
+forward pass is about to use it (`OriginalModel`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from natrl.modules.reach import attributes, reached, storage_key
 
-__all__ = ["NotTheModelError", "Original", "copied", "one_line"]
+__all__ = ["NotTheModelError", "OriginalModel", "copied", "one_line"]
 
 REASON = "natrl replaces layers in a deep copy"
 COPYING = f"{REASON}, so take out what copy.deepcopy cannot copy"
@@ -57,7 +57,7 @@ def _uncopied(model: nn.Module) -> str | None:
     return None
 
 
-class Original:
+class OriginalModel:
     """A network and what belongs to it, so that nothing that runs on a copy can use it or change it."""
 
     def __init__(self, model: nn.Module) -> None:

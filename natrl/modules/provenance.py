@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from natrl.modules.copies import Original
+from natrl.modules.copies import OriginalModel
 
 __all__ = ["Origin", "Provenance", "tensors"]
 
@@ -61,7 +61,7 @@ class Provenance(TorchDispatchMode):
     module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
     """
 
-    def __init__(self, owners: Mapping[int, str], original: Original | None) -> None:
+    def __init__(self, owners: Mapping[int, str], original: OriginalModel | None) -> None:
         """`owners`: the watched layer that a parameter belongs to, by the parameter's id.
 
         `original`: the network of which a copy runs: none of its tensors may be read or written.

@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
-from natrl.modules.copies import copied, NotTheModelError, one_line, Original
+from natrl.modules.copies import copied, NotTheModelError, one_line, OriginalModel
 
 __all__ = ["Sandbox", "check_model", "example_tensors", "failure", "random_numbers_kept", "type_name"]
 
@@ -40,7 +40,7 @@ class Sandbox:
         check_model(model)
         self.inputs = example_tensors(example_input)
         with random_numbers_kept(self.inputs[0].device):  # a copy's constructor may draw
-            self.original: Original | None = Original(model)
+            self.original: OriginalModel | None = OriginalModel(model)
         self.fake = True
         self.training = False
 

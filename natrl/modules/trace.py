@@ -91,10 +91,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         provenance.mark(tensor, i, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
-    given, kept = (
-        [(tensor, OUTPUT) for tensor in tensors(output)],
-        [t for m in modules.values() for t in _attributes(m)],
-    )
+    given, kept = [(tensor, OUTPUT) for tensor in tensors(output)], _attributes(copy)
     if sandbox.training:  # a loss may read them
         given += [(tensor, ATTRIBUTE) for tensor in kept]
     outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
@@ -115,9 +112,10 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     )
 
 
-def _attributes(module: nn.Module) -> list[Tensor]:
-    """The tensors that a module keeps besides parameters and buffers."""
-    return tensors([value for name, value in vars(module).items() if not name.startswith("_")])
+def _attributes(model: nn.Module) -> list[Tensor]:
+    """The tensors that modules keep besides parameters and buffers."""
+    own = (value for module in model.modules() for name, value in vars(module).items() if not name.startswith("_"))
+    return tensors(list(own))
 
 
 class _Recorder:
