@@ -33,7 +33,7 @@ __all__ = ["ModuleEvaluator", "held_images"]
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
 FALLBACK_STEPS = 20
 PROBES = 5  # random architectures that tell whether they do
-VERSION = 2  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
+VERSION = 3  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
 CHANCE = 2.0  # an accuracy below this many times that of guessing says nothing
 
 
@@ -43,8 +43,9 @@ class ModuleEvaluator(Evaluator):
     Replacements are fitted by least squares to what the trained layers give on unlabelled training images, and
     batch-norms take over the new statistics (natrl.modules.inheritance). After that the network is trained for `steps`
     steps, the same number for all: None finds out whether there is need to. If most of a few random architectures are
-    near guessing, fitted weights rank nothing, and it is 20; else 0. The original with `steps` 0 scores as it is. The
-    test split is not held. Everything is drawn once, by the seed.
+    near guessing, fitted weights rank nothing, and it is 20; else 0. The original is treated alike, new statistics
+    included, so that no score is better by these alone; batch-norms that the user has frozen keep theirs. The test
+    split is not held. Everything is drawn once, by the seed.
     """
 
     def __init__(
@@ -134,11 +135,10 @@ class ModuleEvaluator(Evaluator):
         """The network of the architecture, of the user's class, with inherited weights; on the evaluator's device."""
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
             network = self.space.build(architecture, verify=False).to(self.device)
-        if architecture != self.space.architecture:
-            reference, layers = self._recorded
-            now = self.space.operations(architecture)
-            replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
-            inherit(network, {name: layers[name] for name in replaced & layers.keys()}, reference)
+        reference, layers = self._recorded
+        now = self.space.operations(architecture)
+        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
+        inherit(network, {name: layers[name] for name in replaced & layers.keys()}, reference)
         return network
 
     @property

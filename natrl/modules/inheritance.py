@@ -26,7 +26,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.modules.geometry import pair
 from natrl.modules.kernels import convolutions_of, factorise, inherit_kernel, on_grid
-from natrl.networks.modes import in_mode
+from natrl.networks.modes import frozen_norms, in_mode
 
 __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
 
@@ -198,8 +198,12 @@ def _solve(start: Tensor, features: Tensor, values: Tensor, free_mean: bool, rid
 
 @contextmanager
 def recalibrating(model: nn.Module) -> Iterator[None]:
-    """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode."""
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode.
+
+    Batch-norms that are frozen (natrl.networks.modes) keep theirs.
+    """
+    frozen = frozen_norms(model)
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m not in frozen]
     momenta = [norm.momentum for norm in norms]
     with in_mode(model, training=False):
         for norm in norms:

@@ -33,6 +33,7 @@ class Choice(nn.Module):
     def __init__(self, held: str, operations: dict[str, nn.Module]) -> None:
         super().__init__()
         self.operations = nn.ModuleDict(operations)
+        self.operations.training = self.training = operations[held].training
         self.active = held
 
     def forward(self, x: Tensor) -> Tensor:
@@ -58,11 +59,12 @@ class ModuleSupernet(nn.Module):
             self._rest = {name: _present_or_not(space.model.get_submodule(name)) for name in space.can_be_left_out}
         layers = {space.model.get_submodule(name): choice for name, choice in (self._choices | self._rest).items()}
         self.network = copied(space.model, layers)
+        self.training = self.network.training
         self._inherit(images, seed)
 
     def _inherit(self, images: Tensor, seed: int) -> None:
         """Fits each choice to what its layer gives for what that reads in the original."""
-        original = self.space.model
+        original = copied(self.space.model)
         layers = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
         convolutions = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
         reference = Reference(original, list(convolutions), images, seed=seed)

@@ -73,9 +73,8 @@ class ModuleSupernetEvaluator(Evaluator):
         for i, architecture in enumerate(architectures):
             self.supernet.select(architecture)
             with self._statistics_put_back():
-                if self.version or architecture != self.space.architecture:
-                    with recalibrating(self.supernet), torch.no_grad():
-                        self.supernet(images)
+                with recalibrating(self.supernet), torch.no_grad():
+                    self.supernet(images)
                 try:
                     measured = measure(self.supernet, self._validation, device=self.device)
                 except FloatingPointError as error:

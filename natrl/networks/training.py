@@ -18,6 +18,7 @@ from natrl.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
 from natrl.networks.device import default_device
 from natrl.networks.distillation import Distillation
+from natrl.networks.modes import in_mode, set_training
 from natrl.networks.network import build_network
 from natrl.networks.schedule import Schedule
 from natrl.spaces.skeleton import Skeleton
@@ -159,7 +160,7 @@ def _train_epoch(
     distillation: Distillation | None,
 ) -> float:
     """One step a batch; the mean loss."""
-    network.train()
+    set_training(network)
     losses = []
     for rate, (images, labels) in steps:
         for group in optimizer.param_groups:
@@ -185,15 +186,13 @@ def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device |
     FloatingPointError where the logits are not finite.
     """
     device = default_device(device)
-    was_training = network.training
-    network.to(device).eval()
     correct, entropy, count = 0, 0.0, 0
-    for images, labels in batches(dataset, MEASURING_BATCH, device=device):
-        logits = network(images).float()
-        correct += int((logits.argmax(1) == labels).sum())
-        entropy += functional.cross_entropy(logits, labels, reduction="sum").item()
-        count += len(labels)
-    network.train(was_training)
+    with in_mode(network.to(device), training=False):
+        for images, labels in batches(dataset, MEASURING_BATCH, device=device):
+            logits = network(images).float()
+            correct += int((logits.argmax(1) == labels).sum())
+            entropy += functional.cross_entropy(logits, labels, reduction="sum").item()
+            count += len(labels)
     if not np.isfinite(entropy):
         raise FloatingPointError(f"the cross-entropy on held-out images is {entropy}; lower the learning rate")
     return Measured(correct / count, entropy / count)

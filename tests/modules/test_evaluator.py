@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.ledger import settings_text
 from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
+from natrl.modules.inheritance import recalibrating
 from natrl.modules.limits import BudgetedEvaluator, Limits
 from natrl.modules.replacements import Copy
 from natrl.modules.space import ModuleSpace
@@ -45,9 +47,13 @@ def evaluator(space: ModuleSpace) -> ModuleEvaluator:
     return ModuleEvaluator(space, data, validation_images=200)
 
 
-def test_the_original_scores_as_it_is(space: ModuleSpace, evaluator: ModuleEvaluator) -> None:
-    whole = ModuleEvaluator(space, digits(), validation_images=10**6, steps=0)
-    assert whole.evaluate([space.architecture]) == [measure(trained(), digits().validation).accuracy]
+def test_the_original_scores_with_new_statistics_as_candidates_do(
+    space: ModuleSpace, evaluator: ModuleEvaluator
+) -> None:
+    whole, twin = ModuleEvaluator(space, digits(), validation_images=10**6, steps=0), deepcopy(trained())
+    with recalibrating(twin), torch.no_grad():
+        twin(whole._images)
+    assert whole.evaluate([space.architecture]) == [measure(twin, digits().validation).accuracy]
     assert evaluator.evaluate([space.architecture]) > 0.9
     assert evaluator.steps == 0
 
