@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test bench docs
+.PHONY: help install demo check test fuzz bench docs
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ check: $(INSTALLED) ## lint, format and types
 
 test: $(INSTALLED) ## all tests (NATRL_DATA=folder for those that need tables and images)
 	$(BIN)/python -m pytest -n 2 --dist loadscope # two processes, each with one Ray for all of its tests
+
+fuzz: $(INSTALLED) ## every malformed input: each must be refused in one line (tests/fuzz)
+	$(BIN)/python -m tests.fuzz
 
 bench: $(INSTALLED) ## every benchmark, one JSON row a line
 	@set -e; for script in $(BENCHMARKS); do echo "$$script" >&2; $(BIN)/python "$$script"; done

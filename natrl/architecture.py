@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from natrl.arguments import checked
 from natrl.cell import bare, Cell, cell_from_dict, cell_text, make_cell, Slot, validate_cell
 from natrl.connectivity import is_live, live_slots, Wiring
 from natrl.documents import parse_json
@@ -61,6 +62,7 @@ class Architecture:
     def __deepcopy__(self, memo: Any) -> Architecture:
         return self  # a value; RLlib copies its configuration, initial architectures and all, at every iteration
 
+    @checked
     def with_operations(self, operations: Sequence[str]) -> Architecture:
         """The same topology with other operations (E names, in any spelling). ValueError on another number of names."""
         if len(operations) != len(self.operations):
@@ -118,6 +120,7 @@ class Architecture:
         return json.dumps(self.to_dict(), indent=1)
 
     @classmethod
+    @checked
     def from_dict(cls, document: Any) -> Architecture:
         """Reads what `to_dict` wrote. ValueError says what is missing or malformed."""
         if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -136,6 +139,7 @@ class Architecture:
         return cls(tuple(cells), tuple(operations)).validate()
 
     @classmethod
+    @checked
     def from_json(cls, text: str) -> Architecture:
         """Reads what `to_json` wrote. ValueError says where the text is malformed."""
         return cls.from_dict(parse_json(text, "architecture"))

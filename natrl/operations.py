@@ -172,7 +172,7 @@ def operation_cost(
     value; null counts nothing. ValueError on an unknown operation or a size below 1.
     (What a network counts is `network_operation_cost`: batch-norm parameters too, poolings and skips free.)
     """
-    op = operation(op) if isinstance(op, str) else op
+    op = op if isinstance(op, Operation) else operation(op)
     _check_geometry(channels=channels, height=height, width=width, stride=stride)
     cost = _convolution_cost(op.name, channels, height, width, stride, norm=False)
     values = channels * -(-height // stride) * -(-width // stride)

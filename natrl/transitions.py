@@ -11,6 +11,7 @@ from typing import get_args, Literal
 
 import numpy as np
 
+from natrl.arguments import checked
 from natrl.operations import network_operation_cost, Operation, operation, PRIMITIVES
 
 __all__ = ["CostMode", "Rule", "affordable", "is_transition", "successors", "transition_matrix"]
@@ -56,6 +57,7 @@ def transition_matrix(primitives: tuple[str, ...] = PRIMITIVES, rule: Rule = "na
     return matrix
 
 
+@checked
 def successors(name: str, rule: Rule = "nat++", primitives: Sequence[str] = PRIMITIVES) -> tuple[str, ...]:
     """Names that the operation may become, itself included, in the order of `primitives`."""
     check_choice("rule", rule, Rule)

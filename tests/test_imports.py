@@ -61,7 +61,18 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("operations", "transitions", "connectivity", "cell", "architecture", "genotypes", "isomorphism"),
-            *("errors", "paths", "locks", "documents", "plain", "files", "formats", "callables", "digests"),
+            *(
+                "errors",
+                "arguments",
+                "paths",
+                "locks",
+                "documents",
+                "plain",
+                "files",
+                "formats",
+                "callables",
+                "digests",
+            ),
         ),
         0,
     ),

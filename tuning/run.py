@@ -13,6 +13,7 @@ import numpy as np
 from ray import tune
 from rich.progress import Progress
 
+from natrl.arguments import checked
 from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler, seeded
 from natrl.evaluation.shared_ledger import serve_ledger
@@ -31,6 +32,7 @@ from natrl.tuning.settings import RunSettings
 __all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
 
 
+@checked
 def train(
     settings: RunSettings,
     out: Path | str,
@@ -54,6 +56,7 @@ def train(
         return _fit(tuner, run, settings, progress)
 
 
+@checked
 def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
     """Goes on with a run from its last checkpoint, after a kill or an error; a finished run is returned as it is.
 

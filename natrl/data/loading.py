@@ -18,6 +18,7 @@ from natrl.data.raw import RawData
 __all__ = ["data_names", "load_data"]
 
 _EMBEDDED: dict[str, Callable[[], RawData]] = {"digits": digits, "cifar10-jpeg": cifar10_jpeg}
+LARGEST = 2**16  # pixels
 
 
 def data_names() -> tuple[str, ...]:
@@ -52,10 +53,12 @@ def load_data(
     One's own ImageData is returned unchanged, and refuses all of these.
     ValueError, in one line, says why data cannot be had.
     """
-    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
-        raise ValueError(f"image_size must be a whole number of pixels, at least 1, got {image_size!r}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"the seed of the splits must lie in 0 … 2³²−1, got {seed}")
+    if not isinstance(name, str):
+        raise ValueError(f"data must be a name, got {name!r:.60}")
+    if image_size is not None and (not isinstance(image_size, int) or not 1 <= image_size <= LARGEST):
+        raise ValueError(f"image_size must be a whole number of pixels, 1 to {LARGEST:,}, got {image_size!r}")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"the seed of the splits must be a whole number in 0 … 2³²−1, got {seed!r:.60}")
     preprocessing = Preprocessing.of(mean, std, transform)
     found = _read(name)
     if isinstance(found, RawData):

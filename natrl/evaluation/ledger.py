@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, TYPE_CHECKING
 
+from natrl.arguments import checked
 from natrl.digests import digest
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class Ledger:
         self._db.close()
 
 
+@checked
 def read_ledger(path: Path | str) -> pd.DataFrame:
     """All evaluations in the order of time, while a run writes too.
 

@@ -17,6 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations
 from natrl.evaluation.crew import Crew, Member, STARVED_S
 from natrl.evaluation.losses import machine_left, MOST_LOSSES
@@ -59,6 +60,7 @@ class PoolEvaluator(Evaluator):
     have the resources asked for.
     """
 
+    @checked
     def __init__(
         self,
         build: Callable[[], Evaluator],

@@ -11,6 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.feature_extraction import DictVectorizer
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.evaluation.base import check_evaluator, check_queries, check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.evaluation.path_features import path_counts
 from natrl.isomorphism import function_key
@@ -65,6 +66,7 @@ class SurrogateEvaluator(Evaluator):
     gets a prediction.
     """
 
+    @checked
     def __init__(self, inner: Evaluator, *, queries: int, every: int = 5, seed: int = 0) -> None:
         """ValueError if `queries` is below 10 (too few to learn from) or `every` below 1."""
         if every < 1:

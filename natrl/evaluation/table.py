@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.digests import digest
 from natrl.evaluation.base import Evaluator
 from natrl.genotypes import nasbench201_architecture, parse
@@ -28,6 +30,7 @@ NASBENCH201_DATA = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": 
 class TableEvaluator(Evaluator):
     """Looks validation accuracies up. `accuracies` maps architectures to values in [0, 1]."""
 
+    @checked
     def __init__(self, accuracies: Mapping[Architecture, float], name: str = "table") -> None:
         if not accuracies:
             raise ValueError(f"table {name!r} is empty")
@@ -69,6 +72,7 @@ class TableEvaluator(Evaluator):
             raise ValueError(f"table {self.name!r} has no architecture {missing}") from None
 
 
+@checked
 def load_table(source: str, column: str | None = None) -> TableEvaluator:
     """A table by name or file.
 
@@ -151,8 +155,11 @@ class TableFile:
 def _read_csv(path: Path) -> dict[str, list[Any]]:
     """The columns by name, without pandas: the environments need no more than numpy and gymnasium."""
     opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
-        header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    try:
+        with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}") from None
     for i, row in enumerate(rows):
         if len(row) != len(header):
             raise ValueError(f"{path}, row {i}: {len(row)} cells for {len(header)} columns")
@@ -162,7 +169,10 @@ def _read_csv(path: Path) -> dict[str, list[Any]]:
 def _read_parquet(path: Path) -> dict[str, list[Any]]:
     import pandas as pd
 
-    return {str(name): list(column) for name, column in pd.read_parquet(path).items()}
+    try:
+        return {str(name): list(column) for name, column in pd.read_parquet(path).items()}
+    except (OSError, ValueError) as error:  # pyarrow's are these
+        raise ValueError(f"{path} cannot be read as a table: {error}") from None
 
 
 def nasbench201_accuracies(data: str) -> dict[Architecture, tuple[float, ...]]:

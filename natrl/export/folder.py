@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.data.arrays import as_tensor
 from natrl.export.code import model_code
 from natrl.export.notations import notations
@@ -25,6 +26,7 @@ __all__ = ["Weights", "export_architecture", "export_architectures"]
 Weights = Mapping[str, np.ndarray] | None
 
 
+@checked
 def export_architecture(
     architecture: Architecture, skeleton: Skeleton, folder: Path | str, *, weights: Weights = None, onnx: bool = False
 ) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import fx, nn, Tensor
 
+from natrl.arguments import checked
 from natrl.export.capture import Captured, exported, traced
 from natrl.export.construction import construction, OWN
 from natrl.export.subject import is_same, run, Subject
@@ -23,6 +24,7 @@ PACKAGES = frozenset({"torch", "torchvision", *sys.stdlib_module_names})  # that
 HOLDS = "this code holds for inputs with"
 
 
+@checked
 def export_module_code(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Path | str) -> Path:
     """Writes `module_code` whole or not at all; returns the path. ValueError where there can be no such code."""
     return write_atomically(Path(path), module_code(model, example))

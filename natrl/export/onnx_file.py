@@ -13,6 +13,7 @@ from torch import nn, Tensor
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves
 
+from natrl.arguments import checked
 from natrl.export.program import export_program, is_restricted, is_taken
 from natrl.export.subject import Subject
 from natrl.files import replacing
@@ -35,6 +36,7 @@ def check_onnx() -> None:
         raise ValueError(f"ONNX needs {' and '.join(missing)}: pip install {' '.join(missing)}")
 
 
+@checked
 def export_onnx(model: nn.Module, example: Tensor | tuple[Tensor, ...], path: Path | str) -> Path:
     """Writes the module, as it is in evaluation, whole or not at all; returns the path.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import nn, Tensor
 
+from natrl.arguments import checked
 from natrl.files import replacing
 
 __all__ = ["save_weights", "weights_of"]
@@ -20,6 +21,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
 
 
+@checked
 def save_weights(model: nn.Module, path: Path | str) -> Path:
     """Writes the weights and buffers of a module whole or not at all; returns the path."""
     path = Path(path)

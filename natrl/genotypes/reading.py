@@ -8,6 +8,7 @@ from pathlib import Path
 from reprlib import repr as short
 
 from natrl.architecture import Architecture, FORMAT
+from natrl.arguments import checked
 from natrl.genotypes.cells import from_key, is_key
 from natrl.genotypes.definitions import Definition, definitions
 from natrl.genotypes.nasbench201 import from_string
@@ -18,6 +19,7 @@ __all__ = ["is_file", "parse"]
 _SHOWN = 300  # characters of a list of names
 
 
+@checked
 def parse(text: str | Path) -> Architecture:
     """An architecture from a zoo name ("DARTS"), a file, or text in one of the notations.
 

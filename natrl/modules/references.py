@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn, Tensor
 
+from natrl.arguments import checked
 from natrl.callables import returned_by
 from natrl.documents import open_file
 from natrl.plain import shown
@@ -57,6 +58,7 @@ def load_published(reference: str) -> Published:
     return Published(network, transform, {"mean": tuple(config["mean"]), "std": tuple(config["std"])})
 
 
+@checked
 def load_network(reference: str, *, num_classes: int, weights: Path | str | None = None) -> nn.Module:
     """The network of that name in evaluation mode.
 

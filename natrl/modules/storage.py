@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.documents import read_json
 from natrl.export.weights import save_weights
 from natrl.files import write_atomically
@@ -42,6 +43,7 @@ def save_module(directory: Path | str, space: ModuleSpace, architecture: Archite
     return directory
 
 
+@checked
 def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> nn.Module:
     """The network that `save_module` wrote, of the class of `model`: the user's network as its constructor gives it.
 

@@ -7,12 +7,14 @@ from itertools import accumulate
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.networks.blocks import AuxiliaryHead, CellModule, ResidualBlock, Stem
 from natrl.spaces import Skeleton
 
 __all__ = ["Network", "build_network"]
 
 
+@checked
 def build_network(
     architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False, drop_path: float = 0.0
 ) -> Network:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.data import Augmentation, batches, ImageData
 from natrl.networks.device import default_device
 from natrl.networks.distillation import Distillation
@@ -105,6 +106,7 @@ def _weights(network: nn.Module) -> dict[str, np.ndarray]:
     return {name: value.cpu().contiguous().numpy() for name, value in weights.items()}
 
 
+@checked
 def fit(
     network: nn.Module,
     data: ImageData,
@@ -180,6 +182,7 @@ def _train_epoch(
 
 
 @torch.inference_mode()
+@checked
 def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device | str | None = None) -> Measured:
     """Accuracy and mean cross-entropy of the network, in evaluation mode, on all of a split.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
@@ -39,6 +40,7 @@ PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
 class Policy:
     """Transforms architectures of a space under a transition rule and a cost mode (see natrl.transitions)."""
 
+    @checked
     def __init__(
         self, network: PolicyNetwork, space: Space | str, rule: Rule = "nat++", cost: CostMode = "strict"
     ) -> None:
@@ -51,6 +53,7 @@ class Policy:
         if network.config.primitives != self.space.primitives:
             raise ValueError(f"the network acts on other primitives than those of space {self.space.name!r}")
 
+    @checked
     def on(self, space: Space | str) -> Policy:
         """The same policy on another space: its weights do not depend on the number of slots and primitives."""
         space, network = space_of(space), self.network
@@ -85,6 +88,7 @@ class Policy:
         for architecture in architectures:
             self.space.check(architecture)
 
+    @checked
     def transform_batch(
         self,
         architectures: Sequence[Architecture],
@@ -132,6 +136,7 @@ class Policy:
         masked = BMSoftmax.from_masked(logits.flatten(1), actions.shape[1])
         return masked.log_prob(actions.to(logits.device)).double().cpu().numpy()
 
+    @checked
     def transform(
         self,
         architecture: Architecture,
@@ -234,6 +239,7 @@ class Policy:
         return prices[-1], [modes[0], cheap]
 
 
+@checked
 def load_policy(run_or_dir: Path | str, *, space: Space | str | None = None) -> Policy:
     """The policy in a directory that `Policy.save` wrote, or in the `policy` folder of a run.
 

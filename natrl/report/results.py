@@ -16,6 +16,7 @@ from typing import Any, get_args, Literal
 import pandas as pd
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.documents import read_json
 from natrl.files import write_atomically
 from natrl.spaces import live_cost, network_cost, Skeleton
@@ -170,6 +171,7 @@ class Results:
         ).validate()
 
 
+@checked
 def read_results(path: str | Path) -> Results:
     """Reads results.json. ValueError in one line: the file, what is malformed and why."""
     document = read_json(path)

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.operations import Cost, operation, VOCABULARY_INDEX
 from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table, CostTable
@@ -40,6 +41,7 @@ class Space(ABC):
         """n random live architectures: those that n calls of `sample` would draw."""
         return Batch.of(self, [self.sample(rng) for _ in range(n)])
 
+    @checked
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError naming the slot and the reason if it is not one of this space."""
         if len(architecture.operations) != self.n_slots:
@@ -65,6 +67,7 @@ class Space(ABC):
         """Whether `architectures` lists the space."""
         return type(self).architectures is not Space.architectures
 
+    @checked
     def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
         """What the network costs, dead slots counted (the space's own skeleton unless another is given)."""
         return self.cost_table(architecture, skeleton).cost(architecture)
@@ -85,6 +88,7 @@ class Space(ABC):
         """`pruned` of one architecture."""
         return self.pruned(Batch.of(self, [architecture]))[0]
 
+    @checked
     def masks(self, architecture: Architecture, rule: Rule = "nat++", cost: CostMode = "strict") -> np.ndarray:
         """bool (E, K): the primitives that each slot may become.
 

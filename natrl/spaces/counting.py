@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from natrl.architecture import Architecture, Cell, Slot
+from natrl.arguments import checked
 from natrl.operations import Convolution, Cost, network_operation_cost, VOCABULARY, VOCABULARY_INDEX
 from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
@@ -26,6 +27,7 @@ class CostTable(NamedTuple):
         return self.fixed + Cost(params, madds)
 
 
+@checked
 def network_cost(architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
     """Cost of the network, every slot and every preprocessing counted, dead or not (arXiv 2102.10301, table 4).
 
@@ -74,6 +76,7 @@ def _vocabulary_costs(channels: int, size: int, stride: int) -> np.ndarray:
     return np.array([(cost.params, cost.madds) for cost in costs], dtype=np.int64)
 
 
+@checked
 def live_cost(architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
     """Cost of the parts that a path from the image to the classifier uses; `network_cost` counts the others too."""
     skeleton = skeleton or Skeleton()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reprlib import repr as short
 
+from natrl.arguments import checked
 from natrl.operations import PRIMITIVES
 from natrl.spaces.base import Space
 from natrl.spaces.cells import CellSpace
@@ -14,6 +15,7 @@ __all__ = ["register_space", "space", "space_names"]
 _SPACES: dict[str, Space] = {}
 
 
+@checked
 def register_space(new: Space) -> Space:
     """Makes a space known by its name. ValueError if the name is taken."""
     if new.name in _SPACES:

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.data import batches, ImageData, load_data
 from natrl.data.preprocessing import Numbers
 from natrl.evaluation.shared_ledger import serve_ledger
@@ -44,6 +45,7 @@ from natrl.tuning.session import check_resources, ray_session
 __all__ = ["optimize"]
 
 
+@checked
 def optimize(
     model: nn.Module,
     *,
