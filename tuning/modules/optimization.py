@@ -77,7 +77,7 @@ def optimize(
     it; None: validation images. `out`: a new directory for what is written; None: a temporary one. `policy`: one that
     was learned before, on this or another network, or its directory: then none is trained. `resume`: go on with what
     the same call left in `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there.
-    `address`: a Ray cluster, as `ray_session` has it.
+    `address`: a Ray cluster, as `ray_session` has it, which also ends this process where Ray ends under it.
 
     ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, the
     original is worth less than expected, `out` holds something else than what is to be resumed, or the cluster can
