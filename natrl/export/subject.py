@@ -5,7 +5,6 @@ B batch.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from torch import nn, Tensor
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from natrl.modules.copies import copied
-from natrl.modules.sandbox import check_model, example_tensors, failure, random_numbers_kept
+from natrl.modules.sandbox import check_model, example_tensors, failure, forward_signature, random_numbers_kept
 
 __all__ = ["Subject", "fitted", "is_same", "run"]
 
@@ -71,7 +70,7 @@ class Subject:
     @property
     def input_names(self) -> list[str]:
         """Those of the forward method, as far as it has names for the example's inputs."""
-        given = inspect.signature(self.model.forward).parameters.values()
+        given = forward_signature(self.model).parameters.values()
         names = [p.name for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return [names[i] if i < len(names) else f"input_{i}" for i in range(len(self.inputs))]
 

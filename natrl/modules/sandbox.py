@@ -25,7 +25,15 @@ from torch.nn.parameter import is_lazy
 
 from natrl.modules.copies import copied, NotTheModelError, one_line, OriginalModel
 
-__all__ = ["Sandbox", "check_model", "example_tensors", "failure", "random_numbers_kept", "type_name"]
+__all__ = [
+    "Sandbox",
+    "check_model",
+    "example_tensors",
+    "failure",
+    "forward_signature",
+    "random_numbers_kept",
+    "type_name",
+]
 
 T = TypeVar("T")
 EXAMPLE = "torch.zeros(1, 3, 224, 224)"
@@ -195,9 +203,17 @@ def failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) ->
     )
 
 
+def forward_signature(model: nn.Module) -> inspect.Signature:
+    """What a model's forward takes; any inputs where it is a built-in function that does not say."""
+    try:
+        return inspect.signature(model.forward)
+    except ValueError:
+        return inspect.Signature([inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)])
+
+
 def _uncallable(model: nn.Module, inputs: int) -> str | None:
     """Why a model's forward cannot be called with so many inputs, and what would work; None if it can."""
-    signature = inspect.signature(model.forward)
+    signature = forward_signature(model)
     try:
         signature.bind(*range(inputs))
         return None

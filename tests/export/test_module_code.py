@@ -174,6 +174,7 @@ def residual() -> nn.Module:
     chosen = {"stem": "sep_conv_3x3", "conv2": "null", "down1": "dil_conv_3x3", "down2": "avg_pool_3x3", "pool": "skip"}
     found = space.build(space.with_operations({k: v.replace("skip", "skip_connect") for k, v in chosen.items()}))
     found.down1 = nn.Sequential(found.down1, nn.ZeroPad2d(2), replacement(nn.AvgPool2d(5, 1), "avg_pool_3x3"))
+    found.down2 = nn.Sequential(found.down2, nn.MaxPool2d((3, 3), (1, 1), (1, 1)))
     return found
 
 
@@ -208,6 +209,10 @@ def test_the_code_gives_the_same_at_every_size_or_says_which_it_holds_for(make: 
             else:
                 assert is_same(given, wanted)
     assert refused == {Odd: 1, Small: 2}.get(make, 0)
+
+
+def test_layers_are_called_as_such_where_torch_fx_follows_the_network() -> None:
+    assert "aten" not in module_code(residual(), IMAGES)
 
 
 def test_code_that_needs_sizes_goes_where_its_input_is() -> None:
