@@ -13,7 +13,8 @@ from rich.progress import Progress
 from natrl.evaluation.user_code import share_user_code
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
-from natrl.tuning.rundir import publish_policy, tune_dir
+from natrl.tuning.resuming import extend_trial
+from natrl.tuning.rundir import is_worth_keeping, publish_policy, tune_dir
 
 __all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "restored_tuner", "resumed_tuner"]
 
@@ -55,8 +56,12 @@ def new_tuner(
 
 
 def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
-    """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down."""
+    """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down.
+
+    It goes on to so many iterations, also where it had ended after fewer.
+    """
     if tune.Tuner.can_restore(str(tune_dir(run))):
+        extend_trial(run, config, iterations)
         return restored_tuner(run, trainable=config.algo_class, param_space=config)
     return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)
 
@@ -74,13 +79,14 @@ def restored_tuner(directory: Path, **options: Any) -> tune.Tuner:
 def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = "") -> Path:
     """Trains to the end, and returns the folder of the policy in `run`.
 
-    RunError where it fails: the reason, where the logs are, and the hint.
+    RunError where it fails: the reason, and where there is something to go on with, where the logs are and the hint.
     """
     share_user_code()
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
     with follow(progress, iterations):
         result = tuner.fit()[0]
     if result.error is not None or result.checkpoint is None:
+        where = f" (logs in {tune_dir(run)}{hint})" if is_worth_keeping(run) else ""
         left = str(result.error).strip() if result.error else "it made no checkpoint"
-        raise RunError(f"training failed: {left.splitlines()[-1]} (logs in {tune_dir(run)}{hint})", left)
+        raise RunError(f"training failed: {left.splitlines()[-1]}{where}", left)
     return publish_policy(run, Path(result.checkpoint.path))

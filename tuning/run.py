@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.spaces import space as find_space
 from natrl.tuning.experiment import fit, new_tuner, resumed_tuner, RunError
-from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config
+from natrl.tuning.resuming import check_same
+from natrl.tuning.rundir import begun, check_versions, CONFIG, create_run, ledger_file, read_config, write_json
 from natrl.tuning.session import check_resources
 from natrl.tuning.settings import RunSettings
 
@@ -50,30 +52,47 @@ def train(
     check_settings(settings)
     config = run_configuration(settings, ledger_file(run))
     iterations, every = settings.learn.iterations, settings.checkpoint_every
-    with locked(run):
+    with begun(run):
         create_run(run, settings, command or " ".join(sys.argv))
         tuner = new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
         return _fit(tuner, run, settings, progress)
 
 
 @checked
-def resume(run: Path | str, *, progress: Progress | None = None) -> Path:
+def resume(run: Path | str, *, settings: RunSettings | None = None, progress: Progress | None = None) -> Path:
     """Goes on with a run from its last checkpoint, after a kill or an error; a finished run is returned as it is.
 
-    A run without a checkpoint starts anew. Either way its ledger pays for nothing again. ValueError if the directory is
-    not a run.
+    A run without a checkpoint starts anew. Either way its ledger pays for nothing again. `settings`: with more
+    iterations than the run had, it trains on to so many, and rates that fall linearly fall until there. ValueError if
+    the directory is not a run, or if any other setting differs from the run's.
     """
     run = absolute(run)
     document = read_config(run)
     check_versions(run, document.get("versions", {}))
-    settings = RunSettings.from_dict(document["settings"])
+    own = RunSettings.from_dict(document["settings"])
+    settings = own if settings is None else _extended(run, own, settings)
     if settings.evaluator.resources:
         check_resources(**settings.evaluator.resources)
     config = run_configuration(settings, ledger_file(run))
+    if settings != own:
+        write_json(run / CONFIG, document | {"settings": settings.to_dict()})
     iterations, every = settings.learn.iterations, settings.checkpoint_every
     with locked(run):
         tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every)
         return _fit(tuner, run, settings, progress)
+
+
+def _extended(run: Path, own: RunSettings, given: RunSettings) -> RunSettings:
+    """The run's settings with the iterations given. ValueError if anything else differs, but what follows from them."""
+    new = own.learn.iterations, given.learn.iterations
+    spec = replace(
+        own.evaluator,
+        total_steps=own.evaluator.total_steps + (new[1] - new[0]) * own.learn.weight_steps,
+    )
+    follows = {name: getattr(own.evaluator, name) for name in ("total_steps", "surrogate_every")}
+    given = replace(given, evaluator=replace(given.evaluator, **follows))
+    check_same(run, own.to_dict(), given.to_dict(), iterations="learn.iterations")
+    return own if new[0] == new[1] else replace(own, evaluator=spec, learn=given.learn)
 
 
 def check_settings(settings: RunSettings) -> None:

@@ -6,26 +6,33 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from natrl.documents import open_file, read_json
+from natrl.evaluation.ledger import read_ledger
 from natrl.files import check_new, write_atomically
+from natrl.locks import LOCK, locked
 from natrl.paths import quote
 from natrl.plain import check_shape, shown
 from natrl.policies.storage import copy_policy
 from natrl.tuning.settings import RunSettings
 
 __all__ = [
+    "CONFIG",
     "METRICS",
     "OPTIMIZATION",
     "PLAN",
+    "begun",
     "check_run_or_sweep",
     "check_versions",
     "create_run",
+    "is_worth_keeping",
     "last_result",
     "ledger_file",
     "make_directory",
@@ -141,6 +148,37 @@ def make_directory(directory: Path) -> None:
     """Makes the directory of a run or sweep. ValueError if there is something in it already."""
     check_new(directory, f"choose another --out, or continue it with --resume {quote(directory)}")
     directory.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def begun(directory: Path) -> Iterator[None]:
+    """A new directory, held for the body to begin something in. ValueError if there is something in it already.
+
+    If the body fails before there is anything worth keeping, all is as it was before, and the same command can be given
+    again.
+    """
+    with locked(directory):
+        make_directory(directory)
+        try:
+            yield
+        except Exception:
+            if not is_worth_keeping(directory):
+                for path in directory.iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    elif path.name != LOCK:
+                        path.unlink()
+            raise
+
+
+def is_worth_keeping(directory: Path) -> bool:
+    """Whether there is something to go on with: a checkpoint, or evaluations that were more than looks into a table."""
+    if any(tune_dir(directory).glob("*/checkpoint_*")):
+        return True
+    try:
+        return bool((read_ledger(ledger_file(directory))["kind"] != "table").any())
+    except (KeyError, OSError, ValueError):
+        return False
 
 
 def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:

@@ -44,12 +44,13 @@ def sweep(
     Example: natrl sweep ppo --trials 8 -o sweeps/ppo
     """
     if resume is not None:
-        if not (file is out is trials is concurrent is mlflow is wandb is None):
-            raise ValueError("--resume DIR goes on with the sweep as it was started: give nothing else but --address")
+        if not (out is mlflow is wandb is None):
+            raise ValueError("--out, --mlflow and --wandb go with a new sweep; --resume DIR goes on as it was begun")
         with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(resume)}"):
             from natrl.tuning.sweep import resume_sweep
 
-            _report(resume, resume_sweep(resume), as_json)
+            changes = {"trials": trials, "concurrent": concurrent}
+            _report(resume, resume_sweep(resume, file, **changes), as_json)
         return
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.console import Console
 from natrl.commands.options import Address, Cells, Channels, invocation, Json, Mlflow, Verbose, Wandb
 from natrl.paths import quote
 from natrl.tuning.session import ray_session
+
+if TYPE_CHECKING:
+    from natrl.tuning.settings import RunSettings
 
 __all__ = ["train"]
 
@@ -103,7 +106,8 @@ def train(
         Path | None, typer.Option("--out", "-o", help="Run directory; must not exist yet.", metavar="RUN")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run instead of starting one.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Go on with this run instead; with more --iterations too.", metavar="RUN"),
     ] = None,
     mlflow: Mlflow = None,
     wandb: Wandb = None,
@@ -117,16 +121,6 @@ def train(
     """
     if (out is None) == (resume is None):
         raise ValueError("give either --out RUN (a new run) or --resume RUN (go on with one)")
-    if resume is not None:
-        with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(resume)}"):
-            from natrl.tuning.run import resume as resume_run
-
-            resume_run(resume)
-            _report(resume, as_json)
-        return
-    from natrl.tuning.documents import complete, read_settings
-    from natrl.tuning.presets import without_presets
-
     given = {
         "evaluator": {
             "reward": reward,
@@ -158,14 +152,16 @@ def train(
         "initial": initial,
         "seed": seed,
     }
-    document = read_settings(config) if config else {}
-    if schedule is not None and _schedule(document) not in (None, schedule):
-        document = without_presets(document)
-    document = _over(document, given)
-    if not (iterations is warmup_steps is weight_steps is None):
-        for derived in ("total_steps", "surrogate_every"):  # the file's belong to the file's steps
-            document.get("evaluator", {}).pop(derived, None)
-    settings = complete(document)
+    if resume is not None:
+        if mlflow or wandb:
+            raise ValueError("--mlflow and --wandb go with a new run: --resume RUN logs where the run did")
+        with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(resume)}"):
+            from natrl.tuning.run import resume as resume_run
+
+            resume_run(resume, settings=_resumed(resume, config, given))
+            _report(resume, as_json)
+        return
+    settings = _settings(config, given)
     assert out is not None
     with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(out)}"):
         from natrl.tuning.run import train as train_run
@@ -176,8 +172,36 @@ def train(
         _report(out, as_json)
 
 
+def _settings(config: Path | None, given: dict[str, Any]) -> RunSettings:
+    """The file's settings, or the defaults, under the options given."""
+    from natrl.tuning.documents import complete, read_settings
+    from natrl.tuning.presets import without_presets
+
+    document, schedule = read_settings(config) if config else {}, given["evaluator"]["schedule"]
+    if schedule is not None and _schedule(document) not in (None, schedule):
+        document = without_presets(document)
+    document = _over(document, given)
+    if any(given["learn"][name] is not None for name in ("iterations", "warmup_steps", "weight_steps")):
+        for derived in ("total_steps", "surrogate_every"):  # the file's belong to the file's steps
+            document.get("evaluator", {}).pop(derived, None)
+    return complete(document)
+
+
+def _resumed(run: Path, config: Path | None, given: dict[str, Any]) -> RunSettings:
+    """The settings that a run is asked to go on with: the file's, or its own, under the options given."""
+    from natrl.tuning.rundir import read_config
+    from natrl.tuning.settings import RunSettings
+
+    if config is not None:
+        return _settings(config, given)
+    return RunSettings.from_dict(_over(read_config(run)["settings"], given))
+
+
 def _over(document: Any, given: dict[str, Any]) -> Any:
-    """The document with what the user gave in place; None and groups without a value are not given."""
+    """The document with what the user gave in place; None and groups without a value are not given.
+
+    A seed that is given is everything's, the evaluator's too.
+    """
     if not isinstance(document, dict):
         return document  # which is no group of fields: `complete` says so
     merged = dict(document)
@@ -186,6 +210,8 @@ def _over(document: Any, given: dict[str, Any]) -> Any:
             value = _over(merged.get(name) or {}, value) or None
         if value is not None:
             merged[name] = value
+    if given.get("seed") is not None and isinstance(evaluator := merged.get("evaluator"), dict):
+        merged["evaluator"] = {**evaluator, "seed": given["seed"]}
     return merged
 
 

@@ -27,6 +27,7 @@ from natrl.plain import shown
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.settings import OptimizeSettings
+from natrl.tuning.resuming import check_same
 from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions, write_json
 
 __all__ = ["Journal", "request"]
@@ -74,24 +75,24 @@ class Journal:
 
     @classmethod
     def resume(cls, directory: Path, asked: dict[str, Any]) -> Journal:
-        """Of what was begun there. ValueError if nothing was, or something else than what is asked now."""
+        """Of what was begun there. ValueError if nothing was, or something else than what is asked now.
+
+        More iterations may be asked for.
+        """
         begun = read_document_of("natrl.optimize", directory, OPTIMIZATION, "found")
         found = [begun["found"].get(name, "") for name in ("madds", "params", "steps")]
         if not all(value is None or (isinstance(value, int | float) and value >= 0) for value in found):
             raise ValueError(f"{directory / OPTIMIZATION}: what was found out must be numbers, got {shown(found)}")
         check_versions(directory, begun.get("versions", {}))
-        for field, now in asked.items():
+        for field in asked:
             if field not in begun:
                 raise ValueError(
                     f"{directory} was begun by an older natrl, which did not write down its {field}: begin anew in "
                     "another directory"
                 )
-            then = begun[field]
-            if then != now:
-                raise ValueError(
-                    f"{directory} was begun with another {_difference(field, then, now)}; give what it was begun with"
-                )
-        return cls(directory, begun)
+        then = {field: begun[field] for field in asked}
+        check_same(directory, then, asked, iterations="settings.learn.iterations", digests=DIGESTS)
+        return cls(directory, begun | asked)
 
     @property
     def budget(self) -> Budget:
@@ -133,11 +134,3 @@ class Journal:
     def _file(self, architecture: Architecture) -> Path:
         name = sha256(architecture.key.encode()).hexdigest()[:16]
         return self.directory / "finalists" / f"{name}.safetensors"
-
-
-def _difference(name: str, then: Any, now: Any) -> str:
-    """The first field that differs, and how."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        field = next(key for key in {**now, **then} if then.get(key) != now.get(key))
-        return _difference(field, then.get(field), now.get(field))
-    return name if name in DIGESTS else f"{name} ({then!r} then, {now!r} now)"

@@ -39,7 +39,7 @@ from natrl.tuning.modules.result import Figures, layer_changes, Optimized
 from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.progress import progress_bar
-from natrl.tuning.rundir import ledger_file
+from natrl.tuning.rundir import begun, ledger_file
 from natrl.tuning.session import check_resources, ray_session
 
 __all__ = ["optimize"]
@@ -76,8 +76,9 @@ def optimize(
     batch_latency (for 32), values are numbers or shares of the original. `example_input`: a batch as the model takes
     it; None: validation images. `out`: a new directory for what is written; None: a temporary one. `policy`: one that
     was learned before, on this or another network, or its directory: then none is trained. `resume`: go on with what
-    the same call left in `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there.
-    `address`: a Ray cluster, as `ray_session` has it, which also ends this process where Ray ends under it.
+    the same call left in `out` when it was ended; scores, checkpoints of the policy and fine-tuned networks are there;
+    with more iterations in the settings, too. `address`: a Ray cluster, as `ray_session` has it, which also ends this
+    process where Ray ends under it.
 
     ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, the
     original is worth less than expected, `out` holds something else than what is to be resumed, or the cluster can
@@ -103,7 +104,8 @@ def optimize(
     original = measure_original(model, images)
     check_accuracy(original, images, expected)
     hint = f"what was done is in {journal.directory}: call it again with --resume (resume=True)"
-    with locked(journal.directory), ray_session(address, hint=hint):
+    hold = locked if resume else begun
+    with hold(journal.directory), ray_session(address, hint=hint):
         check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
         print(images.describe(), original, sep="\n", file=sys.stderr)
         evaluator = _evaluator(space, images, settings, journal)

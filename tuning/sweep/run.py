@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -22,18 +23,19 @@ from natrl.tuning.documents import complete
 from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
+from natrl.tuning.resuming import check_same
 from natrl.tuning.run import check_settings
 from natrl.tuning.rundir import (
+    begun,
     check_versions,
     ledger_file,
-    make_directory,
     PLAN,
     read_document_of,
     tune_dir,
     versions,
     write_json,
 )
-from natrl.tuning.sweep.plan import SweepPlan
+from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
 from natrl.tuning.sweep.search import make_sampler, make_scheduler
 from natrl.tuning.sweep.trial import SweepTrial
@@ -59,8 +61,7 @@ def run_sweep(
     iterations = max(complete(document).learn.iterations for document in documents)
     sampler, scheduler = make_sampler(plan), make_scheduler(plan, iterations)
     check_all(documents)
-    with locked(directory):
-        make_directory(directory)
+    with begun(directory):
         write_json(
             directory / PLAN,
             {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
@@ -71,6 +72,7 @@ def run_sweep(
 def _new_tuner(
     plan: SweepPlan, directory: Path, sampler: Any, scheduler: Any, callbacks: Sequence[tune.Callback]
 ) -> tune.Tuner:
+    """The sweep as Tune runs it."""
     return tune.Tuner(
         _trainable(directory, plan),
         param_space=plan.document({p.name: p.domain() for p in plan.parameters}),
@@ -98,15 +100,19 @@ def _new_tuner(
     )
 
 
-def resume_sweep(directory: Path | str) -> pd.DataFrame:
+def resume_sweep(directory: Path | str, file: Path | str | None = None, **changes: Any) -> pd.DataFrame:
     """Goes on with a sweep after a kill: finished trials stay, others go on from their last checkpoints.
 
-    ValueError if the directory is not a sweep; RunError if every trial failed.
+    `file` and `changes`: a plan as `read_plan` takes it, which must be the sweep's (None: not given). ValueError if it
+    is not, or if the directory is not a sweep; RunError if every trial failed.
     """
     directory = absolute(directory)
     document = read_document_of("sweep", directory, PLAN, "plan")
     check_versions(directory, document.get("versions", {}))
     plan = SweepPlan.from_dict(document["plan"])
+    given = {name: value for name, value in changes.items() if value is not None}
+    wanted = (read_plan(file, **given) if file else plan).to_dict() | given
+    check_same(directory, json.loads(json.dumps(plan.to_dict())), json.loads(json.dumps(wanted)))
     path = str(tune_dir(directory))
     if not tune.Tuner.can_restore(path):
         raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")

@@ -1,0 +1,115 @@
+"""What is resumed keeps its settings and may get more iterations; what fails at once leaves nothing. Half a minute."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natrl.commands.train import _over
+from natrl.tuning.documents import complete
+from natrl.tuning.resuming import check_same, differences
+from natrl.tuning.rundir import begun, last_result, read_config, read_progress
+from natrl.tuning.settings import RunSettings
+from tests.commands.cli import error, output, run
+
+TRAIN = ("--space", "nasbench201", "--reward", "table:nasbench201", "--batch-size", 16)
+ONLY = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+
+
+@pytest.fixture(scope="module")
+def finished(ray_session, tmp_path_factory):
+    """A run of two iterations that has ended."""
+    path = tmp_path_factory.mktemp("runs") / "my run"
+    assert run("train", *TRAIN, "--iterations", 2, "--out", path) == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--space", "darts", "--rule", "nat", "--seed", 5), ("evaluator.space", "rule", "seed", "evaluator.seed")),
+        (("--iterations", 1), ("learn.iterations (2 then, 1 now)", "iterations can be added")),
+        (("--iterations", 8, "--entropy", 0.5), ("learn.entropy (0.06 then, 0.5 now)",)),
+        (("--mlflow", "x"), ("--mlflow and --wandb go with a new run",)),
+    ],
+)
+def test_other_settings_are_refused_and_named(finished, capsys, options, named):
+    before = read_config(finished)
+    printed = error(capsys, "train", "--resume", finished, *options)
+    for name in named:
+        assert name in printed
+    assert read_config(finished) == before
+
+
+def test_equal_settings_and_more_iterations(finished, capsys):
+    output(capsys, "train", "--resume", finished, *TRAIN, "--iterations", 2)
+    assert last_result(finished)["training_iteration"] == 2
+    first = read_progress(finished)
+    output(capsys, "train", "--resume", finished, "--iterations", 4)
+    assert [row["training_iteration"] for row in read_progress(finished)] == [1, 2, 3, 4]
+    assert read_progress(finished)[:2] == first
+    assert read_config(finished)["settings"]["learn"]["iterations"] == 4
+    output(capsys, "train", "--resume", finished)
+    assert last_result(finished)["training_iteration"] == 4
+
+
+def test_a_failed_first_try_leaves_nothing(ray_session, tmp_path, capsys):
+    (tmp_path / "table.csv").write_text(f"arch,accuracy\n{ONLY},0.9\n")
+    (tmp_path / "run.json").write_text(json.dumps({"initial": [ONLY]}))
+    options = ("--config", tmp_path / "run.json", "--space", "nasbench201", "--reward", f"table:{tmp_path}/table.csv")
+    for _ in range(2):
+        assert run("train", *options, "--iterations", 1, "--batch-size", 4, "--out", tmp_path / "run") == 2
+        printed = capsys.readouterr().err.splitlines()[-1]
+        assert "has no architecture" in printed
+        assert "--resume" not in printed
+        assert not (tmp_path / "run").exists()
+
+
+def fail_after(directory, path):
+    with begun(directory):
+        (directory / path).mkdir(parents=True)
+        raise ValueError("it failed")
+
+
+def test_what_is_worth_keeping_is_kept(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, path in (("run", "tune/trial/checkpoint_000000"), ("new", "tune/trial"), ("empty", "policy")):
+        with pytest.raises(ValueError, match="it failed"):
+            fail_after(tmp_path / name, path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "empty",
+        "run",
+        "run/tune",
+        "run/tune/trial",
+        "run/tune/trial/checkpoint_000000",
+    ]
+
+
+def test_what_a_user_has_there_is_never_touched(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists and is not empty"), begun(tmp_path):
+        pass
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+VALUES = st.none() | st.integers(0, 3) | st.text(max_size=2)
+
+
+@given(*2 * [st.fixed_dictionaries({"a": VALUES, "b": st.fixed_dictionaries({"c": VALUES, "d": VALUES})})])
+def test_each_setting_that_differs_is_named_and_no_other(then, now):
+    wanted = {"a": (then["a"], now["a"])} | {f"b.{name}": (then["b"][name], now["b"][name]) for name in "cd"}
+    assert differences(then, now) == {name: pair for name, pair in wanted.items() if pair[0] != pair[1]}
+
+
+def test_lists_and_tuples_are_the_same(tmp_path):
+    check_same(tmp_path, {"initial": ["VGG"]}, {"initial": ("VGG",)})
+
+
+def test_a_seed_on_the_command_line_is_everythings():
+    own = complete({"evaluator": {"reward": "supernet"}, "seed": 0}).to_dict()
+    found = complete(_over(own, {"seed": 5}))
+    assert (found.seed, found.evaluator.seed) == (5, 5)
+    assert RunSettings.from_dict(_over(own, {"seed": None})) == RunSettings.from_dict(own)
