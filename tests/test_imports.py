@@ -63,6 +63,7 @@ FLOORS = {
             *("operations", "transitions", "connectivity", "cell", "architecture", "genotypes", "isomorphism"),
             *(
                 "errors",
+                "fields",
                 "arguments",
                 "paths",
                 "locks",

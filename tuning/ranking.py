@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.path_features import path_counts
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.surrogate import ScoreRegressor
+from natrl.fields import Amount, check_fields, Count, Range, Seed
 from natrl.isomorphism import function_key
 from natrl.spaces import network_cost, Space
 from natrl.spaces import space as find_space
@@ -36,21 +38,19 @@ class Question:
 
     proxy: str  # "supernet", "surrogate", or the directory of a run, whose evaluator it is
     truth: EvaluatorSpec  # of trained accuracies: scratch or a table; the space, the data and the skeleton are its
-    number: int = 30  # architectures
-    seeds: int = 1  # scratch: trainings of each architecture
-    num_gpus: float = 0.0  # scratch: of each training
-    steps: int = 2500  # supernet: weight steps
-    queries: int = 100  # surrogate: other architectures that it learns from
-    seed: int = 0
+    number: Annotated[int, Range(LEAST, 10**6)] = 30  # architectures
+    seeds: Annotated[int, Range(1, 10_000)] = 1  # scratch: trainings of each architecture
+    num_gpus: Amount = 0.0  # scratch: of each training
+    steps: Count = 2500  # supernet: weight steps
+    queries: Count = 100  # surrogate: other architectures that it learns from
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         if self.number < LEAST:
             raise ValueError(f"a rank correlation needs at least {LEAST} architectures, got {self.number}")
         if self.truth.reward == "supernet":
             raise ValueError("the truth is trained accuracies: scratch, table:NAME or table:FILE; got supernet")
-        for name in ("seeds", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_fields(self)
         if self.proxy == "surrogate":
             check_queries(self.queries)
         elif self.proxy != "supernet" and not Path(self.proxy).is_dir():

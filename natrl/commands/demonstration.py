@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from rich.progress import Progress
@@ -15,6 +16,7 @@ from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
 from natrl.export.folder import export_architectures, Weights
+from natrl.fields import Amount, check_fields, Range, Seed, Size
 from natrl.genotypes import zoo
 from natrl.networks.schedule import Schedule
 from natrl.networks.schedule import schedule as find_schedule
@@ -48,12 +50,15 @@ class DemoSettings:
     """What `natrl demo` does."""
 
     data: str = "digits"
-    image_size: int | None = None
-    seeds: int = 3  # final trainings of each architecture
-    actors: int = 2
-    gpus_per_actor: float = 0.0
-    share: float = 1.0  # of all training steps and epochs, in (0, 1]
-    seed: int = 0
+    image_size: Size | None = None
+    seeds: Annotated[int, Range(2, 10_000)] = 3  # final trainings of each architecture
+    actors: Annotated[int, Range(1, 100_000)] = 2
+    gpus_per_actor: Amount = 0.0
+    share: Annotated[float, Range(0, 1, above=True)] = 1.0  # of all training steps and epochs, in (0, 1]
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def schedule(self, images: int) -> Schedule:
         """The training from scratch on so many images: about as many steps as on digits, at least one epoch."""

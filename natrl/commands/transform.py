@@ -55,10 +55,10 @@ def transform(
         ),
     ] = None,
     max_madds: Annotated[
-        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
+        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
     ] = None,
     max_params: Annotated[
-        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80%.", metavar="X")
+        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
     ] = None,
     image_size: ImageSize = None,
     seed: Seed = 0,

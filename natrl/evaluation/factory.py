@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Annotated, Any, TYPE_CHECKING
 
 from natrl.callables import find_function, remember
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
+from natrl.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
 from natrl.networks.schedule import schedule, schedule_names
 from natrl.networks.weight_settings import FAIR, WeightSettings
 from natrl.paths import absolute_settings
@@ -35,26 +36,27 @@ class EvaluatorSpec:
     reward: str = "supernet"  # "supernet", "scratch", "table:NAME" or "table:FILE"
     space: str = "darts"
     data: str = "digits"  # data set; tables need none
-    image_size: int | None = None  # images are scaled to this many pixels; None: as they are
+    image_size: Size | None = None  # images are scaled to this many pixels; None: as they are
     column: str | None = None  # of a table file: which column holds the validation accuracies
     metric: Metric = "accuracy"  # "accuracy", or "cross_entropy" (better on small data sets)
     skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
     schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"; supernet: what settings start from
-    total_steps: int = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
+    total_steps: Count = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
     weights: WeightSettings = FAIR  # supernet: how its weights are trained
-    weight_share: float = 1.0  # supernet: of the training images, those that train weights; below 1 the others score
-    score_images: int = 512  # supernet: images that an architecture is scored on; of validation, or of those others
+    weight_share: Portion = 1.0  # supernet: of the training images, those that train weights; below 1 the others score
+    score_images: Count = 512  # supernet: images that an architecture is scored on; of validation, or of those others
     bf16: bool | None = None  # bfloat16 autocast in evaluation; None: on GPUs that have it
-    surrogate: int | None = None  # scratch, table: queries of a surrogate that predicts the others; None: no surrogate
-    surrogate_every: int = 5  # iterations of the policy between its rounds of queries
-    seed: int = 0  # of weights, batches and splits
-    actors: int = 0  # Ray actors that evaluate; 0: in the calling process
-    num_cpus: float = 1  # of each actor
-    num_gpus: float = 0  # of each actor; fractions share a GPU
-    timeout: float | None = None  # seconds an evaluation may take on an actor; None: any time
-    max_attempts: int = 3  # of an evaluation on actors, before its architecture is given up
+    surrogate: Count | None = None  # scratch, table: queries of a surrogate that predicts the others; None: none
+    surrogate_every: Count = 5  # iterations of the policy between its rounds of queries
+    seed: Seed = 0  # of weights, batches and splits
+    actors: Actors = 0  # Ray actors that evaluate; 0: in the calling process
+    num_cpus: Amount = 1  # of each actor
+    num_gpus: Amount = 0  # of each actor; fractions share a GPU
+    timeout: Positive | None = None  # seconds an evaluation may take on an actor; None: any time
+    max_attempts: Annotated[int, Range(1, 1000)] = 3  # of an evaluation on actors, before its architecture is given up
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("reward", "data"):
             object.__setattr__(self, name, absolute_settings(getattr(self, name)))
         if self.reward not in ("supernet", "scratch") and not self.reward.startswith("table:"):
@@ -67,20 +69,10 @@ class EvaluatorSpec:
             raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(schedule_names())}")
         if self.reward.startswith("table:") and self.schedule != "quick":
             raise ValueError(f"a table has nothing to train: schedule {self.schedule!r} goes with supernet or scratch")
-        if not 0 < self.weight_share <= 1:
-            raise ValueError(f"weight_share must be above 0 and at most 1, got {self.weight_share}")
-        if self.score_images < 1:
-            raise ValueError(f"score_images must be at least 1, got {self.score_images}")
         if self.surrogate is not None and self.reward == "supernet":
             raise ValueError("a surrogate needs a reward that stays as it is: scratch or a table, got supernet")
         if self.surrogate is not None:
             check_queries(self.surrogate)
-        if self.actors < 0:
-            raise ValueError(f"actors must be at least 0, got {self.actors}")
-        if self.max_attempts < 1:
-            raise ValueError(f"max_attempts must be at least 1, got {self.max_attempts}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, got {self.timeout}")
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields, and `own`."""

@@ -26,7 +26,7 @@ KINDS = ("madds", "params", *LATENCIES)
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits as given: numbers, or shares of what the original costs such as "80%".
+    """The limits as given: numbers, or shares of what the original costs such as "80%" (of what is counted also 0.8).
 
     Latencies are in seconds, for one image and for a batch of THROUGHPUT_BATCH.
     """
@@ -39,14 +39,16 @@ class Limits:
     def __post_init__(self) -> None:
         """ValueError on what is neither a number nor a share."""
         for kind in KINDS:
-            limit_of(kind, getattr(self, kind), 1.0)
+            limit_of(kind, getattr(self, kind), 1.0, counted=kind not in LATENCIES)
 
     @classmethod
     def of(cls, given: Mapping[str, float | str] | Limits) -> Limits:
         """From {"madds": "80%", "latency": 0.005}. ValueError on an unknown kind, or where there is no limit at all."""
         if isinstance(given, Limits):
             return given
-        unknown = sorted(set(given) - set(KINDS))
+        if not isinstance(given, Mapping):
+            raise ValueError(f'a budget is such as {{"madds": "80%"}}, got {type(given).__name__}')
+        unknown = sorted(set(map(str, given)) - set(KINDS))
         if unknown:
             raise ValueError(f"unknown budget {', '.join(map(repr, unknown))}; known: {', '.join(KINDS)}")
         limits = cls(**given)
@@ -65,7 +67,7 @@ class Limits:
 
     def seconds(self, kind: str, original: float) -> float:
         """A limit on latency, where the original takes so many seconds; infinite if there is none."""
-        limit = limit_of(kind, getattr(self, kind), original)
+        limit = limit_of(kind, getattr(self, kind), original, counted=False)
         return math.inf if limit is None else limit
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
+
+from natrl.fields import check_fields, Count, Decay, Positive, Range
 
 __all__ = ["FAIR", "PAPER", "WeightSettings"]
 
@@ -15,29 +18,20 @@ class WeightSettings:
     """One architecture and one batch a step. ValueError names the setting that is out of range."""
 
     fair: bool = True  # every slot meets every primitive equally often; False: architectures are drawn independently
-    batch_size: int = 64
+    batch_size: Count = 64
     optimizer: str = "adamw"  # "adamw" | "sgd"
-    learning_rate: float = 5e-3
-    momentum: float = 0.9  # AdamW: β1
-    beta2: float = 0.99  # AdamW; 0.999 remembers longer than a short training lasts
-    weight_decay: float = 0.01
-    warmup: float = 0.05  # share of the steps in which the learning rate rises linearly from 0
+    learning_rate: Positive = 5e-3
+    momentum: Decay = 0.9  # AdamW: β1
+    beta2: Decay = 0.99  # AdamW; 0.999 remembers longer than a short training lasts
+    weight_decay: Annotated[float, Range(0, 1000)] = 0.01
+    warmup: Decay = 0.05  # share of the steps in which the learning rate rises linearly from 0
     cosine: bool = True  # then it falls along a half cosine to a hundredth; False: it stays
-    clip: float = 5.0  # largest norm of the gradient
+    clip: Positive = 5.0  # largest norm of the gradient
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {', '.join(OPTIMIZERS)}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size of weights must be at least 1, got {self.batch_size}")
-        for name in ("learning_rate", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} of weights must be above 0, got {getattr(self, name)}")
-        for name in ("momentum", "beta2", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} of weights must be in [0, 1), got {getattr(self, name)}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay of weights must be at least 0, got {self.weight_decay}")
+        check_fields(self, "weights: ")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step, 0 … steps − 1, and the last one's beyond."""

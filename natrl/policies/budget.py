@@ -44,18 +44,23 @@ class Budget:
         return " and ".join(f"at most {limit:,.0f} {unit}" for limit, unit in limits if limit is not None)
 
 
-def limit_of(label: str, value: float | str | None, reference: float) -> float | None:
-    """A limit from a number, or a share of what the original has, such as "80%". ValueError on anything else."""
+def limit_of(label: str, value: float | str | None, reference: float, *, counted: bool = True) -> float | None:
+    """A limit from a number, or a share of what the original has, such as "80%" or 0.8. ValueError on anything else.
+
+    `counted`: the limit is of something that is counted, so a number between 0 and 1 is a share; of seconds it is not.
+    """
     if value is None:
         return None
     try:
         share = isinstance(value, str) and value.strip().endswith("%")
-        number = float(value.strip().rstrip("%")) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
+        number = float(value.strip().removesuffix("%")) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if not 0 <= number < float("inf"):
-        raise ValueError(f'{label} must be a number or a share of the original such as "80%", got {value!r}')
-    return number / 100 * reference if share else number
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise ValueError(f'{label} must be a number or a share of the original such as "80%", got {value!r:.60}')
+    if share or (counted and 0 < number < 1):
+        return number * reference / (100 if share else 1)
+    return number
 
 
 def cheapest_within(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from natrl.architecture import Architecture, Cell
+from natrl.fields import check_fields, Range, Size
 
 __all__ = ["Block", "Skeleton"]
 
@@ -31,18 +32,15 @@ class Skeleton:
     stages of cells / 3 with a residual block of stride 2 between them.
     """
 
-    channels: int = 36  # of the first cells
-    cells: int = 20
-    image_size: int = 32  # height = width in pixels
-    image_channels: int = 3
-    num_classes: int = 10
+    channels: Size = 36  # of the first cells
+    cells: Annotated[int, Range(1, 10_000)] = 20
+    image_size: Size = 32  # height = width in pixels
+    image_channels: Size = 3
+    num_classes: Annotated[int, Range(1, 10**7)] = 10
     stem: str = "cifar"  # "cifar": one 3×3 convolution; "imagenet": three with stride 2 (DARTS, two-input cells only)
 
     def __post_init__(self) -> None:
-        for field in ("channels", "cells", "image_size", "image_channels", "num_classes"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"skeleton: {field} must be a whole number of at least 1, got {value!r}")
+        check_fields(self, "skeleton: ", in_full=True)
         if self.stem not in ("cifar", "imagenet"):
             raise ValueError(f"skeleton: unknown stem {self.stem!r}; known: cifar, imagenet")
 

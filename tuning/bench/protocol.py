@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from natrl.architecture import Architecture
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.budget import BudgetedEvaluator
 from natrl.evaluation.trained import Reporter, TrainedTable
+from natrl.fields import check_fields, Count, Range
 from natrl.transitions import check_choice, Rule
 from natrl.tuning.bench.methods import bench_method, Outcome, Task
 from natrl.tuning.bench.rows import cost_ratios, Point, Row
@@ -25,9 +26,9 @@ class Plan:
 
     tables: tuple[TrainedTable, ...]  # of one space
     methods: tuple[str, ...]
-    queries: int  # different architectures that a method may have evaluated
+    queries: Count  # different architectures that a method may have evaluated
     rules: tuple[Rule, ...] = ("nat++",)
-    seeds: int = 5  # 0 … seeds−1
+    seeds: Annotated[int, Range(1, 10_000)] = 5  # 0 … seeds−1
     transfer: bool = False  # measure what was learned from one signal on every table, not only on those that share it
     signals: tuple[str, ...] = ()  # to learn from; none given: those of all tables
 
@@ -37,9 +38,7 @@ class Plan:
             labels = [v.data_set if isinstance(v, TrainedTable) else v for v in values]
             if not values or len(set(labels)) < len(labels):
                 raise ValueError(f"{name} must be different ones, at least one; got {', '.join(labels) or 'none'}")
-        for name in ("queries", "seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_fields(self)
         for rule in self.rules:
             check_choice("rule", rule, Rule)
         known = [table.signal_name for table in self.tables]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from natrl.fields import Actors, Amount, check_fields, Count, Logit, Seed, Steps
 from natrl.modules.fine_tuning import FINE_TUNING
 from natrl.networks.schedule import Schedule
 from natrl.policies.network import Head
@@ -42,28 +43,23 @@ class OptimizeSettings:
     #: learn.warmup_steps and learn.weight_steps train it). Candidates are chosen by inherited weights either way.
     reward: Reward = "inherited"
     head: Head = "autoregressive"  # of the policy
-    keep: float = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network
-    candidates: int = 24  # transformations that the policy proposes at the end, besides the most probable ones
-    finalists: int = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
+    keep: Logit = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network
+    candidates: Count = 24  # transformations that the policy proposes at the end, besides the most probable ones
+    finalists: Count = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
     fine_tuning: Schedule = FINE_TUNING  # of each finalist
     distill: bool = True  # fine-tuning learns from the original's outputs besides the labels
     bf16: bool | None = None  # bfloat16 autocast in fine-tuning; None: on GPUs that have it
-    reference_images: int = 256  # unlabelled images that replacements are fitted on
-    validation_images: int = 512  # that candidates are scored on; finalists see the whole split
-    steps: int | None = None  # of training before a candidate is scored; None: only where it is needed
-    actors: int = 0  # Ray actors that score candidates; 0: in the policy's process
-    num_cpus: float = 1  # of each actor and of each fine-tuning
-    num_gpus: float = 0  # of each actor and of each fine-tuning
-    seed: int = 0
+    reference_images: Count = 256  # unlabelled images that replacements are fitted on
+    validation_images: Count = 512  # that candidates are scored on; finalists see the whole split
+    steps: Steps | None = None  # of training before a candidate is scored; None: only where it is needed
+    actors: Actors = 0  # Ray actors that score candidates; 0: in the policy's process
+    num_cpus: Amount = 1  # of each actor and of each fine-tuning
+    num_gpus: Amount = 0  # of each actor and of each fine-tuning
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("head", self.head, Head)
         check_choice("reward", self.reward, Reward)
         if (self.learn.warmup_steps or self.learn.weight_steps) and self.reward != "supernet":
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
-        for name in ("candidates", "finalists", "reference_images", "validation_images"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("actors", "num_cpus", "num_gpus"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")

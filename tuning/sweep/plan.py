@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, fields
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from natrl.documents import read_document
+from natrl.fields import check_fields, Range, Seed
 from natrl.paths import absolute_settings
 from natrl.transitions import check_choice
 from natrl.tuning.documents import complete
@@ -40,21 +41,18 @@ class SweepPlan:
     mode: Mode = "max"
     sampler: Sampler = "random"
     scheduler: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"none": {}})  # name → its arguments
-    trials: int = 16  # samples; with grid parameters, of each point of the grid
-    concurrent: int | None = None  # trials at a time; None: as many as fit
-    seed: int = 0  # of the sampler
+    trials: Annotated[int, Range(1, 10**6)] = 16  # samples; with grid parameters, of each point of the grid
+    concurrent: Annotated[int, Range(1, 10**6)] | None = None  # trials at a time; None: as many as fit
+    seed: Seed = 0  # of the sampler
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "settings", absolute_settings(self.settings))
         object.__setattr__(self, "parameters", tuple(p.absolute() for p in self.parameters))
         check_choice("sampler", self.sampler, Sampler)
         check_choice("mode", self.mode, Mode)
         if self.metric not in METRICS:
             raise ValueError(f"unknown metric {known(self.metric, METRICS)}")
-        for name in ("trials", "concurrent"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
         self._check_parameters()
         most = max(self._check_settings(document).learn.iterations for document in self.extremes())
         check_scheduler(self)
@@ -131,9 +129,6 @@ class SweepPlan:
         for name in ("settings", "parameters"):
             if not isinstance(plan.setdefault(name, {}), Mapping):
                 raise ValueError(f"{name}: expected names and values, got {plan[name]!r:.60}")
-        for name in ("trials", "concurrent", "seed"):
-            if isinstance(plan.get(name, 1), bool) or not isinstance(plan.get(name, 1), int | None):
-                raise ValueError(f"{name} must be a whole number, got {plan[name]!r:.60}")
         plan["scheduler"] = read_scheduler(plan.get("scheduler", "none"))
         plan["parameters"] = tuple(Parameter.read(name, kind) for name, kind in plan["parameters"].items())
         if plan.get("sampler") == "grid":

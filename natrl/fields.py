@@ -1,0 +1,141 @@
+"""Settings: frozen dataclasses whose fields declare their ranges once, checked whenever settings are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints, Literal, Union
+
+__all__ = [
+    "COUNT",
+    "SEED",
+    "Actors",
+    "Amount",
+    "Count",
+    "Decay",
+    "Logit",
+    "Portion",
+    "Positive",
+    "Range",
+    "Seed",
+    "Size",
+    "Steps",
+    "check_fields",
+    "check_number",
+    "range_of",
+]
+
+
+@dataclass(frozen=True)
+class Range:
+    """From `least` to `most`; `above` and `below` say that the ends are not in it. NaN is in no range."""
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+    words: str = ""  # instead of "at least 1", "above 0" or "at most 10"
+
+    def refusal(self, value: float) -> str:
+        """What a value had to be, in words; empty where it is in the range."""
+        if not (value > self.least if self.above else value >= self.least):
+            return self.words or f"{'above' if self.above else 'at least'} {self.least:,}"
+        if not (value < self.most if self.below else value <= self.most):
+            return self.words or f"{'below' if self.below else 'at most'} {self.most:,}"
+        return ""
+
+
+COUNT = Range(1, 10**9)  # of steps, batches, architectures …
+SEED = Range(0, 2**32 - 1)  # what numpy, torch and scikit-learn all take
+
+Count = Annotated[int, COUNT]
+Seed = Annotated[int, SEED]
+Size = Annotated[int, Range(1, 2**16)]  # of networks and images: channels, pixels, cells
+Amount = Annotated[float, Range(0, 10_000)]  # of CPUs and GPUs; fractions share one
+Positive = Annotated[float, Range(0, 10**6, above=True)]
+Portion = Annotated[float, Range(0, 1, above=True, words="above 0 and at most 1")]
+Decay = Annotated[float, Range(0, 1, below=True, words="in [0, 1)")]
+Logit = Annotated[float, Range(-1000, 1000)]
+Actors = Annotated[int, Range(0, 100_000)]
+Steps = Annotated[int, Range(0, 10**9)]
+
+
+def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> None:
+    """ValueError where a field of a dataclass is not of its type, or out of its range.
+
+    Types are int, float, str, bool, Literal, dataclasses, tuples of any length, and unions of these; whole numbers are
+    floats too. `where` begins the message; `in_full`: it names type and range together.
+    """
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
+        value = getattr(settings, name)
+        if not _fits(value, hint):
+            wanted = _kind(hint)
+            bound = _range(hint) if in_full else None
+            wanted += f" of {bound.refusal(bound.least - 1)}" if bound else ""
+        elif (bound := _range(hint)) and value is not None and (out := bound.refusal(value)):
+            wanted = f"{_kind(hint)} of {out}" if in_full else out
+        else:
+            continue
+        raise ValueError(f"{where}{name} must be {wanted}, got {value!r:.60}")
+
+
+def check_number(name: str, value: Any, bounds: Range) -> None:
+    """ValueError where a number is out of a range, for arguments that are no fields."""
+    if out := bounds.refusal(value):
+        raise ValueError(f"{name} must be {out}, got {value!r:.60}")
+
+
+def range_of(settings: type, name: str) -> Range:
+    """The range that a field declares. KeyError without one."""
+    kind: Any = settings
+    found = _range(_hints(kind)[name])
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+@cache
+def _hints(settings: Any) -> dict[str, Any]:
+    hints = get_type_hints(settings, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(settings)}
+
+
+def _range(hint: Any) -> Range | None:
+    """The range of an annotated type, also inside a union with None."""
+    if get_origin(hint) is Annotated:
+        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
+    if get_origin(hint) in (Union, UnionType):
+        return next((found for choice in get_args(hint) if (found := _range(choice))), None)
+    return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a field's type. What a Literal allows, the classes check."""
+    origin, choices = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _fits(value, choices[0])
+    if origin in (Union, UnionType):
+        return any(_fits(value, choice) for choice in choices)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, choices[0]) for item in value)
+    if origin is Literal:
+        return isinstance(value, str)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _kind(hint: Any) -> str:
+    """What `_fits` accepts, in words."""
+    if get_origin(hint) is Annotated:
+        return _kind(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_kind, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return "a list"
+    return _KINDS.get(hint, "text" if get_origin(hint) is Literal else "fields and values")
