@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from natrl.fields import check_fields, Count, Decay, Positive, Range
+from natrl.fields import check_fields, Count, Decay, Range
 
 __all__ = ["FAIR", "PAPER", "WeightSettings"]
 
@@ -20,13 +20,13 @@ class WeightSettings:
     fair: bool = True  # every slot meets every primitive equally often; False: architectures are drawn independently
     batch_size: Count = 64
     optimizer: str = "adamw"  # "adamw" | "sgd"
-    learning_rate: Positive = 5e-3
+    learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 5e-3
     momentum: Decay = 0.9  # AdamW: β1
     beta2: Decay = 0.99  # AdamW; 0.999 remembers longer than a short training lasts
     weight_decay: Annotated[float, Range(0, 1000)] = 0.01
     warmup: Decay = 0.05  # share of the steps in which the learning rate rises linearly from 0
     cosine: bool = True  # then it falls along a half cosine to a hundredth; False: it stays
-    clip: Positive = 5.0  # largest norm of the gradient
+    clip: Annotated[float, Range(0, 1e38, above=True)] = 5.0  # largest norm of the gradient
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
