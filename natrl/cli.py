@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from natrl.commands.start import next_steps
 from natrl.commands.sweep import sweep
 from natrl.commands.train import train
 from natrl.commands.transform import transform
+from natrl.errors import debugging
 
 __all__ = ["app", "main"]
 
@@ -51,5 +53,7 @@ for command in (demo, show, train, transform, evaluate, evaluations, bench, rank
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of `natrl` and `python -m natrl`."""
+    """Entry point of `natrl` and `python -m natrl`. Libraries' warnings are for developers: NATRL_DEBUG=1 shows them."""
+    if not (sys.warnoptions or debugging()):
+        warnings.simplefilter("ignore")
     sys.exit(run_safely(typer.main.get_command(app), arguments))

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from natrl.commands.options import Address, check_new, Data, invocation, Json, Onnx, Verbose
 from natrl.commands.show import default_skeleton, resized
+from natrl.fields import check_number, Range
 from natrl.genotypes import parse
 from natrl.tuning.session import ray_session
 
@@ -60,8 +61,8 @@ def evaluate(
 
     Example: natrl evaluate VGG NATv2_VGG --seeds 5
     """
-    if seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {seeds}")
+    check_number("--seeds", seeds, Range(1, 10_000))
+    check_number("--gpus", gpus, Range(0, 10_000))
     check_new(export, "--export")
     if onnx:
         _check_onnx(export)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,8 @@ __all__ = [
     "Wandb",
     "check_new",
     "invocation",
+    "refuse",
+    "refuse_of_tables",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -60,6 +63,22 @@ def check_new(out: Path | None, option: str = "--out") -> None:
     """ValueError if there is something in the directory that a command is to write, or something else in its place."""
     if out is not None:
         files.check_new(out, f"choose another {option}")
+
+
+def refuse(options: Mapping[str, object], why: str) -> None:
+    """ValueError if one of these options, by name, was given: it would not be heeded."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{given[0]} does not go with this: {why}")
+
+
+def refuse_of_tables(reward: str, column: object, images: Mapping[str, object]) -> None:
+    """ValueError if a column of what is no table's file was given, or options of images and networks with a table."""
+    kind, _, name = reward.partition(":")
+    if kind != "table" or not Path(name).suffix:
+        refuse({"--column": column}, "only the table of a file, table:FILE, has columns to choose from")
+    if kind == "table":
+        refuse(images, "a table holds accuracies, so nothing is trained")
 
 
 def invocation() -> str:

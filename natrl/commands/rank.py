@@ -11,7 +11,18 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, check_new, invocation, Json, Seed, Verbose
+from natrl.commands.options import (
+    Address,
+    Cells,
+    Channels,
+    check_new,
+    invocation,
+    Json,
+    refuse,
+    refuse_of_tables,
+    Seed,
+    Verbose,
+)
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.spaces import space as find_space
@@ -35,17 +46,23 @@ def rank(
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data set: digits by default, a run's own.", metavar="NAME")] = None,
     number: Annotated[int, typer.Option("-n", help="Architectures.", metavar="N")] = 30,
-    steps: Annotated[int, typer.Option(help="Supernet: weight steps.", metavar="N")] = 2500,
+    steps: Annotated[int | None, typer.Option(help="Supernet: weight steps.", metavar="N", show_default="2500")] = None,
     queries: Annotated[
-        int, typer.Option(help="Surrogate: other architectures that it learns from.", metavar="N")
-    ] = 100,
+        int | None,
+        typer.Option(help="Surrogate: other architectures that it learns from.", metavar="N", show_default="100"),
+    ] = None,
     schedule: Annotated[
-        str, typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME")
-    ] = "quick",
-    seeds: Annotated[int, typer.Option(help="Scratch: trainings of each architecture.", metavar="N")] = 1,
+        str | None,
+        typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME", show_default="quick"),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Scratch: trainings of each architecture.", metavar="N", show_default="1")
+    ] = None,
     channels: Channels = None,
     cells: Cells = None,
-    gpus: Annotated[float, typer.Option(help="Scratch: GPUs of each training.", metavar="X")] = 0.0,
+    gpus: Annotated[
+        float | None, typer.Option(help="Scratch: GPUs of each training.", metavar="X", show_default="0")
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write rank.csv, rank.json and rank.png here.", metavar="DIR")
@@ -63,16 +80,15 @@ def rank(
     network = {"--space": space, "--data": data, "--channels": channels, "--cells": cells}
     from natrl.tuning.ranking import correlations, measure, Question
 
-    question = Question(
-        proxy,
-        replace(_network(proxy, truth, network, seed), reward=truth, column=column, schedule=schedule),
-        number=number,
-        seeds=seeds,
-        num_gpus=gpus,
-        steps=steps,
-        queries=queries,
-        seed=seed,
-    )
+    spec = replace(_network(proxy, truth, network, seed), reward=truth, column=column, schedule=schedule or "quick")
+    numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    question = Question(proxy, spec, number=number, seed=seed, **given)  # type: ignore[arg-type]  # by name
+    refuse_of_tables(truth, column, {"--schedule": schedule, "--seeds": seeds, "--gpus": gpus})
+    if proxy != "supernet":
+        refuse({"--steps": steps}, f"the proxy is {proxy}, no supernet that is trained for it")
+    if proxy != "surrogate":
+        refuse({"--queries": queries}, f"the proxy is {proxy}, no surrogate")
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if truth == "scratch" else nullcontext():

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from natrl.fields import check_number, Range
+
 __all__ = ["report"]
 
 
@@ -25,6 +27,7 @@ def report(
     The comparison is made once for each state of the policy, and kept in candidates.json.
     Example: natrl report runs/first
     """
+    check_number("--compare", compare, Range(0, 10_000))
     from natrl.report.html import write_report
     from natrl.report.network import is_network, write_network_report
     from natrl.report.run import read_run

@@ -9,7 +9,18 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, Cells, Channels, invocation, Json, Mlflow, Verbose, Wandb
+from natrl.commands.options import (
+    Address,
+    Cells,
+    Channels,
+    invocation,
+    Json,
+    Mlflow,
+    refuse,
+    refuse_of_tables,
+    Verbose,
+    Wandb,
+)
 from natrl.paths import quote
 from natrl.tuning.session import ray_session
 
@@ -162,6 +173,7 @@ def train(
             _report(resume, as_json)
         return
     settings = _settings(config, given)
+    _check_applies(settings, given)
     assert out is not None
     with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(out)}"):
         from natrl.tuning.run import train as train_run
@@ -195,6 +207,22 @@ def _resumed(run: Path, config: Path | None, given: dict[str, Any]) -> RunSettin
     if config is not None:
         return _settings(config, given)
     return RunSettings.from_dict(_over(read_config(run)["settings"], given))
+
+
+def _check_applies(settings: RunSettings, given: dict[str, Any]) -> None:
+    """ValueError if an option was given that these settings do not heed."""
+    spec, learn = settings.evaluator, given["learn"]
+    evaluator, skeleton = given["evaluator"], given["evaluator"]["skeleton"]
+    images = {"--data": evaluator["data"], "--channels": skeleton["channels"], "--cells": skeleton["cells"]}
+    refuse_of_tables(spec.reward, evaluator["column"], images)
+    if spec.reward != "supernet":
+        steps = {"--warmup-steps": learn["warmup_steps"], "--weight-steps": learn["weight_steps"]}
+        refuse(steps, f"they train the weights of a supernet, the reward is {spec.reward}")
+    if not spec.actors:
+        workers = {"--gpus-per-actor": evaluator["num_gpus"], "--timeout": evaluator["timeout"]}
+        refuse(workers, "there are no actors: give --actors N too")
+    if settings.learn.algorithm != "reinforce":
+        refuse({"--baseline": learn["baseline"]}, "ppo learns its own baseline; --algorithm reinforce has others")
 
 
 def _over(document: Any, given: dict[str, Any]) -> Any:

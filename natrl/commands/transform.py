@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from natrl.commands.networks import (
     transform_network,
     Weights,
 )
-from natrl.commands.options import ImageSize, Json, Onnx, Seed
+from natrl.commands.options import ImageSize, Json, Onnx, refuse, Seed
 from natrl.commands.show import ArchitectureArgument
 
 __all__ = ["transform"]
@@ -147,7 +146,9 @@ def transform(
         "--picture": picture,
     }
     if is_reference(architecture):
-        _refuse(of_architectures, f"{architecture} is a network")
+        refuse(of_architectures, f"{architecture} is a network")
+        if policy is not None:
+            refuse({"--iterations": iterations}, "--policy is a policy that was trained before")
         budget = {
             "madds": max_madds,
             "params": max_params,
@@ -180,7 +181,7 @@ def transform(
             as_json=as_json,
         )
         return
-    _refuse(of_networks, "networks are torchvision:NAME, timm:NAME or module:function")
+    refuse(of_networks, "networks are torchvision:NAME, timm:NAME or module:function")
     transform_architecture(
         architecture,
         policy=policy,
@@ -195,10 +196,3 @@ def transform(
         onnx=onnx,
         as_json=as_json,
     )
-
-
-def _refuse(options: Mapping[str, object], why: str) -> None:
-    """ValueError if one of these options was given."""
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise ValueError(f"{given[0]} does not go with this: {why}")

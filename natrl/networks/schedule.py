@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["Schedule", "schedule", "schedule_names"]
 
+MOST = 10**6  # epochs, and images of a batch
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -34,7 +35,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number ≥ 1")
+            value = getattr(self, name)
+            self._check(name, isinstance(value, int) and value >= 1, "a whole number ≥ 1")
+            self._check(name, value <= MOST, f"at most {MOST:,}")
         self._check("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         self._check("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
         self._check("final_learning_rate", 0 <= self.final_learning_rate <= self.learning_rate, "in [0, learning_rate]")

@@ -16,6 +16,7 @@ from torch import Tensor
 from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
+from natrl.fields import check_number, Range, SEED
 from natrl.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.budget import Budget, cheapest_within
@@ -28,6 +29,8 @@ from natrl.spaces.base import mask_tables
 from natrl.transitions import check_choice, CostMode, Rule
 
 __all__ = ["Policy", "load_policy"]
+
+MOST = 1_000_000  # candidates
 
 BATCH = 1024  # architectures decoded at once
 DRAWS = 8  # samples drawn at each temperature for each different one that is wanted
@@ -155,10 +158,11 @@ class Policy:
         promise it). `.best` has the highest score within the budget; without evaluator it is the most probable
         transformation. Budgets are absolute, or shares of the original such as "80%", and hold for `skeleton` (the
         space's own by default). Where the first choice exceeds them, operations are priced by what they cost, just so
-        much that it fits. ValueError if n < 1, the architecture is not one of the space, or the budget is out of reach.
+        much that it fits. ValueError if n is not in 1 … 1,000,000, the architecture is not one of the space, or the
+        budget is out of reach.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+        check_number("n", n, Range(1, MOST))
+        check_number("seed", seed, SEED)
         if evaluator is not None:
             check_evaluator(evaluator)
         if space is not None:

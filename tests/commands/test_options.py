@@ -1,0 +1,72 @@
+"""Options that do not apply, and numbers that cannot be, are refused before anything is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commands.cli import error
+
+TABLE = ("train", "--space", "nasbench201", "--reward", "table:nasbench201")
+SUPERNET = ("train", "--reward", "supernet")
+RANK = ("rank", "--space", "nasbench201")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*TABLE, "--column", "cifar10_val12"), "--column does not go with this: only the table of a file"),
+        ((*SUPERNET, "--column", "x"), "--column does not go with this"),
+        ((*TABLE, "--data", "digits"), "--data does not go with this: a table holds accuracies"),
+        ((*TABLE, "--channels", 8), "--channels does not go with this: a table holds accuracies"),
+        ((*TABLE, "--warmup-steps", 10), "--warmup-steps does not go with this: they train the weights of a supernet"),
+        ((*TABLE, "--schedule", "paper"), "schedule 'paper' goes with supernet or scratch"),
+        ((*SUPERNET, "--surrogate", 100), "a surrogate needs a reward that stays as it is"),
+        ((*SUPERNET, "--gpus-per-actor", 0.5), "--gpus-per-actor does not go with this: there are no actors"),
+        ((*SUPERNET, "--timeout", 5), "--timeout does not go with this: there are no actors"),
+        ((*SUPERNET, "--baseline", "ema"), "--baseline does not go with this: ppo learns its own"),
+        ((*RANK, "--truth", "table:nasbench201", "--seeds", 2), "--seeds does not go with this: a table holds"),
+        ((*RANK, "--queries", 50), "--queries does not go with this: the proxy is supernet"),
+        ((*RANK, "--proxy", "surrogate", "--steps", 50), "--steps does not go with this: the proxy is surrogate"),
+        (
+            ("transform", "torchvision:resnet18", "--data", "digits", "--policy", "x", "--iterations", 3),
+            "--iterations does not go with this: --policy is a policy that was trained before",
+        ),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in error(capsys, *arguments, "--out", "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*TABLE, "--learning-rate", "inf"), "learning_rate must be at most 10, got inf"),
+        ((*TABLE, "--entropy", "nan"), "entropy must be at least 0, got nan"),
+        ((*SUPERNET, "--actors", 1, "--gpus-per-actor", -1), "num_gpus must be at least 0, got -1"),
+        ((*TABLE, "--seed", 2**64), "seed must be at most 4,294,967,295"),
+        ((*TABLE, "--seed", -1), "seed must be at least 0"),
+        ((*SUPERNET, "--cells", 100_000_000), "cells must be a whole number of at most 10,000, got 100000000"),
+        ((*TABLE, "--iterations", 10**30), "iterations must be at most"),
+        ((*SUPERNET, "--actors", 1, "--timeout", "nan"), "timeout must be above 0, got nan"),
+        ((*RANK, "-n", 10**9), "number must be at most 1,000,000"),
+        ((*RANK, "--gpus", "inf"), "num_gpus must be at most"),
+        (("evaluate", "DARTS", "--gpus", "nan"), "--gpus must be at least 0, got nan"),
+        (("evaluate", "DARTS", "--seeds", 10**9), "--seeds must be at most 10,000"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in error(capsys, *arguments, "--out", "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", ["--channels", "--cells", "--image-size", "--classes"])
+@pytest.mark.parametrize("value", [0, -1, 10**30])
+def test_sizes_of_a_network(capsys, size, value):
+    assert "must be a whole number of at" in error(capsys, "show", "DARTS", size, value)
+
+
+def test_a_comparison_of_too_many(capsys, tmp_path):
+    assert "--compare must be at most 10,000" in error(capsys, "report", tmp_path, "--compare", 10**9)
