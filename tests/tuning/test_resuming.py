@@ -1,22 +1,22 @@
-"""What is resumed keeps its settings and may get more iterations; what fails at once leaves nothing. Half a minute."""
+"""What is resumed keeps its settings and may get more iterations; what fails at once leaves nothing. 20 s, most of it the run."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import natrl.tuning.run
 from natrl.commands.train import _over
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.tuning.documents import complete
+from natrl.tuning.experiment import RunError
 from natrl.tuning.resuming import check_same, differences
 from natrl.tuning.rundir import begun, last_result, read_config, read_progress
 from natrl.tuning.settings import RunSettings
 from tests.commands.cli import error, output, run
 
 TRAIN = ("--space", "nasbench201", "--reward", "table:nasbench201", "--batch-size", 16)
-ONLY = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +56,17 @@ def test_equal_settings_and_more_iterations(finished, capsys):
     assert last_result(finished)["training_iteration"] == 4
 
 
-def test_a_failed_first_try_leaves_nothing(ray_session, tmp_path, capsys):
-    (tmp_path / "table.csv").write_text(f"arch,accuracy\n{ONLY},0.9\n")
-    (tmp_path / "run.json").write_text(json.dumps({"initial": [ONLY]}))
-    options = ("--config", tmp_path / "run.json", "--space", "nasbench201", "--reward", f"table:{tmp_path}/table.csv")
-    assert run("train", *options, "--iterations", 1, "--batch-size", 4, "--out", tmp_path / "run") == 2
-    printed = capsys.readouterr().err.splitlines()[-1]
-    assert "has no architecture" in printed
-    assert "--resume" not in printed
-    assert not (tmp_path / "run").exists()
+def test_a_failed_first_try_leaves_nothing(ray_session, tmp_path, monkeypatch):
+    def fail(tuner, directory, *rest):
+        (directory / "tune" / "trial").mkdir(parents=True)
+        raise RunError("training failed")
+
+    monkeypatch.setattr(natrl.tuning.run, "_fit", fail)
+    settings = RunSettings(evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"))
+    for _ in range(2):
+        with pytest.raises(RunError, match="training failed"):
+            natrl.tuning.run.train(settings, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
 
 def fail_after(directory, path):
