@@ -53,7 +53,7 @@ for command in (demo, show, train, transform, evaluate, evaluations, bench, rank
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of `natrl` and `python -m natrl`. NATRL_DEBUG=1 shows libraries' warnings, which are not for users."""
+    """Entry point of `natrl` and `python -m natrl`. Libraries' warnings are not for users: NATRL_DEBUG=1 shows them."""
     if not (sys.warnoptions or debugging()):
         warnings.simplefilter("ignore")
     sys.exit(run_safely(typer.main.get_command(app), arguments))

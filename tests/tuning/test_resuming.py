@@ -1,4 +1,4 @@
-"""What is resumed keeps its settings and may get more iterations; what fails at once leaves nothing. 20 s, most of it the run."""
+"""What is resumed keeps its settings and may get more iterations; what fails at once leaves nothing. Half a minute."""
 
 from __future__ import annotations
 
