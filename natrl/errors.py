@@ -54,7 +54,13 @@ def _is_raised_here(error: BaseException) -> bool:
 def _is_raised_there(remote: str) -> bool:
     """The same of a traceback's text. Without any frame it is Ray's news, such as that of an actor's death."""
     frames = _FRAME.findall(remote)
-    return not frames or (_is_ours(frames[-1][0]) and frames[-1][1].startswith("raise"))
+    return not frames or (_is_in_natrl(frames[-1][0]) and frames[-1][1].startswith("raise"))
+
+
+def _is_in_natrl(file: str) -> bool:
+    """Whether this is a file of natrl's, wherever a worker's machine has it."""
+    parts = Path(file).parts
+    return any(part == "natrl" and Path(_HOME, *parts[i + 1 :]).is_file() for i, part in enumerate(parts))
 
 
 def _is_ours(file: str) -> bool:

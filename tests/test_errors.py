@@ -72,6 +72,8 @@ def test_a_failed_run_tells_its_own_errors_from_those_for_users():
     ours = f'  File "{natrl.genotypes.__file__}", line 1, in parse\n    raise ValueError(\nValueError: no such thing'
     assert not for_users(raised(failed, 'Traceback:\n  File "/x.py", line 1, in f\n    int("x")\nValueError: x'))
     assert for_users(raised(failed, ours))
+    assert for_users(raised(failed, ours.replace(str(Path(natrl.__file__).parent), "/elsewhere/natrl")))
+    assert not for_users(raised(failed, ours.replace(str(Path(natrl.__file__).parent), "/home/natrl/mine")))
     assert for_users(raised(failed, "The actor died unexpectedly"))  # Ray's news has no frames
 
 

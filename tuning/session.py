@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from natrl.evaluation.resources import check_resources
+from natrl.paths import absolute
 from natrl.tuning.watch import watched
 
 __all__ = ["check_reachable", "check_resources", "ray_session"]
@@ -21,6 +22,9 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
+
+#: Variables that name folders; workers that inherit them have another current folder.
+_FOLDERS = ("NATRL_DATA", "NATRL_DATA_ROOT")
 
 #: Loggers of Ray that speak of what is meant to be (its new API), or print tracebacks that a RunError sums up.
 _LOUD = ("ray.rllib.algorithms.algorithm_config", "ray.tune")
@@ -45,6 +49,9 @@ def ray_session(
             os.environ.setdefault(name, value)
         for name in _LOUD:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in _FOLDERS:
+        if folder := os.environ.get(name):
+            os.environ[name] = str(absolute(folder))
     import ray
 
     if ray.is_initialized():

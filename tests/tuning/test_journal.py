@@ -86,3 +86,13 @@ def test_what_an_older_natrl_began_is_refused_in_one_line(tmp_path: Path) -> Non
     (tmp_path / OPTIMIZATION).write_text(json.dumps(document))
     with pytest.raises(ValueError, match=r"begun by an older natrl, .* its network: begin anew in another directory"):
         Journal.resume(tmp_path, asked())
+
+
+def test_more_iterations_are_taken_up_and_fewer_are_not(tmp_path: Path) -> None:
+    Journal.begin(tmp_path, asked(), Budget()).keep_steps(0)
+    few = OptimizeSettings()
+    more = replace(few, learn=replace(few.learn, iterations=few.learn.iterations + 8))
+    Journal.resume(tmp_path, asked(settings=more)).keep_steps(0)
+    assert json.loads((tmp_path / OPTIMIZATION).read_text())["settings"]["learn"]["iterations"] == 24
+    with pytest.raises(ValueError, match=r"another learn.iterations \(24 then, 16 now\).*iterations can be added"):
+        Journal.resume(tmp_path, asked())
