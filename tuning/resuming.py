@@ -58,16 +58,24 @@ def extend_trial(run: Path, config: Any, iterations: int) -> None:
     file = max(tune_dir(run).glob("experiment_state-*.json"), default=None)  # names end with the time
     if file is None:
         return
-    state = json.loads(file.read_text(encoding="utf-8"))
     numbers = _numbers(config.to_dict())
-    for pair in state["trial_data"]:
-        trial = json.loads(pair[0])
-        if trial["stopping_criterion"]["training_iteration"] < iterations:
-            for kept in ("config", "_Trial__unresolved_config"):
-                trial[kept] |= {name: value for name, value in numbers.items() if name in trial[kept]}
-            trial |= {"status": Trial.PENDING, "stopping_criterion": {"training_iteration": iterations}}
-            pair[0] = json.dumps(trial)
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        state["trial_data"] = [(_extended(text, numbers, iterations), data) for text, data in state["trial_data"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged, or another Ray's ({type(error).__name__}); start anew") from error
     write_atomically(file, json.dumps(state))
+
+
+def _extended(text: str, numbers: Mapping[str, Any], iterations: int) -> str:
+    """A trial as Tune writes it down, to go on to so many iterations."""
+    trial = json.loads(text)
+    if trial["stopping_criterion"]["training_iteration"] >= iterations:
+        return text
+    for kept in ("config", "_Trial__unresolved_config"):
+        trial[kept] |= {name: value for name, value in numbers.items() if name in trial[kept]}
+    trial |= {"status": Trial.PENDING, "stopping_criterion": {"training_iteration": iterations}}
+    return json.dumps(trial)
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 import natrl.tuning.run
 from natrl.commands.train import _over
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.rllib.reinforce import REINFORCEConfig
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError
-from natrl.tuning.resuming import check_same, differences
+from natrl.tuning.resuming import check_same, differences, extend_trial
 from natrl.tuning.rundir import begun, last_result, read_config, read_progress
 from natrl.tuning.settings import RunSettings
 from tests.commands.cli import error, output, run
@@ -114,3 +115,11 @@ def test_a_seed_on_the_command_line_is_everythings():
     found = complete(_over(own, {"seed": 5}))
     assert (found.seed, found.evaluator.seed) == (5, 5)
     assert RunSettings.from_dict(_over(own, {"seed": None})) == RunSettings.from_dict(own)
+
+
+def test_a_state_of_tunes_that_is_damaged_is_named(tmp_path):
+    (tmp_path / "tune").mkdir()
+    for text in ("{", "[]", '{"trial_data": [["{}", "{}"]]}'):
+        (tmp_path / "tune" / "experiment_state-2026.json").write_text(text)
+        with pytest.raises(ValueError, match=r"experiment_state-2026\.json is damaged, or another Ray's"):
+            extend_trial(tmp_path, REINFORCEConfig(), 3)
