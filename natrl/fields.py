@@ -14,6 +14,7 @@ __all__ = [
     "Amount",
     "Count",
     "Decay",
+    "FieldError",
     "Logit",
     "Portion",
     "Positive",
@@ -25,6 +26,10 @@ __all__ = [
     "check_number",
     "range_of",
 ]
+
+
+class FieldError(ValueError):
+    """A value that a field cannot have."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ Steps = Annotated[int, Range(0, 10**9)]
 
 
 def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> None:
-    """ValueError where a field of a dataclass is not of its type, or out of its range.
+    """FieldError where a field of a dataclass is not of its type, or out of its range.
 
     Types are int, float, str, bool, Literal, dataclasses, tuples of any length, and unions of these; whole numbers are
     floats too. `where` begins the message; `in_full`: it names type and range together.
@@ -78,7 +83,7 @@ def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> No
             wanted = f"{_kind(hint)} of {out}" if in_full else out
         else:
             continue
-        raise ValueError(f"{where}{name} must be {wanted}, got {value!r:.60}")
+        raise FieldError(f"{where}{name} must be {wanted}, got {value!r:.60}")
 
 
 def check_number(name: str, value: Any, bounds: Range) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any
 
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.fields import check_fields, Count, Logit, Positive, Range, Seed
+from natrl.fields import check_fields, Count, FieldError, Logit, Positive, Range, Seed
 from natrl.networks.weight_settings import WeightSettings
 from natrl.paths import absolute_settings
 from natrl.policies.network import Head
@@ -71,7 +71,7 @@ def _read(cls: Any, document: Any, where: str) -> Any:
         values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return cls(**values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, FieldError) as error:
         raise ValueError(f"settings{where}: {error}") from None
 
 

@@ -181,7 +181,7 @@ class Fitted:
 
 def test_failed_trials_are_named(tmp_path):
     folder = tmp_path / "tune" / "trial_0001"
-    folder.mkdir(parents=True)
+    (folder / "checkpoint_000000").mkdir(parents=True)
     lines = [{"training_iteration": i, "reward_mean": 0.01 * i, "entropy": 1.0} for i in range(1, 13)]
     (folder / "result.json").write_text("\n".join(map(json.dumps, lines)))
     table = _fit(Fitted(tmp_path / "tune", False, True), plan(), tmp_path)
@@ -191,6 +191,15 @@ def test_failed_trials_are_named(tmp_path):
     assert list(table["learn.epochs"]) == [1, 2]
     with pytest.raises(RunError, match=r"no trial has a result: ValueError: no architecture 000 \(logs in .*tune\)"):
         _fit(Fitted(tmp_path / "tune", True, True), plan(), tmp_path)
+
+
+def test_trials_that_fail_at_once_say_why(tmp_path):
+    """Tune has no configuration of theirs."""
+    tuner = Fitted(tmp_path / "tune", True, True)
+    for result in tuner.fit():
+        result.config = None
+    with pytest.raises(RunError, match=r"no trial has a result: ValueError: no architecture 000$"):
+        _fit(tuner, plan(), tmp_path)
 
 
 def test_picture_shows_each_trial_where_its_value_is():

@@ -40,7 +40,7 @@ def _row(plan: SweepPlan, result: Any) -> dict[str, Any]:
     return {
         "trial": Path(result.path).name,
         "status": "failed" if result.error else "finished" if ended else "stopped",
-        **{p.name: _get(result.config, p.name) for p in plan.parameters},
+        **{p.name: _get(result.config, p.name) if result.config else None for p in plan.parameters},  # failed at once
         "score": float(np.mean(values)) if values else np.nan,
         "error": str(result.error).strip().splitlines()[-1] if result.error else "",
         **(progress[-1] if progress else {}),

@@ -28,6 +28,7 @@ from natrl.tuning.run import check_settings
 from natrl.tuning.rundir import (
     begun,
     check_versions,
+    is_worth_keeping,
     ledger_file,
     PLAN,
     read_document_of,
@@ -156,8 +157,9 @@ def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
         best = best_row(plan, table)
     except ValueError as error:
         reasons = ", ".join(sorted(set(table["error"]) - {""}))
+        where = f" (logs in {tune_dir(directory)})" if is_worth_keeping(directory) else ""
         left = next((str(result.error) for result in results if result.error), None)
-        raise RunError(f"{error}: {reasons or 'interrupted'} (logs in {tune_dir(directory)})", left) from None
+        raise RunError(f"{error}: {reasons or 'interrupted'}{where}", left) from None
     configs = {Path(result.path).name: result.config for result in results}
     write_best(plan, best, configs[best["trial"]], directory / BEST)
     save_figure(sweep_figure(plan, table, best["trial"]), directory / PICTURE, "png")
