@@ -179,7 +179,7 @@ class Fitted:
         return self._results
 
 
-def test_failed_trials_are_named(tmp_path):
+def test_failed_trials_are_named(ray_session, tmp_path):
     folder = tmp_path / "tune" / "trial_0001"
     (folder / "checkpoint_000000").mkdir(parents=True)
     lines = [{"training_iteration": i, "reward_mean": 0.01 * i, "entropy": 1.0} for i in range(1, 13)]
@@ -193,7 +193,7 @@ def test_failed_trials_are_named(tmp_path):
         _fit(Fitted(tmp_path / "tune", True, True), plan(), tmp_path)
 
 
-def test_trials_that_fail_at_once_say_why(tmp_path):
+def test_trials_that_fail_at_once_say_why(ray_session, tmp_path):
     """Tune has no configuration of theirs."""
     tuner = Fitted(tmp_path / "tune", True, True)
     for result in tuner.fit():
