@@ -23,8 +23,8 @@ from natrl.modules.copies import one_line
 __all__ = ["conditions", "export_program", "is_restricted", "is_taken"]
 
 COMMON, LARGEST = (1, 2, 16, 17, 64), 1024  # sizes that are tried to find where a network goes another way
-OF_ONES = re.compile(r"!= [01]$|^1 < |>= 2$")  # conditions that torch.export sets on sizes of 1, asked for or not
 TRIES = 6  # of them for each condition
+OF_ONES = re.compile(r"!= [01]$|^1 < |>= 2$")  # conditions that torch.export sets on sizes of 1, asked for or not
 
 
 def export_program(subject: Subject, *, axes: int | None = None) -> ExportedProgram:
@@ -93,9 +93,7 @@ def conditions(subject: Subject, program: ExportedProgram) -> tuple[str, ...]:
     Such as "x.shape[2] % 8 == 0". Empty where it takes that path whatever the shapes. torch.export keeps an axis of
     size 1 apart from others; where that makes no difference to what the network gives it is no condition.
     """
-    guards = (
-        g for g in _guards(program) if not re.search(r"!= [01]$|^1 < |>= 2$", g) or _restricts(subject, program, g)
-    )
+    guards = (g for g in _guards(program) if not OF_ONES.search(g) or _restricts(subject, program, g))
     pinned = (
         f"{name}.shape[{axis}] == {size}"
         for name, shape in _shapes(program).items()

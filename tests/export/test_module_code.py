@@ -129,6 +129,11 @@ class Optional(Moody):
         return logits if targets is None else F.cross_entropy(logits, targets)
 
 
+class Spectrum(Moody):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft2(self.conv(x))
+
+
 class Starred(Moody):
     def forward(self, *images: Tensor, **options: Any) -> Tensor:
         return self.conv(images[0]) + options.get("more", 0)
@@ -185,7 +190,22 @@ def weight_norm() -> nn.Module:
 
 SIZES = [(2, 16, 16), (1, 16, 16), (3, 17, 23), (1, 32, 16), (2, 9, 9)]
 ALL = (
-    *(residual, Tensors, Odd, Hooked, Sizes, Small, Optional, Starred, Sequences, Silent, weight_norm, plain, features),
+    *(
+        residual,
+        Tensors,
+        Odd,
+        Hooked,
+        Sizes,
+        Small,
+        Optional,
+        Starred,
+        Spectrum,
+        Sequences,
+        Silent,
+        weight_norm,
+        plain,
+        features,
+    ),
     *(lambda: nn.DataParallel(residual()), lambda: AveragedModel(residual())),
     torchvision.models.shufflenet_v2_x0_5,
 )
