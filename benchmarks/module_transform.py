@@ -6,8 +6,9 @@ For each seed a network is trained; then, within --budget of its MAdds,
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
 All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed;
-"original" is the network as it was trained, "tuned" the same after that fine-tuning. Accuracies are of the test split,
-which is read once for each row, at the end.
+"original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as all others have
+them, "tuned" the same after that fine-tuning. Accuracies are of the test split, which is read once for each row, at the
+end.
 
     nice -n 5 python benchmarks/module_transform.py --network resnet18 --width 0.25 --image-size 16
 """
@@ -97,6 +98,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         others = rivals(found, data, settings, share * before.madds, seed)
         tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)
     rows = [("original", found.space.architecture, found.before.test_accuracy)]
+    rows += [("recalibrated", found.space.architecture, found.recalibrated.test)]
     rows += [("natrl", found.architecture, found.after.test_accuracy)]
     for (name, architecture, network), result in zip(others, tuned, strict=True):
         rows.append((name, architecture, measure(result.load_into(network), data.test).accuracy))

@@ -141,6 +141,10 @@ class ModuleEvaluator(Evaluator):
         inherit(network, {name: layers[name] for name in replaced & layers.keys()}, reference)
         return network
 
+    def recalibrated_original(self) -> nn.Module:
+        """The original with the batch-norm statistics that a candidate has: what candidates are to be compared with."""
+        return self.inherit(self.space.architecture)
+
     @property
     def _recorded(self) -> tuple[Reference, dict[str, nn.Conv2d]]:
         """What the trained layers give, and these layers; worked out on first use."""

@@ -28,6 +28,7 @@ _COST = {"params": _NUMBER, "madds": _NUMBER}
 _LATENCY = {"batch": int, "seconds": _NUMBER, "spread": _NUMBER, "device": str}
 _FIGURES = {"cost": _COST, "validation_accuracy": _NUMBER, "test_accuracy": _NUMBER, "latency": [_LATENCY]}
 _LAYER = {"name": str, "before": str, "after": str, "cost": _COST, "new_cost": _COST}
+_RECALIBRATED = {"validation": _NUMBER, "test": _NUMBER}
 _SHAPE = {  # of report.json, as far as the page shows it
     "model": str,
     "candidates": int,
@@ -56,6 +57,8 @@ def write_network_report(directory: Path | str) -> Path:
     found = read_json(directory / REPORT)
     check_shape(asked, {"data": str, "budget": dict}, str(directory / OPTIMIZATION))
     check_shape(found, _SHAPE, str(directory / REPORT))
+    if "recalibrated" in found:  # not in reports of before
+        check_shape(found["recalibrated"], _RECALIBRATED, f"{directory / REPORT}: recalibrated")
     try:
         content = _content(directory, asked, found)
     except (ValueError, ArithmeticError) as error:  # numbers that cannot be drawn or compared
@@ -75,7 +78,7 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
         "images": found.get("images", ""),  # not in reports of before
         "budget": ", ".join(f"{kind} {limit}" for kind, limit in asked["budget"].items() if limit is not None),
         "candidates": found["candidates"],
-        "figures": _figures(found["before"], found["after"]),
+        "figures": _figures(found["before"], found["after"], found.get("recalibrated")),
         "layers": layers,
         "changed": len(changed),
         "picture": picture(layers_figure(layers), text),
@@ -87,12 +90,18 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
     }
 
 
-def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def _figures(
+    before: Mapping[str, Any], after: Mapping[str, Any], recalibrated: Mapping[str, float] | None
+) -> list[tuple[str, str, str, str]]:
     """Rows of (what, before, after, difference or share)."""
     rows = []
     for kind in ("test", "validation"):
-        old, new = (figures[f"{kind}_accuracy"] for figures in (before, after))
-        rows.append((f"{kind} accuracy (%)", formats.accuracy(old), formats.accuracy(new), formats.points(new - old)))
+        new = after[f"{kind}_accuracy"]
+        olds = {"": before[f"{kind}_accuracy"]}
+        olds |= {", with new batch-norm statistics before": recalibrated[kind]} if recalibrated else {}
+        for what, old in olds.items():
+            name = f"{kind} accuracy{what} (%)"
+            rows.append((name, formats.accuracy(old), formats.accuracy(new), formats.points(new - old)))
     for field, name in (("madds", "MAdds"), ("params", "parameters")):
         old, new = before["cost"][field], after["cost"][field]
         rows.append((name, formats.count(old), formats.count(new), f"{new / max(old, 1):.1%}"))

@@ -85,12 +85,14 @@ def found(
 def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: Residual, test_split: Watched) -> None:
     assert isinstance(found.model, Residual)
     assert found.model.hello() == "hello"
-    assert test_split.read == 2 * len(test_split)  # once for each of the two networks
+    assert test_split.read == 3 * len(test_split)  # once for the result, and the original with either statistics
     torch.testing.assert_close(dict(model.state_dict()), dict(trained().state_dict()), rtol=0, atol=0)
     before, after = found.before, found.after
     assert after.cost == found.space.cost(found.architecture)
     assert after.cost.madds <= 0.7 * before.cost.madds
     assert before.test_accuracy == measure(trained(), digits().test).accuracy
+    alike = ModuleEvaluator(found.space, digits(), reference_images=64).recalibrated_original()
+    assert found.recalibrated.test == measure(alike, digits().test).accuracy
     assert after.test_accuracy == measure(found.model, digits().test).accuracy
     assert after.validation_accuracy > 0.3  # one epoch; guessing gives 0.1
     changed = [layer for layer in found.layers if layer.changed]

@@ -35,7 +35,7 @@ from natrl.tuning.modules.candidates import Finalist, propose
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.modules.journal import Journal, request
 from natrl.tuning.modules.learning import learn
-from natrl.tuning.modules.result import Figures, layer_changes, Optimized
+from natrl.tuning.modules.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.progress import progress_bar
@@ -66,8 +66,7 @@ def optimize(
 
     A policy learns with RLlib which layers can do with less: candidates inherit their weights from `model` and are
     scored on validation images (`natrl.modules.ModuleEvaluator`). The best few of what it proposes are fine-tuned, on
-    Ray, and validation data chooses; test data is read once, for the two accuracies in the result. `model` is not
-    changed.
+    Ray, and validation data chooses; test data is read once, for the accuracies in the result. `model` is not changed.
 
     `data`: a data set by name, or itself, prepared as the model was trained: by name `mean` and `std`, or `transform`,
     say how (`natrl.data.load_data`). The original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what
@@ -120,6 +119,8 @@ def optimize(
     best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
     architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
     before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
+    alike = evaluator.recalibrated_original().cpu()
+    recalibrated = Accuracies(measure(alike, images.validation).accuracy, measure(alike, images.test).accuracy)
     layers = layer_changes(space, architecture)
     code, no_code = _code(network, example)
     result = Optimized(
@@ -127,6 +128,7 @@ def optimize(
         architecture,
         space,
         before,
+        recalibrated,
         after,
         layers,
         count,

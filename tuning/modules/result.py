@@ -20,7 +20,7 @@ from natrl.modules.storage import save_module
 from natrl.networks.latency import Latency
 from natrl.operations import Cost, VOCABULARY_INDEX
 
-__all__ = ["Figures", "LayerChange", "Optimized", "layer_changes"]
+__all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,17 @@ class Figures:
     validation_accuracy: float  # in [0, 1], of the whole split
     test_accuracy: float  # in [0, 1]
     latency: tuple[Latency, ...]  # at batch 1 and at a throughput batch
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Of the whole splits, in [0, 1]."""
+
+    validation: float
+    test: float
+
+    def __str__(self) -> str:
+        return f"test {self.test:.2%}, validation {self.validation:.2%}"
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Optimized:
     architecture: Architecture
     space: ModuleSpace
     before: Figures
+    recalibrated: Accuracies  # of the original with new batch-norm statistics, as candidates have them
     after: Figures
     layers: tuple[LayerChange, ...]  # every slot
     candidates: int  # transformations that the last choice was made from
@@ -92,6 +104,7 @@ class Optimized:
         lines = [
             f"accuracy: test {b.test_accuracy:.2%} ⇒ {a.test_accuracy:.2%}, "
             f"validation {b.validation_accuracy:.2%} ⇒ {a.validation_accuracy:.2%}",
+            f"the original with new batch-norm statistics, as candidates have them: {self.recalibrated}",
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
@@ -105,6 +118,7 @@ class Optimized:
             "images": self.images,
             "architecture": self.architecture.to_dict(),
             "before": asdict(self.before),
+            "recalibrated": asdict(self.recalibrated),
             "after": asdict(self.after),
             "layers": [asdict(layer) for layer in self.layers],
             "frozen": self.space.frozen,
