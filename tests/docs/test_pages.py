@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
@@ -43,7 +44,7 @@ QUICK = OptimizeSettings(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
-    monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", lambda: QUICK)
+    monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", partial(replace, QUICK))
     monkeypatch.setattr("natrl.tuning.modules.optimize", partial(optimize, settings=QUICK))
     monkeypatch.setattr("natrl.tuning.bench.protocol.split", thin)
     monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
