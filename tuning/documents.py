@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from natrl.arguments import checked
 from natrl.documents import read_document
 from natrl.networks.weight_settings import FAIR
 from natrl.paths import absolute_settings, quote
@@ -18,6 +19,7 @@ from natrl.tuning.settings import RunSettings
 __all__ = ["complete", "read_settings"]
 
 
+@checked
 def read_settings(path: Path) -> dict[str, Any]:
     """The fields of a run in a file: a document for `complete`, or the config.json of a run. ValueError in one line.
 

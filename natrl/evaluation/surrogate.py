@@ -14,6 +14,7 @@ from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.evaluation.base import check_evaluator, check_queries, check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.evaluation.path_features import path_counts
+from natrl.fields import check_number, SEED
 from natrl.isomorphism import function_key
 
 __all__ = ["ScoreRegressor", "SurrogateEvaluator", "rounds_every"]
@@ -75,6 +76,7 @@ class SurrogateEvaluator(Evaluator):
         self.metric = inner.metric
         self.queries = check_queries(queries)
         self.every = every
+        check_number("seed", seed, SEED)
         self.seed = seed
         self._fits = 0
         self._iterations = 0

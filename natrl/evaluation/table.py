@@ -70,6 +70,8 @@ class TableEvaluator(Evaluator):
         except KeyError:
             missing = next(a.key for a in architectures if a.key not in self._by_key)
             raise ValueError(f"table {self.name!r} has no architecture {missing}") from None
+        except (AttributeError, TypeError):
+            raise ValueError(f"expected a sequence of Architecture, got {architectures!r:.60}") from None
 
 
 @checked

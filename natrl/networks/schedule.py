@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 __all__ = ["Schedule", "schedule", "schedule_names"]
 
@@ -38,6 +38,10 @@ class Schedule:
             value = getattr(self, name)
             self._check(name, isinstance(value, int) and value >= 1, "a whole number ≥ 1")
             self._check(name, value <= MOST, f"at most {MOST:,}")
+        for field in fields(self):
+            if field.type == "float":
+                value = getattr(self, field.name)
+                self._check(field.name, isinstance(value, int | float) and not isinstance(value, bool), "a number")
         self._check("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         self._check("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
         self._check("final_learning_rate", 0 <= self.final_learning_rate <= self.learning_rate, "in [0, learning_rate]")

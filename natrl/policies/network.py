@@ -7,7 +7,7 @@ several transforms left (B,), how many are to come; without it the transform is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from math import isfinite
@@ -50,6 +50,8 @@ class PolicyConfig:
                 raise ValueError(f"policy: {name} must be a whole number from 1 to {LARGEST[name]}, got {value!r:.60}")
         if not isinstance(self.keep, int | float) or not isfinite(self.keep):
             raise ValueError(f"policy: keep must be a finite number, got {self.keep!r}")
+        if not isinstance(self.primitives, Sequence):
+            raise ValueError(f"policy: primitives must be names of operations, got {self.primitives!r:.60}")
         object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
         if not self.primitives or len(set(self.primitives)) < len(self.primitives):
             raise ValueError("policy: primitives must be different operations, at least one")

@@ -104,6 +104,8 @@ class Policy:
 
         A `temperature` above 1 flattens what is sampled from.
         """
+        check_number("temperature", temperature, Range(0, 1e6, above=True))
+        check_number("seed", seed, SEED)
         generator = torch.Generator(self.network.primitives.device).manual_seed(seed)
         transformed: list[Architecture] = []
         for start in range(0, len(architectures), BATCH):

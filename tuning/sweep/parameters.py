@@ -116,6 +116,8 @@ def put(document: dict[str, Any], name: str, value: Any) -> None:
     *groups, last = name.split(".")
     for group in groups:
         document = document.setdefault(group, {})
+        if not isinstance(document, dict):
+            raise ValueError(f"{name}: {group} must be fields and values, got {document!r:.60}")
     document[last] = value
 
 
