@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from natrl.plain import plain, shown, TOO_DEEP
 
@@ -68,8 +65,12 @@ def read_document(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return read_json(path)
     text = read_text(path, MOST_YAML)
+    import yaml  # JSON can be read without it
+
+    from natrl.yaml_dialect import Loader
+
     try:
-        document = yaml.load(text, _Loader)  # a safe loader
+        document = yaml.load(text, Loader)  # a safe loader
     except yaml.MarkedYAMLError as error:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ValueError(f"{path}{where}: {error.problem}") from None
@@ -82,7 +83,11 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def yaml_text(document: dict[str, Any]) -> str:
     """A document of plain values as YAML, which `read_document` reads back."""
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    import yaml
+
+    from natrl.yaml_dialect import Dumper
+
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -118,30 +123,3 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"numbers are finite, got {name}")
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, with 1e-4 read as a number (as YAML 1.2 does) and keys given twice refused."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys: set[Any] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            name = self.construct_object(key)
-            if not isinstance(name, str | int | float | None):
-                raise yaml.constructor.ConstructorError(None, None, "names are text", key.start_mark)
-            if name in keys:
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r:.60} is given twice", key.start_mark)
-            keys.add(name)
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper, which quotes text that `_Loader` would read as a number."""
-
-
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-    )

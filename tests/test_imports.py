@@ -68,6 +68,7 @@ FLOORS = {
                 "paths",
                 "locks",
                 "documents",
+                "yaml_dialect",
                 "plain",
                 "files",
                 "formats",

@@ -259,8 +259,8 @@ def test_configuration_as_json() -> None:
     ("changes", "message"),
     [
         ({"head": "transformer"}, "unknown head 'transformer'; known: joint, autoregressive, lstm"),
-        ({"width": 0}, "width must be a whole number of at least 1, got 0"),
-        ({"layers": 1.5}, "layers must be a whole number of at least 1, got 1.5"),
+        ({"width": 0}, "width must be a whole number from 1 to 4096, got 0"),
+        ({"layers": 1.5}, "layers must be a whole number from 1 to 64, got 1.5"),
         ({"keep": "much"}, "keep must be a finite number, got 'much'"),
         ({"keep": float("inf")}, "keep must be a finite number, got inf"),
         ({"primitives": ["conv_9x9"]}, "unknown operation 'conv_9x9'"),
