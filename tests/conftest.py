@@ -33,8 +33,8 @@ def ray_session() -> Iterator[None]:
     """One local Ray with 4 logical CPUs for the whole session (of each pytest process); starting it takes about 3 s."""
     import ray
 
-    ray.init(
-        address="local", num_cpus=4, num_gpus=0, include_dashboard=False, logging_level="ERROR", log_to_driver=False
-    )
+    from natrl.tuning.session import own_ray_options
+
+    ray.init(address="local", num_cpus=4, num_gpus=0, logging_level="ERROR", log_to_driver=False, **own_ray_options())
     yield
     ray.shutdown()

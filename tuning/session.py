@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +15,7 @@ from natrl.evaluation.resources import check_resources
 from natrl.paths import absolute
 from natrl.tuning.watch import watched
 
-__all__ = ["check_reachable", "check_resources", "ray_session"]
+__all__ = ["check_reachable", "check_resources", "own_ray_options", "ray_session"]
 
 #: Set before Ray is imported: no usage statistics, no chatter of its processes, GPUs left visible to CPU tasks.
 _QUIET = {
@@ -60,7 +62,7 @@ def ray_session(
     if address is not None:
         check_reachable(address)
     address = address or ("auto" if os.environ.get("RAY_ADDRESS") else "local")
-    options: dict[str, Any] = {"include_dashboard": False, "num_cpus": num_cpus} if address == "local" else {}
+    options: dict[str, Any] = own_ray_options() | {"num_cpus": num_cpus} if address == "local" else {}
     try:
         ray.init(
             address=address,
@@ -75,6 +77,17 @@ def ray_session(
             yield
     finally:
         ray.shutdown()
+
+
+def own_ray_options() -> dict[str, Any]:
+    """What `ray.init` is told of a Ray of one's own: no dashboard, and where Python is.
+
+    Ray (2.60, RuntimeEnvContext.exec_worker) starts the workers of a Tune trial by a shell line in which the path of
+    Python is not quoted: from a virtual environment in a folder with a space in its name none would ever start.
+    """
+    python = shlex.quote(sys.executable)
+    environment = {} if python == sys.executable else {"runtime_env": {"py_executable": python}}
+    return {"include_dashboard": False, **environment}
 
 
 def check_reachable(address: str) -> None:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from natrl.tuning.session import check_reachable
+from natrl.tuning.session import check_reachable, own_ray_options
 
 
 def test_an_address_where_nothing_listens():
@@ -24,3 +24,12 @@ def test_an_address_where_nothing_listens():
 @pytest.mark.parametrize("address", ["auto", "local"])
 def test_addresses_that_ray_finds_itself(address):
     check_reachable(address)
+
+
+@pytest.mark.parametrize(
+    ("python", "given"), [("/usr/bin/python", {}), ("/my env/bin/python", {"py_executable": "'/my env/bin/python'"})]
+)
+def test_a_virtual_environment_in_a_folder_with_a_space(monkeypatch, python, given):
+    """Ray puts the path into a shell line as it is; where nothing needs a quote, workers start without a detour."""
+    monkeypatch.setattr("sys.executable", python)
+    assert own_ray_options().get("runtime_env", {}) == given
