@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
+from numbers import Integral, Real
 from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints, Literal, Union
+from typing import Annotated, Any, get_args, get_origin, get_type_hints, Union
+
+from natrl.annotations import fits, in_words
 
 __all__ = [
     "COUNT",
@@ -69,21 +72,27 @@ Steps = Annotated[int, Range(0, 10**9)]
 def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> None:
     """FieldError where a field of a dataclass is not of its type, or out of its range.
 
-    Types are int, float, str, bool, Literal, dataclasses, tuples of any length, and unions of these; whole numbers are
-    floats too. `where` begins the message; `in_full`: it names type and range together.
+    Numbers of numpy's become Python's, which JSON knows. `where` begins the message; `in_full`: it names type and range
+    together.
     """
     kind: Any = type(settings)
     for name, hint in _hints(kind).items():
         value = getattr(settings, name)
-        if not _fits(value, hint):
-            wanted = _kind(hint)
+        if not fits(value, hint):
+            wanted = in_words(hint)
             bound = _range(hint) if in_full else None
             wanted += f" of {bound.refusal(bound.least - 1)}" if bound else ""
         elif (bound := _range(hint)) and value is not None and (out := bound.refusal(value)):
-            wanted = f"{_kind(hint)} of {out}" if in_full else out
+            wanted = f"{in_words(hint)} of {out}" if in_full else out
         else:
+            _set_plain(settings, name, value)
             continue
         raise FieldError(f"{where}{name} must be {wanted}, got {value!r:.60}")
+
+
+def _set_plain(settings: Any, name: str, value: Any) -> None:
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        object.__setattr__(settings, name, int(value) if isinstance(value, Integral) else float(value))
 
 
 def check_number(name: str, value: Any, bounds: Range) -> None:
@@ -114,33 +123,3 @@ def _range(hint: Any) -> Range | None:
     if get_origin(hint) in (Union, UnionType):
         return next((found for choice in get_args(hint) if (found := _range(choice))), None)
     return None
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a field's type. What a Literal allows, the classes check."""
-    origin, choices = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return _fits(value, choices[0])
-    if origin in (Union, UnionType):
-        return any(_fits(value, choice) for choice in choices)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, choices[0]) for item in value)
-    if origin is Literal:
-        return isinstance(value, str)
-    if hint in (int, float):
-        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
-    return isinstance(value, hint) if isinstance(hint, type) else True
-
-
-_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
-
-
-def _kind(hint: Any) -> str:
-    """What `_fits` accepts, in words."""
-    if get_origin(hint) is Annotated:
-        return _kind(get_args(hint)[0])
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(map(_kind, get_args(hint)))
-    if get_origin(hint) is tuple:
-        return "a list"
-    return _KINDS.get(hint, "text" if get_origin(hint) is Literal else "fields and values")

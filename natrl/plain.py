@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import NoneType
 from typing import Any
+
+from natrl.annotations import fits, in_words
 
 __all__ = ["TOO_DEEP", "check_shape", "plain", "shown"]
 
@@ -68,7 +69,7 @@ def _is_text(text: str) -> bool:
 def check_shape(value: Any, shape: Any, where: str) -> None:
     """ValueError, which names the place, if a value of a document has another shape.
 
-    `shape`: a type or a tuple of types; a group with the shapes of names that must be there; a list of one shape.
+    `shape`: a type, as annotations write it; a group with the shapes of names that must be there; a list of one shape.
     """
     if isinstance(shape, dict) and isinstance(value, dict):
         for name, inner in shape.items():
@@ -76,27 +77,9 @@ def check_shape(value: Any, shape: Any, where: str) -> None:
     elif isinstance(shape, list) and isinstance(value, list):
         for i, item in enumerate(value):
             check_shape(item, shape[0], f"{where}, {i}")
-    elif (
-        isinstance(shape, dict | list)
-        or not isinstance(value, shape)
-        or (isinstance(value, bool) and shape is not bool)
-    ):
-        raise ValueError(f"{where}: expected {_shape_name(shape)}, got {shown(value)}")
-
-
-_SHAPES = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    dict: "names and values",
-    list: "a list",
-    NoneType: "null",
-}
-
-
-def _shape_name(shape: Any) -> str:
-    kinds = shape if isinstance(shape, tuple) else (type(shape) if isinstance(shape, dict | list) else shape,)
-    return " or ".join(_SHAPES[kind] for kind in kinds if kind is not int or float not in kinds)
+    elif isinstance(shape, dict | list) or not fits(value, shape):
+        wanted = in_words(type(shape) if isinstance(shape, dict | list) else shape)
+        raise ValueError(f"{where}: expected {wanted}, got {shown(value)}")
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import pytest
@@ -137,12 +136,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         ({"a": 1, "b": []}, None),
         ({"a": True, "b": []}, "x: a: expected a whole number, got True"),
         ({"a": 1}, "x: b: expected a list, got None"),
-        ({"a": 1, "b": [{"c": 1}, {"c": "1"}]}, "x: b, 1: c: expected a number or null, got '1'"),
+        ({"a": 1, "b": [{"c": 1}, {"c": "1"}]}, "x: b, 1: c: expected a number or None, got '1'"),
         ([], "x: expected names and values, got []"),
     ],
 )
 def test_shapes(document: Any, reason: str | None) -> None:
-    shape = {"a": int, "b": [{"c": (int, float, NoneType)}]}
+    shape = {"a": int, "b": [{"c": float | None}]}
     if reason is None:
         check_shape(document, shape, "x")
         return

@@ -59,14 +59,14 @@ _NESTED = {"evaluator": EvaluatorSpec, "learn": LearnSettings, "skeleton": Skele
 def _read(cls: Any, document: Any, where: str) -> Any:
     if not isinstance(document, Mapping):
         raise ValueError(f"settings{where}: expected fields and values, got {document!r}")
-    known = {f.name for f in fields(cls)}
-    unknown = sorted(set(document) - known)
+    known = {f.name: f.default is None for f in fields(cls)}  # whether it may be null
+    unknown = sorted(set(document) - set(known))
     if unknown:
         raise ValueError(f"settings{where}: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     values = {}
     for name, value in document.items():
         nested = _NESTED.get(name)
-        if nested is not None and value is not None and not is_dataclass(value):
+        if nested is not None and not is_dataclass(value) and not (value is None and known[name]):
             value = _read(nested, value, f"{where}.{name}")
         values[name] = tuple(value) if isinstance(value, list) else value
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import pandas as pd
@@ -23,12 +22,11 @@ __all__ = ["is_network", "write_network_report"]
 
 REPORT = "report.json"
 
-_NUMBER = (int, float)
-_COST = {"params": _NUMBER, "madds": _NUMBER}
-_LATENCY = {"batch": int, "seconds": _NUMBER, "spread": _NUMBER, "device": str}
-_FIGURES = {"cost": _COST, "validation_accuracy": _NUMBER, "test_accuracy": _NUMBER, "latency": [_LATENCY]}
+_COST = {"params": float, "madds": float}
+_LATENCY = {"batch": int, "seconds": float, "spread": float, "device": str}
+_FIGURES = {"cost": _COST, "validation_accuracy": float, "test_accuracy": float, "latency": [_LATENCY]}
 _LAYER = {"name": str, "before": str, "after": str, "cost": _COST, "new_cost": _COST}
-_RECALIBRATED = {"validation": _NUMBER, "test": _NUMBER}
+_RECALIBRATED = {"validation": float, "test": float}
 _SHAPE = {  # of report.json, as far as the page shows it
     "model": str,
     "candidates": int,
@@ -36,7 +34,7 @@ _SHAPE = {  # of report.json, as far as the page shows it
     "after": _FIGURES,
     "layers": [_LAYER],
     "frozen": dict,
-    "no_code": (str, NoneType),
+    "no_code": str | None,
 }
 
 

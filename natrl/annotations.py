@@ -1,0 +1,69 @@
+"""Whether a value is what an annotation says, and how to say in words what that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, Literal, TypeVar, Union
+
+__all__ = ["fits", "in_words"]
+
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "names and values",
+    type(None): "None",
+}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type as annotations write it; sequences and mappings are looked through.
+
+    An int or a float may be numpy's, an int serves as a float, and a bool as neither. Of a Literal any value of the
+    choices' types fits: which ones there are, its reader says.
+    """
+    if hint is Any or isinstance(hint, TypeVar):
+        return True
+    if hint is float or hint is int:
+        return isinstance(value, Real if hint is float else Integral) and not isinstance(value, bool)
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return fits(value, parts[0])
+    if origin in (Union, UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is Literal:
+        return isinstance(value, tuple(type(choice) for choice in parts))
+    if origin is None:
+        return not isinstance(hint, type) or isinstance(value, hint)
+    return isinstance(value, origin) and _items_fit(value, origin, parts)
+
+
+def _items_fit(value: Any, origin: Any, parts: tuple[Any, ...]) -> bool:
+    if issubclass(origin, Mapping):
+        return all(fits(k, parts[0]) and fits(v, parts[1]) for k, v in value.items())
+    if origin is tuple and parts[-1:] != (...,):
+        return len(value) == len(parts) and all(map(fits, value, parts))
+    if issubclass(origin, Sequence):
+        return not (isinstance(value, str) and origin is not str) and all(fits(item, parts[0]) for item in value)
+    return True
+
+
+def in_words(hint: Any) -> str:
+    """What `fits`: "text or Path", "a list (a whole number)", "one of nat, nat++"."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return in_words(parts[0])
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(map(in_words, parts)))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    if origin is not None and issubclass(origin, Mapping):
+        return f"a mapping of {in_words(parts[0])} to {in_words(parts[1])}"
+    if origin is not None and issubclass(origin, Iterable) and parts:
+        return f"a list ({in_words(parts[0])})"
+    hint = origin or hint
+    return _WORDS.get(hint) or str(getattr(hint, "__name__", hint))
