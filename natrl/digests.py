@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from natrl.errors import said
+
 __all__ = ["digest"]
 
 _PLAIN = (type(None), type(...), bool, int, float, complex, str, bytes)
@@ -193,10 +195,9 @@ class _Describer:
         try:
             reduced = value.__reduce_ex__(4)
         except (TypeError, AttributeError, RuntimeError, NotImplementedError) as error:
-            reason = " ".join(str(error).split())[:120]
             raise ValueError(
                 f"{type(self._outermost).__name__} holds a {type(value).__name__}, which cannot be described, so "
-                f"scores that depend on it cannot be kept: {reason}"
+                f"scores that depend on it cannot be kept: {said(error, 120)}"
             ) from None
         if isinstance(reduced, str):
             return "global", str(getattr(value, "__module__", "")), reduced

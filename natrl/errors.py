@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["DEBUG", "debugging", "for_users", "one_line", "whole_traceback"]
+__all__ = ["DEBUG", "debugging", "for_users", "one_line", "said", "summary", "whole_traceback"]
 
 DEBUG = "NATRL_DEBUG"  # environment variable: show the traceback behind every error
 LONGEST, TAIL = 400, 120  # characters of a message; of its end, where the middle is left out
@@ -81,6 +81,17 @@ def one_line(message: str) -> str:
         "".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in message).split()
     )
     return text if len(text) <= LONGEST else f"{text[: LONGEST - TAIL - 3]} … {text[-TAIL:]}"
+
+
+def said(error: BaseException, most: int = 200) -> str:
+    """What an error says, in one line of at most so many characters; the name of its kind where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
+def summary(error: BaseException, most: int = 200) -> str:
+    """The kind of an error and the first line of what it says: "KeyError: 'weights'"."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text[:most]}".rstrip(": ")
 
 
 def whole_traceback(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
+from natrl.errors import said
 
 __all__ = ["PUBLISHED", "Published"]
 
@@ -71,10 +72,9 @@ class Published:
             with redirect_stdout(sys.stderr):  # standard output belongs to the command
                 return build(root, **arguments, **download)
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
             tried = "and the download failed" if self.downloads else "and torchvision cannot download it"
             raise ValueError(
-                f"data {name!r}: not found in {root}, {tried} ({reason[:200]}); put there what "
+                f"data {name!r}: not found in {root}, {tried} ({said(error)}); put there what "
                 f"torchvision.datasets.{self.class_name} reads, or set NATRL_DATA_ROOT to the folder that holds it"
             ) from None
 

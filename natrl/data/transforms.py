@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from natrl.digests import digest
-from natrl.errors import one_line
+from natrl.errors import said
 
 __all__ = ["Pictures", "fill_of", "in_memory", "transformed_shape"]
 
@@ -45,7 +45,7 @@ def transformed_shape(name: str, transform: Callable[[Any], Tensor], picture: An
     try:
         first, again = transform(picture), transform(picture)
     except Exception as error:  # whatever the user's transform raises
-        raise ValueError(f"transform {name} fails on the first image: {one_line(str(error))}") from None
+        raise ValueError(f"transform {name} fails on the first image: {said(error)}") from None
     if not isinstance(first, Tensor) or first.dim() != 3 or not first.is_floating_point():
         found = f"shape {tuple(first.shape)}, {first.dtype}" if isinstance(first, Tensor) else type(first).__name__
         raise ValueError(f"transform {name} must give a floating-point tensor (C, H, W), got {found}")

@@ -9,9 +9,9 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_unflatten
 
+from natrl.errors import summary
 from natrl.export.program import conditions, export_program
 from natrl.export.subject import Subject
-from natrl.modules.copies import one_line
 
 __all__ = ["Captured", "exported", "is_leaf", "traced"]
 
@@ -59,7 +59,7 @@ def traced(subject: Subject, own: Iterable[type[nn.Module]]) -> Captured:
     try:
         found = fx.GraphModule(model, _Tracer(own, subject.input_names).trace(model))
     except Exception as error:  # whatever a model's own code raises when it meets proxies
-        raise ValueError(f"{subject.name} cannot be followed by torch.fx ({one_line(error, 120)})") from None
+        raise ValueError(f"{subject.name} cannot be followed by torch.fx ({summary(error, 120)})") from None
     _clean(found.graph)
     return Captured(found)
 

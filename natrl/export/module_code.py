@@ -12,11 +12,11 @@ from typing import Any
 from torch import fx, nn, Tensor
 
 from natrl.arguments import checked
+from natrl.errors import summary
 from natrl.export.capture import Captured, exported, traced
 from natrl.export.construction import construction, OWN
 from natrl.export.subject import is_same, run, Subject
 from natrl.files import write_atomically
-from natrl.modules.copies import one_line
 
 __all__ = ["export_module_code", "module_code"]
 
@@ -158,7 +158,7 @@ def _check(code: str, subject: Subject) -> None:
             (inputs for inputs, wanted in (example, *subject.others()) if not _gives(network, inputs, wanted)), None
         )
     except Exception as error:
-        raise ValueError(f"the code of {subject.name} does not run: {one_line(error)}") from None
+        raise ValueError(f"the code of {subject.name} does not run: {summary(error)}") from None
     if wrong is not None:
         shapes = ", ".join(str(tuple(t.shape)) for t in wrong)
         raise ValueError(

@@ -14,10 +14,10 @@ from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves
 
 from natrl.arguments import checked
+from natrl.errors import summary
 from natrl.export.program import export_program, is_restricted, is_taken
 from natrl.export.subject import Subject
 from natrl.files import replacing
-from natrl.modules.copies import one_line
 
 __all__ = ["check_onnx", "export_onnx"]
 
@@ -66,7 +66,7 @@ def _write(exported: ExportedProgram, path: Path) -> None:
             warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # of two inputs with one batch size
             program = torch.onnx.export(exported, dynamo=True, verbose=False, external_data=False)
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(one_line(error.__cause__ or error)) from None
+        raise ValueError(summary(error.__cause__ or error)) from None
     assert program is not None  # only the older exporter returns none
     for value in (*program.model.graph.inputs, *program.model.graph.outputs):
         shape: Any = value.shape or ()
@@ -87,7 +87,7 @@ def _check(path: Path, subject: Subject, program: ExportedProgram) -> None:
     try:
         given = evaluator.run(None, dict(zip(evaluator.input_names, (t.numpy() for t in inputs), strict=True)))
     except Exception as error:
-        raise ValueError(f"the file does not run: {one_line(error)}") from None
+        raise ValueError(f"the file does not run: {summary(error)}") from None
     tensors = [t.numpy() for t in tree_leaves(wanted) if isinstance(t, Tensor)]
     if not all(map(_is_close, given, tensors)):
         shapes = ", ".join(str(tuple(t.shape)) for t in inputs)

@@ -17,8 +17,8 @@ from torch import nn, Tensor
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
 
+from natrl.errors import summary
 from natrl.export.subject import fitted, is_same, run, Subject
-from natrl.modules.copies import one_line
 
 __all__ = ["conditions", "export_program", "is_restricted", "is_taken"]
 
@@ -53,7 +53,7 @@ def _export(subject: Subject, axes: int | None, strict: bool) -> ExportedProgram
     except Exception as error:  # whatever torch meets in a user's code
         by_values = "data-dependent" in str(error).lower() or "DataDependent" in type(error).__name__
         why = "its path depends on values" if by_values else "torch.export does not take it"
-        raise ValueError(f"{subject.name} cannot be followed, {why} ({one_line(error, 120)})") from None
+        raise ValueError(f"{subject.name} cannot be followed, {why} ({summary(error, 120)})") from None
 
 
 @contextmanager

@@ -18,9 +18,10 @@ import torch
 from torch import nn, Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from natrl.errors import summary
 from natrl.modules.reach import attributes, reached, storage_key
 
-__all__ = ["NotTheModelError", "OriginalModel", "copied", "one_line"]
+__all__ = ["NotTheModelError", "OriginalModel", "copied"]
 
 REASON = "natrl replaces layers in a deep copy"
 COPYING = f"{REASON}, so take out what copy.deepcopy cannot copy"
@@ -39,7 +40,7 @@ def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = No
     try:
         return copy.deepcopy(model, {id(old): new for old, new in (replaced or {}).items()})
     except Exception as error:
-        kind, reason = type(model).__name__, _uncopied(model) or one_line(error)
+        kind, reason = type(model).__name__, _uncopied(model) or summary(error)
         raise ValueError(f"{kind} cannot be copied ({reason}): {COPYING}") from None
 
 
@@ -53,7 +54,7 @@ def _uncopied(model: nn.Module) -> str | None:
                 whose = f"the {label} of {_where(name)}"
                 if any(isinstance(t, Tensor) and not t.is_leaf for t in reached([value])):
                     return f"{type(error).__name__}: {whose} holds a tensor with the graph of a forward pass"
-                return f"{one_line(error)}: {whose}"
+                return f"{summary(error)}: {whose}"
     return None
 
 
@@ -195,9 +196,3 @@ def _put_back(shared: Any, before: Any) -> bool:
 
 def _where(name: str) -> str:
     return f"layer {name!r}" if name else "the model"
-
-
-def one_line(error: BaseException, limit: int = 200) -> str:
-    """The kind of an error and the first line of its text."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text[:limit]}".rstrip(": ")

@@ -13,6 +13,7 @@ from torch import nn, Tensor
 from natrl.arguments import checked
 from natrl.callables import returned_by
 from natrl.documents import open_file
+from natrl.errors import said
 from natrl.plain import shown
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
@@ -111,9 +112,8 @@ def _with_published_weights(name: str, build: Any) -> nn.Module:
     try:
         return build()
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise ValueError(
-            f"the published weights of {name!r} could not be had ({reason}); give --weights FILE"
+            f"the published weights of {name!r} could not be had ({said(error, 160)}); give --weights FILE"
         ) from None
 
 
@@ -121,8 +121,7 @@ def _load(network: nn.Module, path: Path, reference: str) -> None:
     try:
         network.load_state_dict(_state(path))
     except Exception as error:  # torch stumbles over bytes of any kind in ways of any kind
-        reason = " ".join(str(error).split())[:240] or type(error).__name__
-        raise ValueError(f"--weights {str(path)!r} do not fit {reference!r}: {reason}") from None
+        raise ValueError(f"--weights {str(path)!r} do not fit {reference!r}: {said(error, 240)}") from None
 
 
 def _state(path: Path) -> Mapping[str, Tensor]:

@@ -23,7 +23,8 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
-from natrl.modules.copies import copied, NotTheModelError, one_line, OriginalModel
+from natrl.errors import summary
+from natrl.modules.copies import copied, NotTheModelError, OriginalModel
 
 __all__ = [
     "Sandbox",
@@ -87,7 +88,7 @@ class Sandbox:
             self.run(self.copy(model))
         except Exception as own:
             return failure(model, self.inputs, own)
-        return f"{type(model).__name__} runs, but natrl cannot follow it: {one_line(error)}{_place(error)}"
+        return f"{type(model).__name__} runs, but natrl cannot follow it: {summary(error)}{_place(error)}"
 
     @property
     def batch(self) -> int:
@@ -198,7 +199,7 @@ def failure(model: nn.Module, inputs: Sequence[Tensor], error: BaseException) ->
     if isinstance(error, ValueError) and str(error).startswith(f"{name} cannot be copied"):
         return str(error)
     return _uncallable(model, len(inputs)) or (
-        f"{name} does not run on an example input of shape {shapes}: {one_line(error)}{_place(error)}; "
+        f"{name} does not run on an example input of shape {shapes}: {summary(error)}{_place(error)}; "
         "give a batch as the model takes it in evaluation mode"
     )
 

@@ -14,7 +14,8 @@ from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.connectivity import live_slots
-from natrl.modules.copies import copied, one_line
+from natrl.errors import summary
+from natrl.modules.copies import copied
 from natrl.modules.costs import NetworkCosts
 from natrl.modules.geometry import Layer
 from natrl.modules.leftovers import Leftovers
@@ -325,7 +326,7 @@ class ModuleSpace(Space):
         try:
             self._sandbox.run(self._sandbox.copy(model))
         except Exception as error:
-            raise ValueError(f"{self.name} does not run with these replacements: {one_line(error)}") from None
+            raise ValueError(f"{self.name} does not run with these replacements: {summary(error)}") from None
 
 
 def _dearer(old: Cost, new: Cost) -> str | None:

@@ -15,6 +15,7 @@ from torch import nn
 from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.documents import read_json
+from natrl.errors import said
 from natrl.export.weights import save_weights
 from natrl.files import write_atomically
 from natrl.modules.importing import from_module
@@ -71,6 +72,5 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{directory / WEIGHTS} does not fit {space.name}: {reason}") from None
+        raise ValueError(f"{directory / WEIGHTS} does not fit {space.name}: {said(error)}") from None
     return network

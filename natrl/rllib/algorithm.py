@@ -14,6 +14,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.tune import PlacementGroupFactory
 
 from natrl.documents import open_file
+from natrl.errors import said
 from natrl.evaluation import CachedEvaluator
 from natrl.policies import Policy
 from natrl.rllib.env import TransitionVectorEnv
@@ -31,7 +32,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         with open_file(path) as file:
             state = torch.load(file, weights_only=True)
     except Exception as error:  # torch stumbles over bytes of any kind in ways of any kind
-        raise ValueError(f"{path} is damaged: {' '.join(str(error).split())[:160] or type(error).__name__}") from None
+        raise ValueError(f"{path} is damaged: {said(error)}") from None
     if not isinstance(state, dict) or not set(state) >= ENTRIES:
         raise ValueError(f"{path} is damaged: it must hold {', '.join(sorted(ENTRIES))}")
     return state
