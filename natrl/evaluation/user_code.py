@@ -5,16 +5,14 @@ Functions and classes of his modules are pickled whole, not by name; what settin
 
 from __future__ import annotations
 
-import os
-import site
 import sys
-import sysconfig
 from collections.abc import Iterator
-from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ray import cloudpickle
+
+from natrl.digests.libraries import is_library_file
 
 __all__ = ["check_travels", "share_user_code"]
 
@@ -31,20 +29,9 @@ def share_user_code() -> None:
     for name, module in list(sys.modules.items()):
         if name == "__main__" or name.partition(".")[0] in OURS or not isinstance(module, ModuleType):
             continue  # (cloudpickle pickles __main__ whole by itself)
-        if _is_users(getattr(module, "__file__", None)):
+        file = getattr(module, "__file__", None)
+        if file is not None and not is_library_file(file):
             cloudpickle.register_pickle_by_value(module)
-
-
-@cache
-def _is_users(file: str | None) -> bool:
-    return file is not None and not os.path.abspath(file).startswith(tuple(f"{f}{os.sep}" for f in _library_folders()))
-
-
-@cache
-def _library_folders() -> frozenset[str]:
-    folders = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages(), os.__file__}
-    installed = {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
-    return frozenset(os.path.abspath(f if os.path.isdir(f) else os.path.dirname(f)) for f in folders | installed)
 
 
 def check_travels(value: Any, what: str) -> None:
