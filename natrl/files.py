@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,10 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from natrl.locks import LOCK
 
-__all__ = ["check_new", "is_on_network", "new_folder", "replacing", "write_atomically"]
+__all__ = ["check_new", "is_on_network", "new_folder", "replacing", "write_atomically", "write_json"]
 
 
 def check_new(folder: Path, advice: str = "choose another folder") -> None:
@@ -56,6 +58,11 @@ def write_atomically(path: Path, text: str) -> Path:
     with replacing(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
     return path
+
+
+def write_json(path: Path, document: Any, **options: bool) -> Path:
+    """Writes a JSON document whole or not at all; `options` of json.dumps; returns the path."""
+    return write_atomically(path, json.dumps(document, indent=1, **options) + "\n")  # type: ignore[arg-type]
 
 
 @contextmanager

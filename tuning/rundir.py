@@ -16,7 +16,7 @@ from typing import Any
 
 from natrl.documents import open_file, read_json
 from natrl.evaluation.ledger import read_ledger
-from natrl.files import check_new, write_atomically
+from natrl.files import check_new, write_json
 from natrl.locks import LOCK, locked
 from natrl.paths import quote
 from natrl.plain import check_shape, shown
@@ -44,7 +44,6 @@ __all__ = [
     "results_file",
     "tune_dir",
     "versions",
-    "write_json",
 ]
 
 CONFIG = "config.json"  # makes a directory a run
@@ -241,11 +240,6 @@ def publish_policy(run: Path, checkpoint: Path) -> Path:
     """Copies the policy of a checkpoint to policy/ of the run; one that is there gives way at one stroke."""
     copy_policy(checkpoint / "policy", run / "policy")
     return run / "policy"
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Writes a JSON file whole or not at all."""
-    write_atomically(path, json.dumps(document, indent=1) + "\n")
 
 
 def versions() -> dict[str, str]:

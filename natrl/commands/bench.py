@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, check_new, invocation, Json, Verbose
+from natrl.files import write_json
 
 if TYPE_CHECKING:
     from natrl.evaluation.trained import TrainedTable
@@ -92,7 +93,7 @@ def bench(
         from natrl.report.bench import bench_tables, write_bench
         from natrl.report.bench_plot import bench_figure
         from natrl.tuning.progress import progress_bar
-        from natrl.tuning.rundir import versions, write_json
+        from natrl.tuning.rundir import versions
 
         runner, jobs = Bench(plan), plan.jobs()
         with progress_bar() as bar:

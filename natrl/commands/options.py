@@ -24,7 +24,6 @@ __all__ = [
     "Json",
     "Mlflow",
     "Onnx",
-    "Out",
     "Picture",
     "Seed",
     "Verbose",
@@ -51,7 +50,6 @@ Address = Annotated[
     str | None, typer.Option(help="Ray cluster: auto or host:port. Without it, a Ray of this command's own.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write; must not exist yet.", metavar="DIR")]
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
 Mlflow = Annotated[
     str | None, typer.Option(help="Log to MLflow too: a server or a store as sqlite:///FILE.", metavar="URI")

@@ -25,6 +25,7 @@ from natrl.commands.options import (
 )
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.files import write_json
 from natrl.spaces import space as find_space
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _write(out: Path, table: pd.DataFrame, correlations: pd.DataFrame, document:
     """rank.csv, rank.json and rank.png."""
     from natrl.drawing.architectures import save_figure
     from natrl.report.rank import rank_figure
-    from natrl.tuning.rundir import versions, write_json
+    from natrl.tuning.rundir import versions
 
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "rank.csv", index=False)

@@ -5,7 +5,6 @@ With the user's constructor both give the network back; nothing is unpickled.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from natrl.arguments import checked
 from natrl.documents import read_json
 from natrl.errors import said
 from natrl.export.weights import save_weights
-from natrl.files import write_atomically
+from natrl.files import write_json
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 from natrl.networks.weights_file import read_weights
@@ -40,7 +39,7 @@ def save_module(directory: Path | str, space: ModuleSpace, architecture: Archite
         "architecture": architecture.to_dict(),
     }
     save_weights(network, directory / WEIGHTS)
-    write_atomically(directory / CHOICE, json.dumps(document, indent=1) + "\n")
+    write_json(directory / CHOICE, document)
     return directory
 
 

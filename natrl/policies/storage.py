@@ -6,7 +6,6 @@ which names the file, is replaced at one stroke. Whoever is killed leaves the on
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from natrl.documents import read_json
-from natrl.files import replacing, write_atomically
+from natrl.files import replacing, write_json
 from natrl.networks.weights_file import read_weights
 from natrl.operations import VOCABULARY
 from natrl.policies.network import PolicyConfig, PolicyNetwork
@@ -74,7 +73,7 @@ def _write(directory: Path, document: dict[str, Any], write_weights: Callable[[P
     name = next(name for name in NAMES if name != old)
     with replacing(directory / name) as fresh:
         write_weights(fresh)
-    write_atomically(directory / DOCUMENT, json.dumps(document | {"weights": name}, indent=1) + "\n")
+    write_json(directory / DOCUMENT, document | {"weights": name})
     (directory / old).unlink(missing_ok=True)
 
 

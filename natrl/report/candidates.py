@@ -6,7 +6,6 @@ the policy adds to chance. Or candidates that were trained, or all that a run pa
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +15,7 @@ import pandas as pd
 
 from natrl.documents import read_json
 from natrl.evaluation.base import Metric
-from natrl.files import write_atomically
+from natrl.files import write_json
 from natrl.report.results import read_skeleton
 from natrl.spaces import Skeleton
 
@@ -71,7 +70,7 @@ def write_candidates(scores: CandidateScores, path: str | Path) -> Path:
     rows = scores.rows[list(COLUMNS)].to_dict("records")
     document = {"format": FORMAT, "version": 1, "how": scores.how, "metric": scores.metric}
     document |= {"skeleton": asdict(scores.skeleton), "iteration": scores.iteration, "rows": rows}
-    return write_atomically(Path(path), json.dumps(document, indent=1, allow_nan=False) + "\n")
+    return write_json(Path(path), document, allow_nan=False)
 
 
 def read_candidates(path: str | Path) -> CandidateScores:

@@ -6,7 +6,6 @@ transformed architecture of the same name, so that a reader sees what the policy
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ import pandas as pd
 from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.documents import read_json
-from natrl.files import write_atomically
+from natrl.files import write_json
 from natrl.spaces import live_cost, network_cost, Skeleton
 
 __all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "read_skeleton", "write_results"]
@@ -183,8 +182,7 @@ def read_results(path: str | Path) -> Results:
 
 def write_results(results: Results, path: str | Path) -> Path:
     """Writes results.json in one step, floats in full precision; returns the path. ValueError if something is wrong."""
-    text = json.dumps(results.validate().to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    return write_atomically(Path(path), text + "\n")
+    return write_json(Path(path), results.validate().to_dict(), ensure_ascii=False, allow_nan=False)
 
 
 def _where(row: Row) -> str:

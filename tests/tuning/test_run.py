@@ -13,6 +13,7 @@ import ray
 
 import natrl
 from natrl.evaluation.ledger import read_ledger
+from natrl.files import write_json
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
 from natrl.tuning.run import initial_architectures, resume, RunError, train
@@ -25,7 +26,6 @@ from natrl.tuning.rundir import (
     read_progress,
     results_file,
     versions,
-    write_json,
 )
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
 from tests.tuning.killing import kill_at, knows_a_checkpoint

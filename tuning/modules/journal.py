@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from natrl.architecture import Architecture
 from natrl.data import ImageData
 from natrl.digests import digest
-from natrl.files import check_new, replacing
+from natrl.files import check_new, replacing, write_json
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.limits import Limits
 from natrl.modules.space import ModuleSpace
@@ -28,7 +28,7 @@ from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.resuming import check_same
-from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions, write_json
+from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions
 
 __all__ = ["Journal", "request"]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from natrl import formats
 from natrl.architecture import Architecture
-from natrl.files import write_atomically
+from natrl.files import write_atomically, write_json
 from natrl.modules.space import ModuleSpace
 from natrl.modules.storage import save_module
 from natrl.networks.latency import Latency
@@ -134,7 +134,7 @@ class Optimized:
             write_atomically(self.directory / "splits.json", json.dumps(splits) + "\n")
         if self.code:
             write_atomically(self.directory / "model.py", self.code)
-        write_atomically(self.directory / "report.json", json.dumps(self.to_dict(), indent=1) + "\n")
+        write_json(self.directory / "report.json", self.to_dict())
         return self.directory
 
 

@@ -15,7 +15,7 @@ from ray import tune
 
 from natrl.drawing.architectures import save_figure
 from natrl.evaluation.shared_ledger import serve_ledger
-from natrl.files import write_atomically
+from natrl.files import write_atomically, write_json
 from natrl.locks import locked
 from natrl.paths import absolute
 from natrl.report.sweep import sweep_figure
@@ -34,7 +34,6 @@ from natrl.tuning.rundir import (
     read_document_of,
     tune_dir,
     versions,
-    write_json,
 )
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
