@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natrl import plain
-from natrl.documents import parse_json, read_document, read_json, read_text, yaml_text
-from natrl.plain import BITS, check_shape, DEEPEST
+from natrl.documents import parse_json, plain, read_document, read_json, read_text, yaml_text
+from natrl.documents.plain import BITS, check_shape, DEEPEST
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 PLAIN = st.recursive(

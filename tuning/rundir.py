@@ -14,12 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from natrl.documents import open_file, read_json
+from natrl.documents import check_shape, open_file, read_json, shown
 from natrl.evaluation.ledger import read_ledger
 from natrl.files import check_new, write_json
 from natrl.locks import LOCK, locked
 from natrl.paths import quote
-from natrl.plain import check_shape, shown
 from natrl.policies.storage import copy_policy
 from natrl.tuning.settings import RunSettings
 

@@ -26,10 +26,9 @@ from natrl.digests import digest
 if TYPE_CHECKING:
     import pandas as pd
 
-from natrl.documents import parse_json
+from natrl.documents import parse_json, shown
 from natrl.files import is_on_network
 from natrl.paths import absolute
-from natrl.plain import shown
 
 __all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
 

@@ -12,9 +12,8 @@ from torch import nn, Tensor
 
 from natrl.arguments import checked
 from natrl.callables import returned_by
-from natrl.documents import open_file
+from natrl.documents import open_file, shown
 from natrl.errors import said
-from natrl.plain import shown
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
 

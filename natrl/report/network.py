@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from natrl import formats
-from natrl.documents import read_json
+from natrl.documents import check_shape, read_json
 from natrl.paths import absolute
-from natrl.plain import check_shape
 from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page

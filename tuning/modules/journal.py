@@ -18,12 +18,12 @@ from safetensors.numpy import save_file
 from natrl.architecture import Architecture
 from natrl.data import ImageData
 from natrl.digests import digest
+from natrl.documents import shown
 from natrl.files import check_new, replacing, write_json
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.limits import Limits
 from natrl.modules.space import ModuleSpace
 from natrl.networks.training import Measured
-from natrl.plain import shown
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.tuning.modules.settings import OptimizeSettings

@@ -1,4 +1,4 @@
-"""Documents in JSON and YAML, as natrl and its users write them: read by one reader, which trusts nothing.
+"""Reading JSON and YAML documents, and writing YAML.
 
 Names are text, values plain; what is larger, nests deeper or has more digits than any document of ours is refused, and
 so is what is no file (a pipe would make a reader wait for ever).
@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from natrl.plain import plain, shown, TOO_DEEP
+from natrl.documents.plain import plain, shown, TOO_DEEP
 
 __all__ = [
     "MOST_BYTES",
@@ -67,7 +67,7 @@ def read_document(path: Path) -> dict[str, Any]:
     text = read_text(path, MOST_YAML)
     import yaml  # JSON can be read without it
 
-    from natrl.yaml_dialect import Loader
+    from natrl.documents.yaml_dialect import Loader
 
     try:
         document = yaml.load(text, Loader)  # a safe loader
@@ -85,7 +85,7 @@ def yaml_text(document: dict[str, Any]) -> str:
     """A document of plain values as YAML, which `read_document` reads back."""
     import yaml
 
-    from natrl.yaml_dialect import Dumper
+    from natrl.documents.yaml_dialect import Dumper
 
     return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
