@@ -18,8 +18,9 @@ from natrl.policies import load_policy, Policy
 from natrl.report.candidates import CandidateScores
 from natrl.search.random_transform import random_transforms
 from natrl.spaces import network_cost, Skeleton, Space
+from natrl.tuning.metrics import last_result
 from natrl.tuning.restore import restored_evaluator
-from natrl.tuning.rundir import last_result, read_config
+from natrl.tuning.rundir import read_config
 from natrl.tuning.settings import RunSettings
 
 __all__ = ["compare_with_random", "originals"]

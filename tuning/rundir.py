@@ -1,9 +1,7 @@
-"""The run directory: settings, Tune's files, policy, report."""
+"""The run directory: settings, Tune's files, policy, versions; metrics are natrl.tuning.metrics'."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 import shutil
@@ -14,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from natrl.documents import check_shape, open_file, read_json, shown
+from natrl.documents import check_shape, read_json
 from natrl.evaluation.ledger import read_ledger
 from natrl.files import check_new, write_json
 from natrl.locks import LOCK, locked
@@ -24,7 +22,6 @@ from natrl.tuning.settings import RunSettings
 
 __all__ = [
     "CONFIG",
-    "METRICS",
     "OPTIMIZATION",
     "PLAN",
     "begun",
@@ -32,14 +29,11 @@ __all__ = [
     "check_versions",
     "create_run",
     "is_worth_keeping",
-    "last_result",
     "ledger_file",
     "make_directory",
     "publish_policy",
     "read_config",
     "read_document_of",
-    "read_progress",
-    "read_results",
     "results_file",
     "tune_dir",
     "versions",
@@ -48,40 +42,6 @@ __all__ = [
 CONFIG = "config.json"  # makes a directory a run
 PLAN = "sweep.json"  # makes it a sweep
 OPTIMIZATION = "optimize.json"  # makes it what natrl.optimize writes
-METRICS = (
-    "training_iteration",
-    "reward_mean",
-    "reward_std",
-    "accuracy_mean",
-    "accuracy_std",
-    "accuracy_initial_mean",
-    "accuracy_initial_std",
-    "score_mean",
-    "score_std",
-    "score_initial_mean",
-    "score_initial_std",
-    "entropy",
-    "policy_loss",
-    "value_loss",
-    "cost_ratio",
-    "share_null",
-    "share_skip",
-    "changes",
-    "repaired",
-    "invalid_actions",
-    "evaluations",
-    "cache_hits",
-    "ledger_hits",
-    "failed",
-    "failed_attempts",
-    "actors",
-    "actor_restarts",
-    "evaluations_per_second",
-    "queue",
-    "weights_version",
-    "weights_loss",
-    "time_total_s",
-)
 
 
 def tune_dir(run: Path) -> Path:
@@ -193,46 +153,6 @@ def check_versions(directory: Path, made_with: Mapping[str, str]) -> None:
                 f"pip install {package}=={then}, or start anew"
                 + (f" with natrl train --config {quote(directory / CONFIG)}" if (directory / CONFIG).exists() else "")
             )
-
-
-def read_progress(run: Path) -> list[dict[str, float]]:
-    """Our metrics of each iteration, by rising iteration (docs/metrics.md says what each is).
-
-    Of an iteration that was repeated after a kill the last result counts; a line torn by a kill is passed over.
-    """
-    return read_results(results_file(run))
-
-
-def read_results(file: Path) -> list[dict[str, float]]:
-    """What `read_progress` reads, from the result.json of any trial. ValueError on what Tune never writes."""
-    if not file.exists():
-        return []
-    rows: dict[float, dict[str, float]] = {}
-    with open_file(file) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                result = json.loads(line)
-            except (ValueError, RecursionError):  # torn
-                continue
-            row = _metrics(result)
-            if not math.isfinite(row.get("training_iteration", math.nan)):
-                raise ValueError(f"{file}, line {number}: expected the metrics of an iteration, got {shown(result)}")
-            rows[row["training_iteration"]] = row
-    return [rows[iteration] for iteration in sorted(rows)]
-
-
-def _metrics(result: Any) -> dict[str, float]:
-    """Ours among a result's; NaN is one of Tune's numbers."""
-    given = {name: result.get(name) for name in METRICS} if isinstance(result, dict) else {}
-    return {name: float(v) for name, v in given.items() if isinstance(v, float) or (isinstance(v, int) and v < 2**63)}
-
-
-def last_result(run: Path) -> dict[str, float]:
-    """Our metrics of the last iteration. ValueError if there was none."""
-    rows = read_progress(run)
-    if not rows:
-        raise ValueError(f"{run} holds no results")
-    return rows[-1]
 
 
 def publish_policy(run: Path, checkpoint: Path) -> Path:

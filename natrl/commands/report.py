@@ -49,8 +49,8 @@ def _compare(run: Path, n: int) -> None:
     """Writes candidates.json, unless it is there already."""
     from natrl.report.candidates import CANDIDATES, read_candidates, write_candidates
     from natrl.tuning.chance import compare_with_random
+    from natrl.tuning.metrics import last_result
     from natrl.tuning.progress import progress_bar
-    from natrl.tuning.rundir import last_result
 
     known = read_candidates(run / CANDIDATES) if (run / CANDIDATES).is_file() else None
     if known and (known.iteration, len(known.names)) == (int(last_result(run)["training_iteration"]), n):

@@ -250,7 +250,7 @@ def _schedule(document: dict[str, Any]) -> Any:
 
 
 def _report(run: Path, as_json: bool) -> None:
-    from natrl.tuning.rundir import last_result
+    from natrl.tuning.metrics import last_result
 
     result = last_result(run)
     if as_json:

@@ -15,7 +15,8 @@ from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page
 from natrl.report.picture import picture
-from natrl.tuning.rundir import OPTIMIZATION, read_progress
+from natrl.tuning.metrics import read_progress
+from natrl.tuning.rundir import OPTIMIZATION
 
 __all__ = ["is_network", "write_network_report"]
 

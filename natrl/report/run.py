@@ -16,7 +16,7 @@ from natrl.paths import absolute
 from natrl.report.candidates import CANDIDATES, CandidateScores, read_candidates
 from natrl.report.results import read_results, read_skeleton, Results
 from natrl.spaces import network_cost
-from natrl.tuning.rundir import read_progress
+from natrl.tuning.metrics import read_progress
 
 __all__ = ["Run", "read_run"]
 

@@ -31,10 +31,11 @@ from natrl.report.network import write_network_report
 from natrl.report.results import write_results
 from natrl.report.run import read_run
 from natrl.tuning.documents import complete
+from natrl.tuning.metrics import read_progress
 from natrl.tuning.modules.journal import Journal
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import resume
-from natrl.tuning.rundir import create_run, read_config, read_progress
+from natrl.tuning.rundir import create_run, read_config
 from natrl.tuning.sweep.plan import read_plan
 from natrl.tuning.sweep.run import resume_sweep
 from tests.commands.cli import run as command

@@ -28,8 +28,9 @@ from natrl.modules.storage import load_module
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import measure
 from natrl.rllib.settings import LearnSettings
+from natrl.tuning.metrics import last_result
 from natrl.tuning.modules import optimization, optimize, Optimized, OptimizeSettings
-from natrl.tuning.rundir import last_result, ledger_file, results_file
+from natrl.tuning.rundir import ledger_file, results_file
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
 from tests.tuning.killing import kill_at, knows_a_checkpoint

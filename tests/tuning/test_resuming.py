@@ -12,8 +12,9 @@ from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.reinforce import REINFORCEConfig
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError
+from natrl.tuning.metrics import last_result, read_progress
 from natrl.tuning.resuming import check_same, differences, extend_trial
-from natrl.tuning.rundir import begun, last_result, read_config, read_progress
+from natrl.tuning.rundir import begun, read_config
 from natrl.tuning.settings import RunSettings
 from tests.commands.cli import error, output, run
 

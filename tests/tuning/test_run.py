@@ -16,17 +16,9 @@ from natrl.evaluation.ledger import read_ledger
 from natrl.files import write_json
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
+from natrl.tuning.metrics import last_result, read_progress
 from natrl.tuning.run import initial_architectures, resume, RunError, train
-from natrl.tuning.rundir import (
-    check_versions,
-    create_run,
-    last_result,
-    ledger_file,
-    read_config,
-    read_progress,
-    results_file,
-    versions,
-)
+from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config, results_file, versions
 from natrl.tuning.settings import EvaluatorSpec, RunSettings
 from tests.tuning.killing import kill_at, knows_a_checkpoint
 

@@ -20,8 +20,9 @@ import natrl
 from natrl.evaluation.ledger import read_ledger
 from natrl.report.sweep import sweep_figure
 from natrl.tuning.documents import complete, read_settings
+from natrl.tuning.metrics import read_progress, read_results
 from natrl.tuning.run import RunError
-from natrl.tuning.rundir import ledger_file, read_progress, read_results
+from natrl.tuning.rundir import ledger_file
 from natrl.tuning.sweep import read_plan, resume_sweep, run_sweep, SweepPlan
 from natrl.tuning.sweep.parameters import Parameter
 from natrl.tuning.sweep.plan import SHIPPED

@@ -17,7 +17,7 @@ from natrl.fields import check_fields, Range, Seed
 from natrl.paths import absolute_settings
 from natrl.transitions import check_choice
 from natrl.tuning.documents import complete
-from natrl.tuning.rundir import METRICS
+from natrl.tuning.metrics import METRICS
 from natrl.tuning.settings import field_names, RunSettings
 from natrl.tuning.sweep.parameters import known, Parameter, put
 from natrl.tuning.sweep.search import check_scheduler, make_scheduler, read_scheduler

@@ -14,7 +14,7 @@ import pandas as pd
 from natrl.documents import yaml_text
 from natrl.files import write_atomically
 from natrl.tuning.documents import complete
-from natrl.tuning.rundir import read_results
+from natrl.tuning.metrics import read_results
 
 if TYPE_CHECKING:
     from natrl.tuning.sweep.plan import SweepPlan

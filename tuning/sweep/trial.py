@@ -10,8 +10,8 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.tuning.documents import complete
+from natrl.tuning.metrics import METRICS
 from natrl.tuning.run import run_configuration
-from natrl.tuning.rundir import METRICS
 
 __all__ = ["SweepTrial"]
 
