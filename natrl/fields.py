@@ -27,7 +27,6 @@ __all__ = [
     "Steps",
     "check_fields",
     "check_number",
-    "range_of",
 ]
 
 
@@ -99,15 +98,6 @@ def check_number(name: str, value: Any, bounds: Range) -> None:
     """ValueError where a number is out of a range, for arguments that are no fields."""
     if out := bounds.refusal(value):
         raise ValueError(f"{name} must be {out}, got {value!r:.60}")
-
-
-def range_of(settings: type, name: str) -> Range:
-    """The range that a field declares. KeyError without one."""
-    kind: Any = settings
-    found = _range(_hints(kind)[name])
-    if found is None:
-        raise KeyError(name)
-    return found
 
 
 @cache
