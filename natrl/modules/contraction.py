@@ -112,7 +112,7 @@ def needed(contraction: Contraction) -> dict[str, str]:
     found: dict[str, str] = {}
     outputs = set(contraction.outputs)
     for a, b in contraction.products:
-        found |= dict.fromkeys(_cutting(contraction, a, b), "one factor of a product")
+        found |= dict.fromkeys(_cutting(contraction, a, b), "one factor of a product or quotient")
     for a, b in permutations(outputs, 2):
         found |= dict.fromkeys(_cutting(contraction, a, b), f"one of the network's {len(outputs)} outputs")
     return found

@@ -44,10 +44,16 @@ class NetworkCosts:
         """The layers that are left out with primitives `choices` int (E,)."""
         return [name for name, out in zip(self.leftovers.costs, self._gone(choices[None])[0], strict=True) if out]
 
+    def untrained(self, choices: np.ndarray) -> set[str]:
+        """The parameters that no gradient reaches any more with primitives `choices` int (E,)."""
+        return self.leftovers.untrained(self._nulls(choices[None]))
+
+    def _nulls(self, choices: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: choices[:, index] == self._null for index, name in self._slots.items()}
+
     def _gone(self, choices: np.ndarray) -> np.ndarray:
         """int64 (B, L), 0 or 1."""
-        nulls = {name: choices[:, index] == self._null for index, name in self._slots.items()}
-        gone = self.leftovers.gone(nulls, len(choices))
+        gone = self.leftovers.gone(self._nulls(choices), len(choices))
         return np.array([*gone.values()], dtype=np.int64).reshape(len(gone), len(choices)).T
 
     def price(self, alone: Mapping[int, np.ndarray]) -> None:

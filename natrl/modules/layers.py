@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from torch import nn, Tensor
@@ -133,23 +134,29 @@ def kept_elsewhere(model: nn.Module, names: Collection[str]) -> dict[str, str]:
 
 
 class _Marker(nn.Module):
-    """Stands where a layer stood, calls it, and notes what else is asked of it."""
+    """Stands where a layer stood, calls it, and notes what else is asked of it.
 
-    def __init__(self, layer: nn.Module) -> None:
+    Its parameters, if the layer has any, are others than the layer's and than those of other markers: a replacement's.
+    """
+
+    def __init__(self, layer: nn.Module, number: int) -> None:
         super().__init__()
-        self.layer = layer
+        self._hidden = (layer,)  # not among the submodules
         self.calls = 0
         self.asked: set[str] = set()
+        for parameter in islice(layer.parameters(), 1):
+            self.first = nn.Parameter(parameter.detach().new_ones((number + 2, 3, 5, 7)), parameter.requires_grad)
+            self.second = nn.Parameter(parameter.detach().new_ones(number + 2), parameter.requires_grad)
 
     def forward(self, x: Any) -> Any:
         self.calls += 1
-        return self.layer(x)
+        return self._hidden[0](x)
 
     def __getattr__(self, name: str) -> Any:
         try:
             return super().__getattr__(name)
         except AttributeError:
-            value = getattr(super().__getattr__("layer"), name)
+            value = getattr(self.__dict__["_hidden"][0], name)
         self.asked.add(name)
         return value
 
@@ -161,7 +168,7 @@ def unreplaceable(model: nn.Module, sandbox: Sandbox, calls: Mapping[str, int]) 
     """
     if not calls:
         return {}
-    markers = {name: _Marker(sandbox.copy(model.get_submodule(name))) for name in calls}
+    markers = {name: _Marker(sandbox.copy(model.get_submodule(name)), i) for i, name in enumerate(calls)}
     replaced = {model.get_submodule(name): marker for name, marker in markers.items()}
     try:
         sandbox.run(sandbox.copy(model, replaced))

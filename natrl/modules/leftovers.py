@@ -67,6 +67,12 @@ class Leftovers:
         self.costs = dict(costs)
         self._traces, self._slots = tuple(traces), frozenset(slots)
         stateless = {name for name in _layers(traces) if not _has_state(model.get_submodule(name))}
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._parameters = list(names.values())
+        self._own = {
+            name: [names[id(parameter)] for parameter in model.get_submodule(name).parameters()]
+            for name in _layers(traces)
+        }
         self._keeps_zeros = (self.costs.keys() | stateless) - self._slots
         self._idle = {name: not alive[0] for name, alive in self._alive({}, 1).items()}  # in the network as it is
 
@@ -74,6 +80,23 @@ class Leftovers:
         """bool (B,) for each layer that can be left out; `nulls` bool (B,): which slots are null, by name."""
         alive = self._alive(nulls, count)
         return {name: ~alive[name] & (not self._idle[name]) for name in self.costs}
+
+    def untrained(self, nulls: Mapping[str, np.ndarray]) -> set[str]:
+        """The parameters that have a gradient in the network as it is, and none with these slots null (1,).
+
+        Those of layers that stay, and bare ones in front of what is null.
+        """
+        return self._trained({}) - self._trained(nulls)
+
+    def _trained(self, nulls: Mapping[str, np.ndarray]) -> set[str]:
+        found: set[str] = set()
+        for traced in self._traces:
+            alive = self._alive_calls(traced, nulls, 1)[0]
+            flows = [flow for flow, is_alive in zip(traced.flows, alive, strict=True) if is_alive]
+            read = traced.ends.union(*(flow.reads for flow in flows))
+            found |= {name for i, name in enumerate(self._parameters) if -1 - i in read}
+            found |= {name for flow in flows for name in self._own[flow.layer]}
+        return found
 
     def _alive(self, nulls: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
         """bool (B,) for each layer: in one of the modes more than zeros comes in, and its output is used."""
@@ -88,13 +111,13 @@ class Leftovers:
         """bool (B, F)."""
         first = traced.inputs
         zero, used = np.zeros((2, count, first + len(traced.flows)), dtype=bool)
-        reads = [sorted(flow.reads) for flow in traced.flows]
+        reads = [sorted(n for n in flow.reads if n >= 0) for flow in traced.flows]
         for i, flow in enumerate(traced.flows, start=first):
             if flow.layer in self._slots:
                 zero[:, i] = nulls.get(flow.layer, False)
-            elif flow.layer in self._keeps_zeros and flow.reads:
+            elif flow.layer in self._keeps_zeros and reads[i - first]:
                 zero[:, i] = zero[:, reads[i - first]].all(1)
-        used[:, sorted(traced.ends)] = True
+        used[:, sorted(n for n in traced.ends if n >= 0)] = True
         for i in reversed(range(first, first + len(traced.flows))):
             used[:, reads[i - first]] |= (used[:, i] & ~zero[:, i])[:, None]
         return (used & ~zero)[:, first:]

@@ -2,7 +2,7 @@
 
 A source is a number: of an input of the network, or of a call of one of the layers that are watched. The sources of a
 tensor are those that it was made from without passing through another watched layer. Its flows are finer: numbers of
-inputs and of calls of all layers with a state, batch-norms as well.
+inputs and of calls of all layers with a state, batch-norms as well, and (below 0) of parameters.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn, Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import _disable_current_modes, TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -57,6 +57,7 @@ class Provenance(TorchDispatchMode):
 
     Afterwards `met` holds for each call what its output ran into first ("add", "cat", "mul", another operation, or what
     `sources` was told); `products`, for each two tensors that were joined otherwise than by a sum the sources of both;
+    `divisors`, the sources of tensors that must not be zero, as in logarithms and quotients;
     `strayed`, for each watched layer whose parameters were read outside its calls, by what; `functional`, for each
     module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
     """
@@ -72,6 +73,7 @@ class Provenance(TorchDispatchMode):
         self.running: list[str] = []  # modules, outermost first
         self.met: dict[int, set[str]] = defaultdict(set)
         self.products: set[tuple[frozenset[int], frozenset[int]]] = set()
+        self.divisors: set[frozenset[int]] = set()
         self.strayed: dict[str, set[str]] = defaultdict(set)
         self.functional: dict[str, set[str]] = defaultdict(set)
         self.flops = 0
@@ -98,7 +100,7 @@ class Provenance(TorchDispatchMode):
                 self.strayed[owner].add(func._overloadpacket.__name__)
         made = tensors(out)
         if self.layer is None and made and not takes_shape_only(func._overloadpacket.__name__):
-            self._derive(func, read, made)
+            self._derive(func, args, kwargs, read, made)
         return out
 
     def where(self) -> str:
@@ -109,6 +111,11 @@ class Provenance(TorchDispatchMode):
         """The tensors in `values` are this source's and this flow's, and nothing else's."""
         for tensor in tensors(values):
             self._note(tensor, frozenset((source,)), frozenset((source,)), frozenset((flow,)))
+
+    def mark_parameters(self, parameters: Iterable[Tensor]) -> None:
+        """They have no source, and are the flows −1, −2 and so on."""
+        for i, parameter in enumerate(parameters):
+            self._note(parameter, frozenset(), frozenset(), frozenset((-1 - i,)))
 
     def mark_flow(self, values: Any, flow: int) -> None:
         """The tensors in `values` are this flow's; their sources are what they were."""
@@ -128,20 +135,24 @@ class Provenance(TorchDispatchMode):
         self._meet(origins, met)
         return frozenset[int]().union(*(o.sources for o in origins))
 
-    def _derive(self, func: Any, read: list[Tensor], made: list[Tensor]) -> None:
+    def _derive(self, func: Any, args: Any, kwargs: Any, read: list[Tensor], made: list[Tensor]) -> None:
         """What an operation made comes from all that it read."""
         name = func._overloadpacket.__name__
         if name in CONVOLUTIONS or name in POOLINGS:
             self.functional[self.where()].add(name)
-        known = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
-        if not known:
+        origins = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
+        if not origins:
             return
-        sources = frozenset[int]().union(*(o.sources for _, o in known))
-        flows = frozenset[int]().union(*(o.flows for _, o in known))
+        sources = frozenset[int]().union(*(o.sources for _, o in origins))
+        flows = frozenset[int]().union(*(o.flows for _, o in origins))
         fresh = frozenset[int]()
+        known = [(tensor, o) for tensor, o in origins if o.sources]  # parameters have none
+        divides = bool(known) and not is_finite_at_zero(func, args, kwargs, [tensor for tensor, _ in known])
+        if divides:
+            self.divisors.add(sources)
         if len({o[:2] for _, o in known}) > 1:
             self._join([o for _, o in known], JOINS.get(name, name))
-        elif is_pointwise(func) and all(tensor.shape == known[0][0].shape for tensor in made[:1]):
+        elif known and not divides and is_pointwise(func) and all(t.shape == known[0][0].shape for t in made[:1]):
             fresh = known[0][1].fresh
         else:
             self._meet((o for _, o in known), name)
@@ -188,6 +199,25 @@ def is_pointwise(func: Any) -> bool:
     """Whether an operation is a normalisation, an activation, or another that keeps every pixel at its place."""
     packet = func._overloadpacket
     return torch.Tag.pointwise in func.tags or packet.__name__ in POINTWISE
+
+
+def is_finite_at_zero(func: Any, args: Any, kwargs: Any, zeros: list[Tensor]) -> bool:
+    """Whether a pointwise operation gives no infinity or NaN where these of its tensors are zero, and the others 1."""
+    if torch.Tag.pointwise not in func.tags:
+        return True
+    zero = set(map(id, zeros))
+
+    def stand_in(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return torch.full((1,) * value.dim(), 0 if id(value) in zero else 1, dtype=value.dtype)
+
+    with _disable_current_modes():
+        try:
+            found = func(*tree_map(stand_in, args), **tree_map(stand_in, kwargs))
+            return all(bool(tensor.isfinite().all()) for tensor in tensors(found))
+        except Exception:  # an operation that needs another device or another shape
+            return True
 
 
 def takes_shape_only(name: str) -> bool:

@@ -304,7 +304,9 @@ class ModuleSpace(Space):
         A slot that holds what its layer is keeps the layer: `build(space.architecture)` computes the same to the last
         bit. New layers are freshly initialised, in the mode (training or evaluation) of those that they replace.
         Slots that nothing uses are built as null, and layers that only nulls feed or would read are left out
-        (`left_out`): a null contributes exactly zero. `verify` runs the network once, on shapes where that is possible.
+        (`left_out`): a null contributes exactly zero. Parameters that stay and that no gradient reaches any more, as
+        a bias of the model's own that only a null reads, have `requires_grad` False. `verify` runs the network once, on
+        shapes where that is possible.
         ValueError if the architecture is not one of this space, or the network does not run.
         """
         architecture = self.prune(self.check(architecture))
@@ -318,6 +320,10 @@ class ModuleSpace(Space):
             layer = self.model.get_submodule(name)
             replaced[layer] = nothing(layer).train(layer.training)
         model = copied(self.model, replaced)
+        untrained = self._costs.untrained(Batch.of(self, [architecture]).choices[0])
+        for name, parameter in model.named_parameters():
+            if name in untrained:
+                parameter.requires_grad_(False)
         if verify:
             self._verify(model)
         return model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 from torch import nn, Tensor
@@ -34,7 +35,7 @@ class Flow(NamedTuple):
     """One call of a layer that is watched, or has parameters or buffers and no watched layer in it."""
 
     layer: str
-    reads: frozenset[int]  # inputs, and calls by their place among the flows
+    reads: frozenset[int]  # inputs, and calls by their place among the flows; below 0: parameters
     shapes: tuple[tuple[int, ...], tuple[int, ...]] | None  # of its only tensor and of what it gives; None: others
     madds: int  # of all images
 
@@ -47,9 +48,10 @@ class Trace:
     batch: int  # images of the example input
     calls: tuple[Call, ...]  # call i is source inputs + i
     outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output; training: and of attributes
-    products: frozenset[tuple[frozenset[int], frozenset[int]]]  # of each pair of factors, both ways round: the sources
+    #: The sources of each pair of factors, both ways round, and of what must not be zero with those of each output.
+    products: frozenset[tuple[frozenset[int], frozenset[int]]]
     flows: tuple[Flow, ...]  # flow i is number inputs + i
-    ends: frozenset[int]  # numbers of the inputs and flows that outputs and attributes are made from
+    ends: frozenset[int]  # numbers of the inputs, flows and parameters that outputs and attributes are made from
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
@@ -87,6 +89,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     recorder = _Recorder(provenance, len(inputs))
     for name, module in modules.items():
         recorder.watch(name, module) if name in watched else recorder.follow(name, module)
+    provenance.mark_parameters(copy.parameters())
     for i, tensor in enumerate(inputs):
         provenance.mark(tensor, i, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
@@ -101,7 +104,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         batch=sandbox.batch,
         calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
         outputs=outputs,
-        products=frozenset(provenance.products),
+        products=frozenset(provenance.products.union(product(provenance.divisors, outputs))),
         flows=tuple(recorder.flows),
         ends=provenance.flows((output, kept)),
         running=frozenset(recorder.running),

@@ -146,6 +146,22 @@ class Products(nn.Module):
         return (self.c(x) + self.d(x)) * other
 
 
+class Divides(nn.Module):
+    """Branches of which zeros would be infinite, or not a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.log, self.inverse, self.root = conv(3, 4), conv(4, 4), conv(4, 4), conv(4, 4)
+        self.a, self.b, self.fine = conv(4, 4), conv(4, 4), conv(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        both = self.a(x) + self.b(x)
+        both = both / both.norm(dim=1, keepdim=True)
+        odd = self.log(x).abs().log() + 1 / self.inverse(x) + self.root(x).abs().pow(-0.5)
+        return x + odd + both + self.fine(x).exp().log1p()
+
+
 class Gated(nn.Module):
     """A sum, and a gate that reads it."""
 

@@ -101,6 +101,19 @@ class OnlyInTraining(nn.Module):
         return self.last(x)
 
 
+class Bare(nn.Module):
+    """Parameters of the block's own around a convolution, and a norm that stays for its hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Parameter(torch.randn(1, 8, 1, 1)), nn.Parameter(torch.ones(8, 1, 1))
+        self.norm, self.conv = nn.BatchNorm2d(8), conv(8, 8)
+        self.norm.register_forward_hook(lambda module, args, output: output * 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.norm(x) + self.before) * self.after
+
+
 def inverted() -> nn.Module:
     middle = [nn.BatchNorm2d(16), nn.ReLU6(inplace=True)]
     depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
@@ -130,6 +143,7 @@ KINDS = {
     "shared norm": lambda: Blocks(SharedNorm()),
     "read": lambda: Blocks(Read(), inverted()),
     "in training": lambda: Blocks(OnlyInTraining(), Excited()),
+    "bare": lambda: Blocks(Bare(), inverted(), Bare()),
     "residual": Residual,
 }
 
@@ -149,7 +163,7 @@ def space_of(kind: str) -> ModuleSpace:
 def without_gradient(model: nn.Module) -> set[str]:
     found = model.train()(IMAGE)
     (found.square().sum() + sum(getattr(m, "penalty", 0) for m in model.modules())).backward()
-    return {name for name, p in model.named_parameters() if p.grad is None}
+    return {name for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
 
 
 def with_nulls(space: ModuleSpace, seed: int, share: float) -> Batch:
@@ -212,6 +226,14 @@ def test_what_goes(kind):
     changes, gone = LEFT[kind]
     assert set(space.left_out(space.with_operations(changes))) == gone
     assert space.left_out(space.architecture) == ()
+
+
+def test_parameters_that_stay_without_a_gradient_ask_for_none():
+    space = space_of("bare")
+    built = space.build(space.with_operations({"blocks.0.conv": "null"}))
+    frozen = {name for name, p in built.named_parameters() if not p.requires_grad}
+    assert frozen == {"blocks.0.before", "blocks.0.norm.weight", "blocks.0.norm.bias"}
+    assert all(p.requires_grad for p in space.build(space.architecture).parameters())
 
 
 def test_what_goes_with_two():

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import natrl
 from natrl.modules.space import PRIMITIVES
 from natrl.operations import Cost
-from tests.modules.networks import conv, Gated, Joins, Products, Residual, Slices, Two, TwoInputs
+from tests.modules.networks import conv, Divides, Gated, Joins, Products, Residual, Slices, Two, TwoInputs
 
 IMAGE = torch.zeros(1, 3, 16, 16)
 
@@ -60,6 +60,14 @@ def test_null_only_where_nothing_but_additions_follow():
     assert space.reason("joined", "null").endswith("into cat")
 
 
+def test_no_null_where_zeros_give_no_number():
+    space = natrl.from_module(Divides(), IMAGE)
+    found = {slot.name: space.reason(slot.name, "null") for slot in space.slots}
+    ends = {"log": "into log", "inverse": "into reciprocal", "root": "into pow", "a": "quotient", "b": "quotient"}
+    assert all(found[name].endswith(end) for name, end in ends.items())
+    assert found["fine"] is None
+
+
 def test_a_network_with_two_outputs_keeps_both():
     """Both nulls of the late pair would leave the early output alone; those of the early pair would end all."""
     space = natrl.from_module(Two(), IMAGE)
@@ -74,7 +82,7 @@ def test_a_factor_is_not_zeroed_alone():
     """If c and d, or a and b, were null, the product would be zero although a path leads through the other factor."""
     space = natrl.from_module(Products(), IMAGE)
     for name in ("a", "b", "c", "d"):
-        assert space.reason(name, "null") == "null could cut off one factor of a product"
+        assert space.reason(name, "null") == "null could cut off one factor of a product or quotient"
     space = natrl.from_module(Gated(), IMAGE)
     for name in ("a", "b"):
         assert space.reason(name, "null") is None  # the gate is zero too

@@ -75,6 +75,20 @@ class EveryWeight(Net):
         self.penalty = sum(p.square().sum() for p in self.parameters())
 
 
+class Average(Net):
+    """The mean teacher's weights follow the others', one by one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teacher = conv(8, 8)
+
+    def also(self, b: Tensor, c: Tensor) -> Tensor:
+        with torch.no_grad():
+            for follows, leads in zip(self.teacher.parameters(), self.c.parameters(), strict=True):
+                follows.lerp_(leads, 0.1)
+        return self.teacher(b)
+
+
 class Auxiliary(Net):
     """A head on what the first block reads in between."""
 
@@ -118,6 +132,7 @@ REASONS = {
     KeepsAWeight: ("c", "conv_1x1", "its weights are kept elsewhere in the model, too"),
     KeepsAView: ("c", "conv_1x1", "its weights are kept elsewhere in the model, too"),
     AsksForTheType: ("c", "conv_1x1", "in training mode the model does not run with another module in its place"),
+    Average: ("c", "sep_conv_3x3", "in training mode the model does not run with another module in its place"),
     Auxiliary: ("c", "null", None),
     Logarithm: ("c", "null", "its output goes into mean in training mode"),
     CallsAgain: ("c", "null", "null would cut 2 paths at once: the layer is called 2 times in training mode"),
