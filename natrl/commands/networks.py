@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
 
@@ -42,83 +43,57 @@ __all__ = [
 ]
 
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
+_option = partial(typer.Option, rich_help_panel=PANEL)
 
-NetworkData = Annotated[
-    str | None, typer.Option(help="Data set: what the network was trained on.", rich_help_panel=PANEL)
-]
+NetworkData = Annotated[str | None, _option(help="Data set: what the network was trained on.")]
 Weights = Annotated[
     str | None,
-    typer.Option(
+    _option(
         help="State_dict, .safetensors or by torch.save; DEFAULT: the published weights, and how they prepare images.",
         metavar="FILE",
-        rich_help_panel=PANEL,
     ),
 ]
 Mean = Annotated[
     str | None,
-    typer.Option(
+    _option(
         help="What images in [0, 1] were shifted by in training: a number, one a channel, or none.",
         metavar="X,…",
         show_default="of the training split",
-        rich_help_panel=PANEL,
     ),
 ]
-Std = Annotated[
-    str | None,
-    typer.Option(help="What they were divided by then.", metavar="X,…", rich_help_panel=PANEL),
-]
+Std = Annotated[str | None, _option(help="What they were divided by then.", metavar="X,…")]
 Transform = Annotated[
     str | None,
-    typer.Option(
-        help="A function that makes an image an input: in place of resizing, --mean and --std.",
-        metavar="module:object",
-        rich_help_panel=PANEL,
+    _option(
+        help="A function that makes an image an input: in place of resizing, --mean and --std.", metavar="module:object"
     ),
 ]
 ExpectAccuracy = Annotated[
     str | None,
-    typer.Option(
+    _option(
         help="What the network has at least on the validation split, such as 83%; less stops.",
         metavar="X",
         show_default="clearly more than guessing",
-        rich_help_panel=PANEL,
     ),
 ]
 MaxLatency = Annotated[
-    str | None,
-    typer.Option(help="Budget: seconds for one image on this machine, or a share.", metavar="X", rich_help_panel=PANEL),
+    str | None, _option(help="Budget: seconds for one image on this machine, or a share.", metavar="X")
 ]
 MaxBatchLatency = Annotated[
-    str | None,
-    typer.Option(help="Budget: seconds for 32 images on this machine, or a share.", metavar="X", rich_help_panel=PANEL),
+    str | None, _option(help="Budget: seconds for 32 images on this machine, or a share.", metavar="X")
 ]
-Iterations = Annotated[
-    int | None, typer.Option(help="Policy updates.", metavar="N", show_default="16", rich_help_panel=PANEL)
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(help="Epochs that finalists are fine-tuned.", metavar="N", show_default="3", rich_help_panel=PANEL),
-]
-Actors = Annotated[
-    int | None,
-    typer.Option(help="Ray actors that score candidates.", metavar="N", show_default="0", rich_help_panel=PANEL),
-]
+Iterations = Annotated[int | None, _option(help="Policy updates.", metavar="N", show_default="16")]
+Epochs = Annotated[int | None, _option(help="Epochs that finalists are fine-tuned.", metavar="N", show_default="3")]
+Actors = Annotated[int | None, _option(help="Ray actors that score candidates.", metavar="N", show_default="0")]
 GpusPerActor = Annotated[
     float | None,
-    typer.Option(
-        help="GPUs of each actor and of each fine-tuning; fractions share one.",
-        metavar="X",
-        show_default="0",
-        rich_help_panel=PANEL,
-    ),
+    _option(help="GPUs of each actor and of each fine-tuning; fractions share one.", metavar="X", show_default="0"),
 ]
-NetworkAddress = Annotated[str | None, typer.Option(help="Ray cluster: auto or host:port.", rich_help_panel=PANEL)]
+NetworkAddress = Annotated[str | None, _option(help="Ray cluster: auto or host:port.")]
 Resume = Annotated[
     bool,
-    typer.Option(
-        "--resume",
-        help="Go on with what the same command left in --out when it was ended; pays for nothing twice.",
-        rich_help_panel=PANEL,
+    _option(
+        "--resume", help="Go on with what the same command left in --out when it was ended; pays for nothing twice."
     ),
 ]
 
