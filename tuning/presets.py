@@ -94,8 +94,9 @@ def one_pass(spec: EvaluatorSpec) -> dict[str, int]:
 def _training_images(data: str, image_size: int | None, seed: int) -> int:
     """How many there are; a sweep asks for each of its trials."""
     from natrl.data import load_data
+    from natrl.data.labels import size_of
 
-    return len(load_data(data, seed=seed, image_size=image_size).train)  # type: ignore[arg-type]
+    return size_of(load_data(data, seed=seed, image_size=image_size).train)
 
 
 def without_presets(document: Mapping[str, Any]) -> dict[str, Any]:

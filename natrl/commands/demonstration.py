@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from natrl.architecture import Architecture
 from natrl.data import ImageData, load_data
+from natrl.data.labels import size_of
 from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
 from natrl.export.folder import export_architectures, Weights
 from natrl.fields import Amount, check_fields, Range, Seed, Size
@@ -129,7 +130,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
         skeleton=skeleton,
         seeds=tuple(range(settings.seeds)),
         rows=tuple(rows),
-        schedule=asdict(settings.schedule(len(data.train))),  # type: ignore[arg-type]  # every data set here has a length
+        schedule=asdict(settings.schedule(size_of(data.train))),
         correlation=Correlation.of(pairs),
         command=command,
         versions=versions(),
@@ -233,7 +234,7 @@ def _train(
         architectures,
         skeleton,
         data,
-        settings.schedule(len(data.train)),  # type: ignore[arg-type]
+        settings.schedule(size_of(data.train)),
         seeds=seeds,
         read_test=read_test,
         keep_weights=read_test,

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from natrl.data.augmentation import Augmentation
+from natrl.data.labels import size_of
 
 __all__ = ["batches"]
 
@@ -36,7 +37,7 @@ def batches(
     if augment and shuffle_seed is None:
         raise ValueError("augmentation needs a shuffle_seed: its random numbers come from it")
     generator = torch.Generator().manual_seed(shuffle_seed or 0)
-    size = len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    size = size_of(dataset)
     order = torch.arange(size) if shuffle_seed is None else torch.randperm(size, generator=generator)
     chunks = [c for c in order.split(batch_size) if not drop_last or len(c) == batch_size]
     for images, labels in _read(dataset, chunks):

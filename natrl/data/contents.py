@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
+from natrl.data.labels import size_of
 from natrl.digests import digest
 
 __all__ = ["contents", "file_contents"]
@@ -30,11 +31,11 @@ def contents(dataset: Dataset[Any]) -> Any:
     """
     if isinstance(dataset, TensorDataset) or hasattr(dataset, "__described__"):
         return dataset
-    chosen = _spread(len(dataset), MOST_ITEMS)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    chosen = _spread(size_of(dataset), MOST_ITEMS)
     with torch.random.fork_rng(devices=[]):
         repeats = digest(dataset[chosen[0]]) == digest(dataset[chosen[0]]) if len(chosen) else False
         items = [digest(dataset[i]) for i in chosen] if repeats else []
-    return dataset, len(dataset), items  # type: ignore[arg-type]
+    return dataset, size_of(dataset), items
 
 
 def file_contents(paths: Sequence[str], root: str) -> Any:

@@ -1,4 +1,4 @@
-"""The labels and class names of a torch data set, without reading its images where that can be avoided."""
+"""The size, labels and class names of a torch data set, without reading its images where that can be avoided."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset, TensorDataset
 
-__all__ = ["class_names", "labels_of"]
+__all__ = ["class_names", "labels_of", "size_of"]
+
+
+def size_of(dataset: Dataset[Any]) -> int:
+    """Number of images."""
+    return len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
 
 
 def labels_of(dataset: Dataset[Any]) -> np.ndarray:
     """int64 (N,): from where torchvision's data sets keep them, else by reading every item."""
     if isinstance(dataset, TensorDataset):
         return np.asarray(dataset.tensors[1], dtype=np.int64)
-    size = len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    size = size_of(dataset)
     for name in ("targets", "_labels", "labels", "y"):
         labels = getattr(dataset, name, None)
         if labels is not None and len(labels) == size:

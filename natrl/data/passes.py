@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
+from natrl.data.labels import size_of
 
 __all__ = ["Passes", "in_two", "pass_length"]
 
@@ -35,7 +36,7 @@ class Passes:
     ) -> None:
         self._dataset, self._batch_size, self._seed = dataset, batch_size, tuple(seed)
         self._augment, self._device = augment, device
-        self._images: int = len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
+        self._images = size_of(dataset)
         self.length = pass_length(self._images, batch_size)  # batches a pass
         self._next = 0
         self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
@@ -66,7 +67,7 @@ def pass_length(images: int, batch_size: int) -> int:
 
 def in_two(dataset: Dataset[Any], share: float, *, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
     """A share of the images, drawn by the seed, and the others. ValueError if that leaves one of them empty."""
-    size: int = len(dataset)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    size = size_of(dataset)
     first = round(share * size)
     if not 0 < first < size:
         raise ValueError(f"a share of {share} of {size} images leaves none for one of the two parts")

@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
 from natrl.data import batches, ImageData
+from natrl.data.labels import size_of
 from natrl.digests import digest
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.modules.inheritance import inherit, Reference
@@ -165,7 +166,7 @@ class ModuleEvaluator(Evaluator):
             "data": self._data.name,
             "images": self._contents,
             "reference_images": len(self._images),
-            "validation_images": len(self._data.validation),  # type: ignore[arg-type]  # a TensorDataset
+            "validation_images": size_of(self._data.validation),
             "steps": self.steps,
             "schedule": asdict(STEPS),
             "metric": self.metric,

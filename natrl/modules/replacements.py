@@ -14,13 +14,13 @@ from itertools import chain, count
 from typing import Any, cast, NamedTuple
 
 import torch
-from torch import nn, Tensor
-from torch.nn import functional
+from torch import nn
 
 from natrl.modules.geometry import Geometry, geometry_of, Layer, Window
+from natrl.modules.stand_ins import Copy, PaddedAverage, Zeros, ZerosLike
 from natrl.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
 
-__all__ = ["Copy", "PaddedAverage", "Zeros", "ZerosLike", "nothing", "operation_of", "replacement", "replacement_cost"]
+__all__ = ["nothing", "operation_of", "replacement", "replacement_cost"]
 
 _PADS: dict[str, Any] = {
     "zeros": nn.ZeroPad2d,
@@ -244,60 +244,3 @@ def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
 def _zeros(layer: Layer, geometry: Geometry) -> nn.Module:
     stride, margin = (geometry.rows.stride, geometry.columns.stride), (geometry.rows.margin, geometry.columns.margin)
     return Zeros(layer.out_channels if isinstance(layer, nn.Conv2d) else None, stride, margin)
-
-
-class Copy(nn.Module):
-    """A skip: what comes in, in memory of its own."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.clone()
-
-
-class PaddedAverage(nn.Module):
-    """Average pooling with any padding or crop (left, right, top, bottom), which is not counted."""
-
-    def __init__(self, kernel: int, stride: tuple[int, int], padding: tuple[int, int, int, int]) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        share = self._sums(x.new_ones((1, *x.shape[-2:])))
-        return self._sums(x) / share
-
-    def _sums(self, x: Tensor) -> Tensor:
-        return functional.avg_pool2d(functional.pad(x, self.padding), self.kernel, self.stride)
-
-    def extra_repr(self) -> str:
-        return f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
-
-
-class Zeros(nn.Module):
-    """Zeros of the shape that a layer would give: ⌊(size + margin) / stride⌋ + 1 rows, and columns.
-
-    `channels` None: as many as come in.
-    """
-
-    def __init__(self, channels: int | None, stride: tuple[int, int], margin: tuple[int, int]) -> None:
-        super().__init__()
-        self.channels, self.stride, self.margin = channels, stride, margin
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows, columns = ((x.shape[i - 2] + self.margin[i]) // self.stride[i] + 1 for i in (0, 1))
-        return x.new_zeros((*x.shape[:-3], self.channels or x.shape[-3], rows, columns))
-
-    def extra_repr(self) -> str:
-        return f"channels={self.channels}, stride={self.stride}, margin={self.margin}"
-
-
-class ZerosLike(nn.Module):
-    """Zeros of the input's shape; `features`: another number of values along the last axis."""
-
-    def __init__(self, features: int | None = None) -> None:
-        super().__init__()
-        self.features = features
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape if self.features is None else (*x.shape[:-1], self.features))
-
-    def extra_repr(self) -> str:
-        return f"features={self.features}"

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.data import Augmentation, batches, ImageData
+from natrl.data.labels import size_of
 from natrl.networks.device import default_device
 from natrl.networks.distillation import Distillation
 from natrl.networks.modes import in_mode, set_training
@@ -127,7 +128,7 @@ def fit(
     device = default_device(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, schedule)
-    size = len(data.train)  # type: ignore[arg-type]  # torch's Dataset declares no length
+    size = size_of(data.train)
     steps = max(1, size // schedule.batch_size)  # an incomplete batch is used only where it is the only one
     loss = float("nan")
     with _reproducible(seed, device):  # the network may draw, too

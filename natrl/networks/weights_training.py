@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from natrl.data import ImageData
+from natrl.data.labels import size_of
 from natrl.data.passes import Passes
 from natrl.networks.sampling import ArchitectureSampler
 from natrl.networks.supernet import Supernet
@@ -36,7 +37,7 @@ class SupernetTrainer:
         seed: int = 0,
     ) -> None:
         """ValueError if `total_steps` is below 1 or the training split is empty."""
-        self.images: int = len(data.train)  # type: ignore[arg-type]  # torch's Dataset declares no length
+        self.images = size_of(data.train)
         if total_steps < 1:
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         if not self.images:

@@ -22,8 +22,8 @@ from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.inheritance import recalibrating
 from natrl.modules.limits import BudgetedEvaluator, Limits
-from natrl.modules.replacements import Copy
 from natrl.modules.space import ModuleSpace
+from natrl.modules.stand_ins import Copy
 from natrl.networks.training import measure
 from natrl.policies.budget import Budget
 from tests.modules.trained import digits, Residual, trained

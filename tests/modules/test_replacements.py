@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from natrl.modules.geometry import geometry_of, Window
-from natrl.modules.replacements import operation_of, replacement, replacement_cost, Zeros
+from natrl.modules.replacements import operation_of, replacement, replacement_cost
+from natrl.modules.stand_ins import Zeros
 from natrl.operations import Cost, VOCABULARY
 
 CONVOLUTIONS = [name for name, op in VOCABULARY.items() if "conv" in op.type]

@@ -116,28 +116,7 @@ def optimize(
             finalists, count = propose(learned, evaluator, limits, settings, example, ledger)
             teacher = model if settings.distill else None
             tuned = _fine_tune(finalists, images, settings, teacher, journal, bar)
-    best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
-    architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
-    before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
-    alike = evaluator.recalibrated_original().cpu()
-    recalibrated = Accuracies(measure(alike, images.validation).accuracy, measure(alike, images.test).accuracy)
-    layers = layer_changes(space, architecture)
-    code, no_code = _code(network, example)
-    result = Optimized(
-        network,
-        architecture,
-        space,
-        before,
-        recalibrated,
-        after,
-        layers,
-        count,
-        journal.directory,
-        code=code,
-        no_code=no_code,
-        images=images.describe(),
-        splits=images.indices,
-    )
+    result = _result(space, images, example, evaluator, finalists, tuned, count, journal.directory)
     result.save()
     return result
 
@@ -209,6 +188,39 @@ def _code(network: nn.Module, example: Tensor) -> tuple[str | None, str | None]:
 def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
     """The policy on this space. (Which space a stored one was trained on does not matter: it may be gone.)"""
     return policy.on(space) if isinstance(policy, Policy) else load_policy(policy, space=space)
+
+
+def _result(
+    space: ModuleSpace,
+    images: ImageData,
+    example: Tensor,
+    evaluator: ModuleEvaluator,
+    finalists: Sequence[Finalist],
+    tuned: Sequence[Tuned],
+    count: int,
+    directory: Path,
+) -> Optimized:
+    """The finalist of the highest validation accuracy, of equal ones the cheapest, beside the original."""
+    best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
+    architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
+    before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
+    alike = evaluator.recalibrated_original().cpu()
+    code, no_code = _code(network, example)
+    return Optimized(
+        network,
+        architecture,
+        space,
+        before,
+        Accuracies(measure(alike, images.validation).accuracy, measure(alike, images.test).accuracy),
+        after,
+        layer_changes(space, architecture),
+        count,
+        directory,
+        code=code,
+        no_code=no_code,
+        images=images.describe(),
+        splits=images.indices,
+    )
 
 
 def _figures(
