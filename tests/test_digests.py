@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -287,6 +288,10 @@ def test_objects_count_by_class_and_state() -> None:
     skeletons = [Skeleton(channels=c, cells=3) for c in (4, 8, 4)]
     found = [digest(s) for s in skeletons]
     assert found[0] == found[2] != found[1]
+
+
+def test_what_only_copyreg_knows_how_to_pickle_counts() -> None:
+    assert len({digest(value) for value in (re.compile("a"), re.compile("b"), re.compile("a"), np.sin, np.cos)}) == 4
 
 
 def test_what_cannot_be_described_is_refused_in_one_line() -> None:

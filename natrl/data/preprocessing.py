@@ -6,7 +6,6 @@ that a user's function returns as other numbers are taken in their own unit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from natrl.callables import find_function
 __all__ = ["BY_STATISTICS", "Numbers", "Preprocessing"]
 
 NONE = "none"
+SMALLEST, LARGEST = 1e-6, 1e6  # of numbers: what float32 images can be normalised by
 
 Numbers = float | Sequence[float] | str | None
 
@@ -47,8 +47,8 @@ class Preprocessing:
         if (shift is None) != (scale is None):
             given, missing = ("mean", "std") if scale is None else ("std", "mean")
             raise ValueError(f"{given} needs {missing}, too (numbers, or none)")
-        if scale is not None and min(scale) <= 0:
-            raise ValueError(f"std must be above 0, got {min(scale):g}")
+        if scale is not None and min(scale) < SMALLEST:
+            raise ValueError(f"std must be above 0 (at least {SMALLEST:g}), got {min(scale):g}")
         if transform is None:
             return cls(shift, scale)
         if shift is not None:
@@ -98,7 +98,7 @@ def _numbers(name: str, given: Any, nothing: float) -> tuple[float, ...] | None:
         numbers = tuple(float(n) for n in parts)
     except (TypeError, ValueError):
         numbers = ()
-    if not numbers or not all(map(math.isfinite, numbers)):
+    if not numbers or not all(abs(n) <= LARGEST for n in numbers) or isinstance(given, bool):
         raise ValueError(f"{name} must be a number, one a channel (such as 0.5,0.4,0.3), or none, got {given!r}")
     return numbers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -118,7 +119,8 @@ class _Describer:
     def _pickled(self, value: Any) -> Iterable[str | bytes]:
         """As pickle would: how it is made again, from what, and its state."""
         try:
-            reduced = value.__reduce_ex__(4)
+            reducer = copyreg.dispatch_table.get(type(value))
+            reduced = reducer(value) if reducer else value.__reduce_ex__(4)
         except (TypeError, AttributeError, RuntimeError, NotImplementedError) as error:
             raise ValueError(
                 f"{type(self._outermost).__name__} holds a {type(value).__name__}, which cannot be described, so "

@@ -72,8 +72,11 @@ def settings_text(settings: dict[str, Any]) -> str:
     """Settings as one line of JSON, the same for equal settings.
 
     What JSON has no form for (functions, arrays, networks) is known by its digest (natrl.digests). ValueError in one
-    line where something can be described by neither.
+    line where something can be described by neither, and on settings that are not names and values.
     """
+    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        got = f"they are a dict of names and values, or None, got {shown(settings)}"
+        raise ValueError(f"settings of an evaluator cannot name its scores in a ledger: {got}")
     try:
         return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False, default=digest)
     except (TypeError, ValueError, RecursionError) as error:

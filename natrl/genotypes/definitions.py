@@ -68,6 +68,8 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 def _assigned(statement: ast.stmt) -> tuple[str | None, ast.expr | None]:
     """The name and value of NAME = value; only a value where nothing, or more than one name, is assigned."""
     match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), value=None, annotation=node):  # "best: Genotype(…)" in a log
+            return name, node
         case ast.Assign(targets=[ast.Name(id=name)], value=node) | ast.AnnAssign(target=ast.Name(id=name), value=node):
             return name, node
         case ast.Assign(value=node) | ast.Expr(value=node):

@@ -89,12 +89,15 @@ class Advantages(ConnectorV2):
                 return torch.zeros_like(returns)
 
 
-def others_mean(returns: torch.Tensor, observations: dict[str, torch.Tensor], lengths: list[int]) -> torch.Tensor:
+def others_mean(
+    returns: torch.Tensor, observations: dict[str, torch.Tensor], lengths: list[int] | None = None
+) -> torch.Tensor:
     """(T,): mean return of the steps of other episodes with the same state, 0 where there is none.
 
-    A state is operations, features, and transforms left. `lengths` of the episodes, in order. Steps of the same episode
-    are left out: their returns are part of each other.
+    A state is operations, features, and transforms left. `lengths` of the episodes, in order; None: a step each.
+    Steps of the same episode are left out: their returns are part of each other.
     """
+    lengths = [1] * len(returns) if lengths is None else lengths
     parts = [observations[name] for name in ("ops", "features", "left") if name in observations]
     states = torch.cat([part.reshape(len(returns), -1).float() for part in parts], dim=1)
     _, state = torch.unique(states, dim=0, return_inverse=True)

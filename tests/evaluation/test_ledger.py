@@ -267,7 +267,7 @@ def test_what_json_has_no_form_for_counts_by_its_digest():
     ]
     assert texts[0] == texts[3]
     assert len(set(texts)) == 3
-    for bad in ({"score": float("nan")}, {"lock": threading.Lock()}, {(1, 2): 3}):
+    for bad in ({"score": float("nan")}, {"lock": threading.Lock()}, {(1, 2): 3}, {1: 2}, 3, [], "text"):
         with pytest.raises(ValueError, match="settings of an evaluator cannot name its scores in a ledger") as caught:
             settings_text(bad)
         assert "\n" not in str(caught.value)

@@ -64,6 +64,7 @@ SPELLINGS = {
     "printed": f"print({FLAT})",
     "a log line": f"2019-09-01 12:01:02,123 genotype = {FLAT}",
     "a log line with brackets": f"[09/01 12:01:02 PM] (epoch 3) INFO genotype: {FLAT} (best)",
+    "a log line that Python reads, too": f"genotype: {FLAT}",
     "the same twice in a log": f"01:02 genotype = {FLAT}\n01:03 genotype = {FLAT}\n",
     "a dictionary": str(
         {"normal": NORMAL, "normal_concat": [2, 3, 4, 5], "reduce": REDUCE, "reduce_concat": [2, 3, 4, 5]}

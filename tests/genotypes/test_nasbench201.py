@@ -26,6 +26,7 @@ SPELLINGS = {
     "lists": str([[list(slot) for slot in node] for node in STRUCTURE]),
     "slots in another order": str(tuple(node[::-1] for node in STRUCTURE)),
     "named tuples": f"best = {STRUCTURE}",
+    "a line of YAML": f"arch: '{STRING}'",
     "a log line": f"[2020-10-15 09:01] the best: {STRING}, 91.2 %",
     "tuples in a log line": f"[2020-10-15 09:01:02] epoch 3 arch: {STRUCTURE}",
     "a log that says it twice": f"[09:01] {STRING}\n[09:02] {STRING}",

@@ -24,7 +24,8 @@ from natrl.modules.evaluator import ModuleEvaluator
 from natrl.modules.fine_tuning import Tuned
 from natrl.modules.importing import from_module
 from natrl.modules.limits import LATENCIES, Limits
-from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original
+from natrl.modules.original import check_accuracy, expected_accuracy, measure_original
+from natrl.modules.original import check_outputs as _check_outputs
 from natrl.modules.space import ModuleSpace
 from natrl.networks.latency import measure_latency
 from natrl.networks.training import measure, Measured
@@ -91,7 +92,7 @@ def optimize(
     images = _images(data, settings.seed, mean, std, transform)
     example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
     space = from_module(model, example)
-    check_outputs(model, example, images)
+    _check_outputs(model, example, images)
     check_travels(model, f"network {type(model).__name__}")
     check_travels(images, f"data {images.name!r}")
     learned = None if policy is None else _given_policy(policy, space)
