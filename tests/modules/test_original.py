@@ -64,7 +64,7 @@ def test_images_that_are_shifted_in_another_way_show() -> None:
     """mean/std where the network was trained on [0, 255] or the like: what it says is worth nothing."""
     wrong = load_data("digits", mean=300.0, std=1.0)
     with pytest.raises(
-        ValueError, match=r"near guessing \(0\.1\); likely reasons: .*expect an accuracy of 0"
+        ValueError, match=r"near guessing \(0\.1\); likely reasons: .*expect_accuracy 0 goes on"
     ) as caught:
         check_accuracy(measure_original(unscaled(), wrong), wrong, None)
     assert len(str(caught.value)) < 400
