@@ -19,6 +19,8 @@ __all__ = [
     "Decay",
     "FieldError",
     "Logit",
+    "NotNegative",
+    "Pixels",
     "Portion",
     "Positive",
     "Range",
@@ -59,8 +61,10 @@ SEED = Range(0, 2**32 - 1)  # what numpy, torch and scikit-learn all take
 Count = Annotated[int, COUNT]
 Seed = Annotated[int, SEED]
 Size = Annotated[int, Range(1, 2**16)]  # of networks and images: channels, pixels, cells
+Pixels = Annotated[int, Range(0, 2**16)]  # of a border or a square in an image; 0: none
 Amount = Annotated[float, Range(0, 10_000)]  # of CPUs and GPUs; fractions share one
 Positive = Annotated[float, Range(0, 10**6, above=True)]
+NotNegative = Annotated[float, Range(0, 10**6)]
 Portion = Annotated[float, Range(0, 1, above=True, words="above 0 and at most 1")]
 Decay = Annotated[float, Range(0, 1, below=True, words="in [0, 1)")]
 Logit = Annotated[float, Range(-1000, 1000)]
@@ -83,6 +87,8 @@ def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> No
             wanted += f" of {bound.refusal(bound.least - 1)}" if bound else ""
         elif (bound := _range(hint)) and value is not None and (out := bound.refusal(value)):
             wanted = f"{in_words(hint)} of {out}" if in_full else out
+        elif value == "":
+            wanted = "text, not empty"
         else:
             _set_plain(settings, name, value)
             continue

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from natrl.fields import check_fields, Pixels
+
 __all__ = ["Augmentation"]
 
 
@@ -21,16 +23,13 @@ class Augmentation:
     As in DARTS (Liu et al. 2019) for 32×32 images: `Augmentation(padding=4, flip=True, cutout=16)`.
     """
 
-    padding: int = 0  # pixels on each side before a crop to the old size
+    padding: Pixels = 0  # pixels on each side before a crop to the old size
     flip: bool = False  # mirror half of the images (wrong for digits and letters)
-    cutout: int = 0  # side in pixels of the square that is set to 0, the mean of normalised images
+    cutout: Pixels = 0  # side in pixels of the square that is set to 0, the mean of normalised images
     fill: tuple[float, ...] = (0.0,)  # value of the padding, one number or one a channel
 
     def __post_init__(self) -> None:
-        for name in ("padding", "cutout"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"augmentation: {name} must be a whole number of pixels, at least 0, got {value!r}")
+        check_fields(self, "augmentation: ")
 
     def __bool__(self) -> bool:
         """True where an image can change."""

@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn, Tensor
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.connectivity import live_slots
 from natrl.errors import summary
 from natrl.modules.copies import copied
@@ -181,6 +182,7 @@ class ModuleSpace(Space):
         params, madds = self._costs.prices.slots[slot.index, VOCABULARY_INDEX[name]].tolist()
         return Cost(params, madds)
 
+    @checked
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError naming the layer and the reason if it is not one of this space.
 
@@ -213,6 +215,7 @@ class ModuleSpace(Space):
         active = np.array([[op != "null" or i == e for i, op in enumerate(architecture.operations)]])
         return bool(live_slots(active, Topologies.of([architecture]).wiring)[0, e])
 
+    @checked
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random architecture that a transform of the network reaches."""
         return self.samples(rng, 1)[0]

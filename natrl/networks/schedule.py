@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Annotated
+
+from natrl.fields import check_fields, Decay, NotNegative, Pixels, Positive, Range
 
 __all__ = ["Schedule", "schedule", "schedule_names"]
 
-MOST = 10**6  # epochs, and images of a batch
+Few = Annotated[int, Range(1, 10**6)]  # epochs, and images of a batch
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -19,41 +22,27 @@ class Schedule:
     `final_learning_rate`.
     """
 
-    epochs: int
-    batch_size: int
+    epochs: Few
+    batch_size: Few
     optimizer: str = "sgd"  # "sgd" (Nesterov off) | "adamw" (betas: momentum and 0.99)
-    learning_rate: float = 0.025
-    final_learning_rate: float = 0.0
-    warmup: float = 0.0  # share of the steps, in [0, 1)
-    weight_decay: float = 3e-4
-    momentum: float = 0.9
-    clip: float = 5.0  # largest norm of the gradient; 0: any
-    drop_path: float = 0.0  # probability in the last epoch, rising linearly from 0; in [0, 1)
-    auxiliary: float = 0.0  # weight of the auxiliary head's loss; 0: no such head
-    cutout: int = 0  # side of the square in pixels of a 32×32 image; scaled to the image size
-    label_smoothing: float = 0.0  # in [0, 1)
+    learning_rate: Positive = 0.025
+    final_learning_rate: NotNegative = 0.0  # at most learning_rate
+    warmup: Decay = 0.0  # share of the steps
+    weight_decay: NotNegative = 3e-4
+    momentum: Decay = 0.9
+    clip: NotNegative = 5.0  # largest norm of the gradient; 0: any
+    drop_path: Decay = 0.0  # probability in the last epoch, rising linearly from 0
+    auxiliary: NotNegative = 0.0  # weight of the auxiliary head's loss; 0: no such head
+    cutout: Pixels = 0  # side of the square in pixels of a 32×32 image; scaled to the image size
+    label_smoothing: Decay = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            self._check(name, isinstance(value, int) and value >= 1, "a whole number ≥ 1")
-            self._check(name, value <= MOST, f"at most {MOST:,}")
-        for field in fields(self):
-            if field.type == "float":
-                value = getattr(self, field.name)
-                self._check(field.name, isinstance(value, int | float) and not isinstance(value, bool), "a number")
-        self._check("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
-        self._check("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
-        self._check("final_learning_rate", 0 <= self.final_learning_rate <= self.learning_rate, "in [0, learning_rate]")
-        for name in ("warmup", "momentum", "drop_path", "label_smoothing"):
-            self._check(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("weight_decay", "clip", "auxiliary"):
-            self._check(name, 0 <= getattr(self, name) < math.inf, "at least 0")
-        self._check("cutout", isinstance(self.cutout, int) and self.cutout >= 0, "a whole number of pixels ≥ 0")
-
-    def _check(self, name: str, fine: bool, wanted: str) -> None:
-        if not fine:
-            raise ValueError(f"schedule: {name} must be {wanted}, got {getattr(self, name)!r}")
+        check_fields(self, "schedule: ")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"schedule: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.final_learning_rate > self.learning_rate:
+            found = f"got {self.final_learning_rate!r} and {self.learning_rate!r}"
+            raise ValueError(f"schedule: final_learning_rate must be at most learning_rate, {found}")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step, 0 … steps − 1."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from natrl.architecture import Architecture, Cell
+from natrl.arguments import checked
 from natrl.operations import PRIMITIVES
 from natrl.spaces.base import Space
 from natrl.spaces.skeleton import Skeleton
@@ -34,6 +35,7 @@ class CellSpace(Space):
     def n_slots(self) -> int:  # type: ignore[override]  # derived here, a plain attribute elsewhere
         return 4 * self.nodes
 
+    @checked
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random live architecture."""
         chain = rng.random() < self.chains

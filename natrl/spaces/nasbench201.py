@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from natrl.architecture import Architecture, wiring
+from natrl.arguments import checked
 from natrl.connectivity import is_live
 from natrl.genotypes import NASBENCH201_CELL, NASBENCH201_OPERATIONS
 from natrl.spaces.base import Space
@@ -28,6 +29,7 @@ class NasBench201Space(Space):
     n_slots = len(NASBENCH201_CELL.edges)
     skeleton = Skeleton(channels=16, cells=15)
 
+    @checked
     def sample(self, rng: np.random.Generator) -> Architecture:
         """A random live architecture."""
         return self.samples(rng, 1)[0]
@@ -46,6 +48,7 @@ class NasBench201Space(Space):
         for operations in product(self.primitives, repeat=self.n_slots):
             yield Architecture(CELLS, operations)
 
+    @checked
     def check(self, architecture: Architecture) -> Architecture:
         """Returns the architecture. ValueError if it is not one of this space."""
         if architecture.cells != CELLS:

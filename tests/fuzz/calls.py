@@ -303,6 +303,7 @@ def _spec() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, str
 FINE = {
     ("natrl.Skeleton", "stem"),
     ("natrl.load_policy", "run_or_dir", "run"),
+    ("load_network", "weights", None),
 }
 OWNERS = {
     "gymnasium.make joint": "rl",
@@ -342,6 +343,8 @@ def call_cases() -> Iterator[Case]:
     for name, cls in SETTINGS.items():
         for field in dataclasses.fields(cls):
             for value in _bad_values(get_type_hints(cls)[field.name]):
+                if value == -1 and field.type == "Logit":
+                    continue  # the policy may start far from what a slot holds
                 yield _case(name, field.name, value, partial(cls, **{**NEEDED.get(name, {}), field.name: value}))
     for name in RETURNED:
         yield Case(f"load_data('usercode:{name}')", "fuzz", partial(load_data, f"usercode:{name}"))
@@ -368,7 +371,7 @@ def _is_fine(name: str, parameter: str, value: Any) -> bool:
         value is HUGE
         and (name, parameter) != ("PoolEvaluator", "actors")
         and name in ("natrl.operation_cost", "PoolEvaluator")
-    ) or (isinstance(value, str) and (name, parameter, value) in FINE)
+    ) or (isinstance(value, str | None) and (name, parameter, value) in FINE)
 
 
 def _case(name: str, parameter: str, value: Any, what: Callable[[], Any]) -> Case:

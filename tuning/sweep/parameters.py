@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from textwrap import shorten
 from typing import Any
 
 from ray import tune
@@ -23,6 +24,7 @@ RANGES = {  # the names and arguments of ray.tune's functions
     "qrandint": ("lower", "upper", "step"),
     "lograndint": ("lower", "upper"),
 }
+LONGEST_LIST = 300  # characters of the names that a message lists
 KINDS = (*LISTS, *RANGES)
 
 
@@ -123,6 +125,7 @@ def put(document: dict[str, Any], name: str, value: Any) -> None:
 
 def known(name: Any, names: Any) -> str:
     """The end of a message about an unknown name: the name, what it might have meant, and those that exist."""
-    close = [n for n in names if n.startswith(str(name))] or get_close_matches(str(name), names, n=1)
+    text = str(name)
+    close = [n for n in names if text and n.startswith(text)] or get_close_matches(text, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return f"{name!r}; {hint}known: {', '.join(names)}"
+    return f"{name!r:.60}; {hint}known: {shorten(', '.join(names), LONGEST_LIST, placeholder=' …')}"

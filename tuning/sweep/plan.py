@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from natrl.arguments import checked
 from natrl.documents import read_document
 from natrl.fields import check_fields, Range, Seed
 from natrl.paths import absolute_settings
@@ -119,6 +120,7 @@ class SweepPlan:
         return plan | {"parameters": {p.name: p.to_dict() for p in self.parameters}}
 
     @classmethod
+    @checked
     def from_dict(cls, document: Mapping[str, Any]) -> SweepPlan:
         """Reads what `to_dict` wrote, or a YAML file holds. ValueError in one line names the mistake."""
         names = [f.name for f in fields(cls)]
