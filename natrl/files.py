@@ -18,9 +18,14 @@ __all__ = ["check_new", "is_on_network", "new_folder", "replacing", "write_atomi
 
 
 def check_new(folder: Path, advice: str = "choose another folder") -> None:
-    """ValueError, which ends with the advice, if there is something in the folder, or a file in its place."""
+    """ValueError, which ends with the advice, if there is something in the folder, or if it cannot be made."""
     if folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
         raise ValueError(f"{folder} exists and is not empty; {advice}")
+    home = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    try:
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise ValueError(f"{home} takes no files ({error.strerror}); {advice}") from None
 
 
 #: Types of file systems that several machines share, besides all of FUSE.

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,15 @@ def test_what_a_kill_leaves_of_a_lock_is_no_content(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     with pytest.raises(ValueError, match="exists and is not empty"):
         check_new(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_paid_for(tmp_path):
+    (tmp_path / "file").touch()
+    check_new(tmp_path / "a" / "b")
+    for folder, reason in ((tmp_path / "file" / "below", "file takes no files"), (Path("/proc/new"), "/proc takes no")):
+        with pytest.raises(ValueError, match=rf"{reason}.*; choose another folder"):
+            check_new(folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(("code", "refused"), [(errno.ENOTSUP, False), (errno.ENOLCK, False), (errno.EIO, True)])

@@ -54,6 +54,8 @@ def run_safely(command: Any, arguments: Sequence[str] | None) -> int:
     """
     with _switch_of_this_command():
         try:
+            if "" in (sys.argv[1:] if arguments is None else arguments):
+                raise ValueError("an argument is empty; was it a variable of the shell that is not set?")
             return command.main(args=arguments, prog_name="natrl", standalone_mode=False) or 0
         except typer.Exit as leave:
             return leave.exit_code

@@ -85,7 +85,8 @@ def rank(
     numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
     given = {name: value for name, value in numbers.items() if value is not None}
     question = Question(proxy, spec, number=number, seed=seed, **given)  # type: ignore[arg-type]  # by name
-    refuse_of_tables(truth, column, {"--schedule": schedule, "--seeds": seeds, "--gpus": gpus})
+    of_images = {"--schedule": schedule, "--seeds": seeds, "--gpus": gpus}
+    refuse_of_tables(truth, column, of_images | ({"--data": data} if proxy == "surrogate" else {}))
     if proxy != "supernet":
         refuse({"--steps": steps}, f"the proxy is {proxy}, no supernet that is trained for it")
     if proxy != "surrogate":
