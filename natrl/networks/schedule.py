@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from natrl.fields import check_fields, Decay, NotNegative, Pixels, Positive, Range
+from natrl.fields import check_fields, Decay, NotNegative, Pixels, Range
 
 __all__ = ["Schedule", "schedule", "schedule_names"]
 
@@ -25,8 +25,8 @@ class Schedule:
     epochs: Few
     batch_size: Few
     optimizer: str = "sgd"  # "sgd" (Nesterov off) | "adamw" (betas: momentum and 0.99)
-    learning_rate: Positive = 0.025
-    final_learning_rate: NotNegative = 0.0  # at most learning_rate
+    learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 0.025
+    final_learning_rate: Annotated[float, Range(0, 1e38)] = 0.0  # at most learning_rate
     warmup: Decay = 0.0  # share of the steps
     weight_decay: NotNegative = 3e-4
     momentum: Decay = 0.9
