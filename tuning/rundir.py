@@ -25,6 +25,7 @@ __all__ = [
     "OPTIMIZATION",
     "PLAN",
     "begun",
+    "check_new_run",
     "check_run_or_sweep",
     "check_versions",
     "create_run",
@@ -102,9 +103,14 @@ def read_document_of(kind: str, directory: Path, name: str, *groups: str) -> dic
     return document
 
 
+def check_new_run(directory: Path) -> None:
+    """ValueError if there is something in the directory already, or if it cannot be made."""
+    check_new(directory, f"choose another --out, or continue it with --resume {quote(directory)}")
+
+
 def make_directory(directory: Path) -> None:
     """Makes the directory of a run or sweep. ValueError if there is something in it already."""
-    check_new(directory, f"choose another --out, or continue it with --resume {quote(directory)}")
+    check_new_run(directory)
     directory.mkdir(parents=True, exist_ok=True)
 
 

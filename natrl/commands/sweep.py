@@ -54,6 +54,9 @@ def sweep(
         return
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
+    from natrl.tuning.rundir import check_new_run
+
+    check_new_run(out)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(out)}"):
         from natrl.tuning.sweep import read_plan, run_sweep
         from natrl.tuning.tracking import trackers

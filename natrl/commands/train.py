@@ -166,15 +166,19 @@ def train(
     if resume is not None:
         if mlflow or wandb:
             raise ValueError("--mlflow and --wandb go with a new run: --resume RUN logs where the run did")
+        asked = _resumed(resume, config, given)
         with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(resume)}"):
             from natrl.tuning.run import resume as resume_run
 
-            resume_run(resume, settings=_resumed(resume, config, given))
+            resume_run(resume, settings=asked)
             _report(resume, as_json)
         return
     settings = _settings(config, given)
     _check_applies(settings, given)
     assert out is not None
+    from natrl.tuning.rundir import check_new_run
+
+    check_new_run(out)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(out)}"):
         from natrl.tuning.run import train as train_run
         from natrl.tuning.tracking import trackers

@@ -70,3 +70,22 @@ def test_sizes_of_a_network(capsys, size, value):
 
 def test_a_comparison_of_too_many(capsys, tmp_path):
     assert "--compare must be at most 10,000" in error(capsys, "report", tmp_path, "--compare", 10**9)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--out", "used"),
+        ("train", "--out", "used/file/run"),
+        ("train", "--resume", "missing"),
+        ("train", "--resume", "used", "--iterations", 3),
+        ("sweep", "ppo", "-o", "used"),
+    ],
+)
+def test_folders_that_cannot_be_are_refused_before_ray_starts(capsys, tmp_path, monkeypatch, arguments):
+    for command in ("train", "sweep"):
+        monkeypatch.setattr(f"natrl.commands.{command}.ray_session", lambda *_, **__: pytest.fail("Ray starts"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    assert error(capsys, *arguments)
