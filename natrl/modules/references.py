@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import torch
@@ -86,7 +87,10 @@ def _torchvision(name: str, num_classes: int, *, own_weights: bool) -> nn.Module
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise ValueError(f"torchvision has no classification network {name!r}; it has: {', '.join(known)}")
+        near = [n for n in known if name and name[:6] in n] or known
+        raise ValueError(
+            f"torchvision has no classification network {name!r:.60}; it has: {shorten(', '.join(near), 200)}"
+        )
     if own_weights:
         return torchvision.models.get_model(name, weights=None, num_classes=num_classes)
     return _with_published_weights(name, lambda: torchvision.models.get_model(name, weights="DEFAULT"))
@@ -125,9 +129,10 @@ def _load(network: nn.Module, path: Path, reference: str) -> None:
 
 def _state(path: Path) -> Mapping[str, Tensor]:
     open_file(path).close()  # no pipe: that would be waited for
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:
+        raise TypeError(f"it is no .safetensors, nor written by torch.save: {error!r:.160}") from None
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise TypeError(f"it holds no state_dict but {shown(state)}")
     return state
