@@ -132,7 +132,8 @@ def _state(path: Path) -> Mapping[str, Tensor]:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:
-        raise TypeError(f"it is no .safetensors, nor written by torch.save: {error!r:.160}") from None
+        wanted = "no state_dict as torch.save(model.state_dict(), FILE) or safetensors writes it"
+        raise TypeError(f"it holds {wanted} ({error!r:.100})") from None
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise TypeError(f"it holds no state_dict but {shown(state)}")
     return state
