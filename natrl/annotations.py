@@ -1,13 +1,14 @@
-"""Whether a value is what an annotation says, and how to say in words what that is."""
+"""Whether a value is what an annotation says, in the range that it declares, and how to say in words what that is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, TypeVar, Union
 
-__all__ = ["fits", "in_words"]
+__all__ = ["Range", "fits", "in_words", "refusal"]
 
 _WORDS = {
     str: "text",
@@ -18,6 +19,25 @@ _WORDS = {
     dict: "names and values",
     type(None): "None",
 }
+
+
+@dataclass(frozen=True)
+class Range:
+    """From `least` to `most`; `above` and `below` say that the ends are not in it. NaN is in no range."""
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+    words: str = ""  # instead of "at least 1", "above 0" or "at most 10"
+
+    def refusal(self, value: float) -> str:
+        """What a value had to be, in words; empty where it is in the range."""
+        if not (value > self.least if self.above else value >= self.least):
+            return self.words or f"{'above' if self.above else 'at least'} {self.least:,}"
+        if not (value < self.most if self.below else value <= self.most):
+            return self.words or f"{'below' if self.below else 'at most'} {self.most:,}"
+        return ""
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -67,3 +87,24 @@ def in_words(hint: Any) -> str:
         return f"a list ({in_words(parts[0])})"
     hint = origin or hint
     return _WORDS.get(hint) or str(getattr(hint, "__name__", hint))
+
+
+def refusal(value: Any, hint: Any, *, in_full: bool = False) -> str:
+    """What a value had to be, in words; empty where it fits, and is in the `Range` with which the type is annotated.
+
+    `in_full`: names type and range together.
+    """
+    bounds = _range(hint)
+    if not fits(value, hint):
+        return in_words(hint) + (f" of {bounds.refusal(bounds.least - 1)}" if in_full and bounds else "")
+    out = bounds.refusal(value) if bounds and isinstance(value, Real) else ""  # type: ignore[arg-type]
+    return f"{in_words(hint)} of {out}" if in_full and out else out
+
+
+def _range(hint: Any) -> Range | None:
+    """Also inside a union."""
+    if get_origin(hint) is Annotated:
+        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
+    if get_origin(hint) in (Union, UnionType):
+        return next((found for choice in get_args(hint) if (found := _range(choice))), None)
+    return None

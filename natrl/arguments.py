@@ -9,7 +9,7 @@ from functools import cache, wraps
 from reprlib import repr as short
 from typing import Any, get_type_hints, TypeVar
 
-from natrl.annotations import fits, in_words
+from natrl.annotations import refusal
 
 __all__ = ["checked"]
 
@@ -17,10 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def checked(function: F) -> F:
-    """The function, which raises ValueError where an argument is of another type than its annotation says.
+    """The function, which raises ValueError where an argument is not what its annotation says (`annotations.refusal`).
 
-    An int or a float may be numpy's, an int serves as a float; which numbers there are the function says. Sequences and
-    mappings are looked through; what is annotated by a name that only type checkers import is left to the function.
+    What is annotated by a name that only type checkers import is left to the function.
     """
     names = tuple(inspect.signature(function).parameters)
 
@@ -28,10 +27,10 @@ def checked(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         hints = _hints(function)
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-            if name in hints and not fits(value, hints[name]):
+            if name in hints and (wanted := refusal(value, hints[name])):
                 label = function.__qualname__.removesuffix(".__init__")
                 got = f"{short(value)} ({type(value).__name__})"
-                raise ValueError(f"{label}: {name} must be {in_words(hints[name])}, got {got}")
+                raise ValueError(f"{label}: {name} must be {wanted}, got {got}")
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -46,7 +45,7 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
         if name != "return":
             holder = types.SimpleNamespace(__annotations__={name: annotation})
             try:
-                found.update(get_type_hints(holder, space))
+                found.update(get_type_hints(holder, space, include_extras=True))
             except NameError:
                 continue
     return found

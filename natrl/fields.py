@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from numbers import Integral, Real
-from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints, Union
+from typing import Annotated, Any, get_type_hints
 
-from natrl.annotations import fits, in_words
+from natrl.annotations import Range, refusal
 
 __all__ = [
     "COUNT",
@@ -34,25 +33,6 @@ __all__ = [
 
 class FieldError(ValueError):
     """A value that a field cannot have."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """From `least` to `most`; `above` and `below` say that the ends are not in it. NaN is in no range."""
-
-    least: float
-    most: float
-    above: bool = False
-    below: bool = False
-    words: str = ""  # instead of "at least 1", "above 0" or "at most 10"
-
-    def refusal(self, value: float) -> str:
-        """What a value had to be, in words; empty where it is in the range."""
-        if not (value > self.least if self.above else value >= self.least):
-            return self.words or f"{'above' if self.above else 'at least'} {self.least:,}"
-        if not (value < self.most if self.below else value <= self.most):
-            return self.words or f"{'below' if self.below else 'at most'} {self.most:,}"
-        return ""
 
 
 COUNT = Range(1, 10**9)  # of steps, batches, architectures …
@@ -81,23 +61,11 @@ def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> No
     kind: Any = type(settings)
     for name, hint in _hints(kind).items():
         value = getattr(settings, name)
-        if not fits(value, hint):
-            wanted = in_words(hint)
-            bound = _range(hint) if in_full else None
-            wanted += f" of {bound.refusal(bound.least - 1)}" if bound else ""
-        elif (bound := _range(hint)) and value is not None and (out := bound.refusal(value)):
-            wanted = f"{in_words(hint)} of {out}" if in_full else out
-        elif value == "":
-            wanted = "text, not empty"
-        else:
-            _set_plain(settings, name, value)
-            continue
-        raise FieldError(f"{where}{name} must be {wanted}, got {value!r:.60}")
-
-
-def _set_plain(settings: Any, name: str, value: Any) -> None:
-    if isinstance(value, Real) and not isinstance(value, int | float):
-        object.__setattr__(settings, name, int(value) if isinstance(value, Integral) else float(value))
+        wanted = refusal(value, hint, in_full=in_full) or ("text, not empty" if value == "" else "")
+        if wanted:
+            raise FieldError(f"{where}{name} must be {wanted}, got {value!r:.60}")
+        if isinstance(value, Real) and not isinstance(value, int | float):
+            object.__setattr__(settings, name, int(value) if isinstance(value, Integral) else float(value))
 
 
 def check_number(name: str, value: Any, bounds: Range) -> None:
@@ -110,12 +78,3 @@ def check_number(name: str, value: Any, bounds: Range) -> None:
 def _hints(settings: Any) -> dict[str, Any]:
     hints = get_type_hints(settings, include_extras=True)
     return {f.name: hints[f.name] for f in fields(settings)}
-
-
-def _range(hint: Any) -> Range | None:
-    """The range of an annotated type, also inside a union with None."""
-    if get_origin(hint) is Annotated:
-        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
-    if get_origin(hint) in (Union, UnionType):
-        return next((found for choice in get_args(hint) if (found := _range(choice))), None)
-    return None

@@ -24,6 +24,7 @@ from natrl.evaluation.losses import machine_left, MOST_LOSSES
 from natrl.evaluation.request import Part, Request
 from natrl.evaluation.resources import check_resources
 from natrl.evaluation.worker import Answer, to_arrays, to_tensors
+from natrl.fields import Count, Positive
 
 __all__ = ["EvaluationError", "FailedEvaluations", "PoolEvaluator"]
 
@@ -65,18 +66,13 @@ class PoolEvaluator(Evaluator):
         self,
         build: Callable[[], Evaluator],
         *,
-        actors: int,
+        actors: Count,
         num_cpus: float = 1,
         num_gpus: float = 0,
-        chunk: int = 1,
-        timeout: float | None = None,
-        max_attempts: int = 3,
+        chunk: Count = 1,
+        timeout: Positive | None = None,
+        max_attempts: Count = 3,
     ) -> None:
-        for name, value in (("actors", actors), ("chunk", chunk), ("max_attempts", max_attempts)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, got {timeout}")
         if ray.util.get_current_placement_group() is None:  # a trial's group has been granted already
             check_resources(actors=1, num_cpus=num_cpus, num_gpus=num_gpus)
         self._chunk, self._timeout, self._max_attempts = chunk, timeout, max_attempts

@@ -14,7 +14,7 @@ from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.evaluation.base import check_evaluator, check_queries, check_scores, Evaluator, FailedEvaluations, Metric
 from natrl.evaluation.path_features import path_counts
-from natrl.fields import check_number, SEED
+from natrl.fields import Count, Seed
 from natrl.isomorphism import function_key
 
 __all__ = ["ScoreRegressor", "SurrogateEvaluator", "rounds_every"]
@@ -68,15 +68,12 @@ class SurrogateEvaluator(Evaluator):
     """
 
     @checked
-    def __init__(self, inner: Evaluator, *, queries: int, every: int = 5, seed: int = 0) -> None:
+    def __init__(self, inner: Evaluator, *, queries: int, every: Count = 5, seed: Seed = 0) -> None:
         """ValueError if `queries` is below 10 (too few to learn from) or `every` below 1."""
-        if every < 1:
-            raise ValueError(f"a surrogate is fitted every 1 or more iterations, got {every}")
         self.inner = check_evaluator(inner)
         self.metric = inner.metric
         self.queries = check_queries(queries)
         self.every = every
-        check_number("seed", seed, SEED)
         self.seed = seed
         self._fits = 0
         self._iterations = 0

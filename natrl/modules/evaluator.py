@@ -14,10 +14,12 @@ from torch import nn, Tensor
 from torch.utils.data import TensorDataset
 
 from natrl.architecture import Architecture
+from natrl.arguments import checked
 from natrl.data import batches, ImageData
 from natrl.data.labels import size_of
 from natrl.digests import digest
 from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.fields import Count, Steps
 from natrl.modules.inheritance import inherit, Reference
 from natrl.modules.original import check_outputs
 from natrl.networks.device import default_device, precision
@@ -49,13 +51,14 @@ class ModuleEvaluator(Evaluator):
     split is not held. Everything is drawn once, by the seed.
     """
 
+    @checked
     def __init__(
         self,
         space: ModuleSpace,
         data: ImageData,
         *,
         metric: Metric = "accuracy",
-        steps: int | None = None,
+        steps: Steps | None = None,
         reference_images: int = 256,
         validation_images: int = 512,
         seed: int = 0,
@@ -65,8 +68,6 @@ class ModuleEvaluator(Evaluator):
         where the network's outputs are not one for each class of the data.
         """
         check_choice("metric", metric, Metric)
-        if steps is not None and steps < 0:
-            raise ValueError(f"steps must be at least 0, got {steps}")
         self.metric = metric
         self.space = space
         self.seed = seed
@@ -179,17 +180,15 @@ class ModuleEvaluator(Evaluator):
         return digest((self._images, self._data.digest))
 
 
+@checked
 def held_images(
-    model: nn.Module, data: ImageData, reference_images: int, validation_images: int, seed: int
+    model: nn.Module, data: ImageData, reference_images: Count, validation_images: Count, seed: int
 ) -> tuple[Tensor, TensorDataset]:
     """What an evaluator keeps: unlabelled training images (N, C, H, W), and validation images with labels.
 
     At most as many as there are, drawn by the seed. ValueError on numbers below 1, or where the model's outputs are not
     one for each class of the data.
     """
-    for name, value in (("reference_images", reference_images), ("validation_images", validation_images)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
     images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
     check_outputs(model, images[:2], data)
     return images, TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
+from natrl.arguments import checked
+from natrl.fields import Count, Positive
 from natrl.networks.device import default_device
 from natrl.networks.modes import in_mode
 
@@ -37,14 +39,15 @@ class Latency:
         return f"{1e3 * self.seconds:.3g} ± {1e3 * self.spread / 2:.2g} ms for {self.batch} on {self.device}"
 
 
+@checked
 def measure_latency(
     networks: Sequence[nn.Module],
     example: Tensor,
     *,
-    batch: int = 1,
+    batch: Count = 1,
     device: torch.device | str | None = None,
-    rounds: int = 5,
-    min_seconds: float = 0.05,
+    rounds: Count = 5,
+    min_seconds: Positive = 0.05,
 ) -> list[Latency]:
     """The latency of each network on `batch` images; `example` (N, C, H, W) gives shape and dtype.
 
@@ -54,10 +57,6 @@ def measure_latency(
     """
     if example.dim() != 4:
         raise ValueError(f"an example must be a batch of images (N, C, H, W), got {example.dim()} dimensions")
-    if batch < 1 or rounds < 1 or not min_seconds > 0:
-        raise ValueError(
-            f"batch and rounds must be at least 1 and min_seconds above 0, got {batch, rounds, min_seconds}"
-        )
     timing = _timing()
     device = default_device(device)
     images = example[:1].to(device).expand(batch, -1, -1, -1).contiguous()

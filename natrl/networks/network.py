@@ -8,6 +8,7 @@ from torch import nn, Tensor
 
 from natrl.architecture import Architecture
 from natrl.arguments import checked
+from natrl.fields import Decay
 from natrl.networks.blocks import AuxiliaryHead, CellModule, ResidualBlock, Stem
 from natrl.spaces import Skeleton
 
@@ -16,7 +17,7 @@ __all__ = ["Network", "build_network"]
 
 @checked
 def build_network(
-    architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False, drop_path: float = 0.0
+    architecture: Architecture, skeleton: Skeleton, *, auxiliary: bool = False, drop_path: Decay = 0.0
 ) -> Network:
     """The network of the architecture on the skeleton: images (B, channels, size, size) → logits (B, num_classes).
 
@@ -25,8 +26,6 @@ def build_network(
     loop may set `network.drop_path` from epoch to epoch.
     ValueError if the architecture is malformed, or the skeleton cannot stack its cells.
     """
-    if not 0 <= drop_path < 1:
-        raise ValueError(f"drop_path must be at least 0 and below 1, got {drop_path!r}")
     return Network(architecture.validate(), skeleton, auxiliary=auxiliary, drop_path=drop_path)
 
 

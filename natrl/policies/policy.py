@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from natrl.architecture import Architecture
 from natrl.arguments import checked
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
-from natrl.fields import check_number, Range, SEED
+from natrl.fields import Positive, Range, Seed
 from natrl.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.budget import Budget, cheapest_within
@@ -97,15 +97,13 @@ class Policy:
         architectures: Sequence[Architecture],
         *,
         deterministic: bool = True,
-        seed: int = 0,
-        temperature: float = 1.0,
+        seed: Seed = 0,
+        temperature: Positive = 1.0,
     ) -> list[Architecture]:
         """One transformation of each architecture: the most probable one, or a sample that the seed determines.
 
         A `temperature` above 1 flattens what is sampled from.
         """
-        check_number("temperature", temperature, Range(0, 1e6, above=True))
-        check_number("seed", seed, SEED)
         generator = torch.Generator(self.network.primitives.device).manual_seed(seed)
         transformed: list[Architecture] = []
         for start in range(0, len(architectures), BATCH):
@@ -146,11 +144,11 @@ class Policy:
         self,
         architecture: Architecture,
         *,
-        n: int = 10,
+        n: Annotated[int, Range(1, MOST)] = 10,
         evaluator: Evaluator | None = None,
         max_madds: float | str | None = None,
         max_params: float | str | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
         space: Space | str | None = None,
         skeleton: Skeleton | None = None,
     ) -> Candidates:
@@ -163,8 +161,6 @@ class Policy:
         much that it fits. ValueError if n is not in 1 … 1,000,000, the architecture is not one of the space, or the
         budget is out of reach.
         """
-        check_number("n", n, Range(1, MOST))
-        check_number("seed", seed, SEED)
         if evaluator is not None:
             check_evaluator(evaluator)
         if space is not None:

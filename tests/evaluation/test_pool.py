@@ -224,7 +224,7 @@ def test_an_evaluator_that_dies_in_its_constructor_is_not_started_for_ever():
         ({"actors": 0}, "actors must be at least 1, got 0"),
         ({"actors": 1, "chunk": 0}, "chunk must be at least 1, got 0"),
         ({"actors": 1, "max_attempts": 0}, "max_attempts must be at least 1, got 0"),
-        ({"actors": 1, "timeout": 0}, "timeout must be above 0 seconds, got 0"),
+        ({"actors": 1, "timeout": 0}, "timeout must be above 0, got 0"),
         ({"actors": 1, "num_gpus": 0.5}, "1 evaluator actors with 0.5 GPU each need 0.5 GPUs; this Ray has 0"),
     ],
 )

@@ -167,7 +167,7 @@ class Trained(Evaluator):
 def test_bad_settings():
     with pytest.raises(ValueError, match="at least 10 queries, got 9"):
         SurrogateEvaluator(Trained(), queries=9)
-    with pytest.raises(ValueError, match="every 1 or more iterations, got 0"):
+    with pytest.raises(ValueError, match="every must be at least 1, got 0"):
         SurrogateEvaluator(Trained(), queries=10, every=0)
     with pytest.raises(ValueError, match="the reward of trained weights changes"):
         SurrogateEvaluator(Trained(), queries=10).train_weights(1)

@@ -157,8 +157,8 @@ def test_one_channel_images_run_channels_last():
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("DARTS", {"drop_path": 1.0}, "drop_path must be at least 0 and below 1, got 1.0"),
-        ("DARTS", {"drop_path": -0.1}, "drop_path must be at least 0 and below 1, got -0.1"),
+        ("DARTS", {"drop_path": 1.0}, r"drop_path must be in \[0, 1\), got 1.0"),
+        ("DARTS", {"drop_path": -0.1}, r"drop_path must be in \[0, 1\), got -0.1"),
         ("cell/1: skip_connect:0>1 skip_connect:0>2 | concat 1 2", {}, "exactly one output node"),
     ],
 )
