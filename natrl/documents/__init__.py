@@ -3,13 +3,4 @@
 from natrl.documents.plain import check_shape, shown
 from natrl.documents.reading import open_file, parse_json, read_document, read_json, read_text, yaml_text
 
-__all__ = [
-    "check_shape",
-    "open_file",
-    "parse_json",
-    "read_document",
-    "read_json",
-    "read_text",
-    "shown",
-    "yaml_text",
-]
+__all__ = ["check_shape", "open_file", "parse_json", "read_document", "read_json", "read_text", "shown", "yaml_text"]

@@ -14,15 +14,7 @@ from typing import Any
 
 from natrl.documents.plain import plain, shown, TOO_DEEP
 
-__all__ = [
-    "MOST_BYTES",
-    "open_file",
-    "parse_json",
-    "read_document",
-    "read_json",
-    "read_text",
-    "yaml_text",
-]
+__all__ = ["MOST_BYTES", "open_file", "parse_json", "read_document", "read_json", "read_text", "yaml_text"]
 
 MOST_BYTES = 64 * 2**20  # of a document
 MOST_YAML = 2**20  # bytes; reading these takes 10 s
