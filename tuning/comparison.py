@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import ray
-
 from natrl.architecture import Architecture
 from natrl.data import ImageData
 from natrl.networks.schedule import Schedule
 from natrl.networks.training import train_network, TrainingResult
 from natrl.spaces import Skeleton
-from natrl.tuning.tasks import run_tasks
+from natrl.tuning.tasks import put, run_tasks
 
 __all__ = ["train_all"]
 
@@ -35,7 +33,7 @@ def train_all(
     data set travels once, through the object store. ValueError or RuntimeError with the training's own message if one
     fails.
     """
-    shared = ray.put(data)
+    shared = put(data)
     jobs = dict.fromkeys((a.key, seed) for seed in seeds for a in architectures)
     known = {a.key: a for a in architectures}
     calls = [

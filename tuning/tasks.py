@@ -12,9 +12,15 @@ from natrl.evaluation.base import EvaluationError
 from natrl.evaluation.losses import machine_left, MOST_LOSSES
 from natrl.evaluation.user_code import share_user_code
 
-__all__ = ["run_tasks"]
+__all__ = ["put", "run_tasks"]
 
 MAX_RETRIES = 3  # of a task whose worker died; tasks here repeat exactly, so a retry changes nothing
+
+
+def put(value: Any) -> ray.ObjectRef:
+    """The value in Ray's object store, for any number of tasks; classes of the user's travel with it."""
+    share_user_code()
+    return ray.put(value)
 
 
 def run_tasks(

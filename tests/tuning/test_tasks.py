@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from ray.exceptions import NodeDiedError
 
 from natrl.evaluation.losses import MOST_LOSSES
 from natrl.tuning import tasks
-from natrl.tuning.tasks import run_tasks
+from natrl.tuning.tasks import put, run_tasks
 
 from ..machines import join, wait_for
 
@@ -28,6 +29,17 @@ def double(number: int, wait: str = "") -> int:
     if number < 0:
         raise ValueError("no number below 0")
     return 2 * number
+
+
+def number_of(value) -> int:
+    return value.number
+
+
+def test_values_of_the_users_classes_are_put_where_workers_cannot_import_them(tmp_path, monkeypatch):
+    (tmp_path / "only_the_driver_has_it.py").write_text("class Value:\n    number = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    value = importlib.import_module("only_the_driver_has_it").Value()
+    assert run_tasks(number_of, [{"value": put(value)}], what="a number", num_cpus=0.5) == [3]
 
 
 def test_results_in_order():

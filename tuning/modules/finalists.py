@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
-import ray
 from torch import nn
 
 from natrl.data import ImageData
 from natrl.modules.fine_tuning import fine_tune, Tuned
 from natrl.tuning.modules.settings import OptimizeSettings
-from natrl.tuning.tasks import run_tasks
+from natrl.tuning.tasks import put, run_tasks
 
 __all__ = ["fine_tune_all"]
 
@@ -30,8 +29,8 @@ def fine_tune_all(
     not sent. `on_result(index, tuned)` is called as soon as each is done. ValueError or RuntimeError with the
     training's own message if one fails.
     """
-    shared = ray.put(data)
-    taught = ray.put(None if teacher is None else deepcopy(teacher).cpu())
+    shared = put(data)
+    taught = put(None if teacher is None else deepcopy(teacher).cpu())
     calls = [{"network": deepcopy(n).cpu(), "data": shared, "teacher": taught, "settings": settings} for n in networks]
     return run_tasks(
         _fine_tune,
