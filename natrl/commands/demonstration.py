@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from rich.progress import Progress
@@ -202,7 +202,8 @@ def retrain(
     for name, original in originals.items():
         after = chosen[name].architecture
         own = len(original.operations) == policy.space.n_slots
-        space = policy.space if own else find_space("enas")
+        space: Any = policy.space if own else find_space("enas")
+        space = replace(space, skeleton=skeleton)  # the MAdds of the networks that are trained here
         matched = cost_matched_random(space, original, space.cost(after).madds, settings.seed)
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]
