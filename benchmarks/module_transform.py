@@ -93,7 +93,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
     )
     share = float(options.budget.rstrip("%")) / 100
     with ray_session():
-        found = optimize(model, data=data, budget={"madds": options.budget}, settings=settings)
+        found = optimize(model, data=data, budget={"madds": options.budget}, settings=settings, expect_accuracy=0)
         before = found.before.cost
         others = rivals(found, data, settings, share * before.madds, seed)
         tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)

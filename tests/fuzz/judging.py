@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pkgutil
 import signal
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import natrl.commands
+import natrl.tuning
 from natrl.errors import for_users, LONGEST
 from tests.commands.cli import run
 
@@ -28,6 +32,11 @@ WORK = (
     "natrl.tuning.ranking.correlations",
     "natrl.tuning.modules.optimization.propose",
 )
+
+#: Imported while work is patched, a module would keep the patch for good.
+for _package in (natrl.commands, natrl.tuning):
+    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
+        import_module(_module.name)
 
 
 class Started(BaseException):
