@@ -18,7 +18,7 @@ from ray.cluster_utils import Cluster
 from natrl import Architecture
 from natrl import space as find_space
 from natrl.evaluation import Evaluator
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 
 __all__ = ["Sleeper", "architectures", "fill", "machines", "one_machine", "score"]
 

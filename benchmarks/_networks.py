@@ -13,8 +13,8 @@ from torch import nn, Tensor
 from torch.utils.data import TensorDataset
 
 from natrl.data import batches, ImageData, load_data
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit
+from natrl.training.fitting import fit
+from natrl.training.schedule import Schedule
 
 __all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "resnet18", "trained"]
 

@@ -7,7 +7,7 @@ import os
 import platform
 from typing import Any
 
-from natrl.tuning.rundir import versions
+from natrl.runs.directory import versions
 
 __all__ = ["print_row"]
 

@@ -31,7 +31,7 @@ from _rows import print_row
 
 from natrl import Architecture
 from natrl.evaluation import Evaluator, TableEvaluator
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 
 SECONDS = 0.5  # of an evaluation
 ROUNDS = 40  # evaluations of each actor

@@ -23,10 +23,10 @@ from _machines import architectures, one_machine, score, Sleeper
 from _rows import print_row
 
 from natrl.evaluation import Evaluator
-from natrl.evaluation.ledger import read_ledger
-from natrl.evaluation.paid import LedgerEvaluator, RecordingEvaluator
-from natrl.evaluation.pool import PoolEvaluator
-from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.evaluation.ledger.file import read_ledger
+from natrl.evaluation.ledger.paid import LedgerEvaluator, RecordingEvaluator
+from natrl.evaluation.ledger.shared import serve_ledger
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 
 
 def drive(folder: Path, evaluations: int) -> None:

@@ -26,7 +26,7 @@ from natrl import Architecture, Skeleton
 from natrl import space as find_space
 from natrl.data import ImageData
 from natrl.evaluation import Evaluator
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 
 

@@ -21,11 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 import numpy as np
 from _rows import print_row
 
+from natrl.bench.capture import best_reachable
+from natrl.core.transitions import Rule
 from natrl.envs import ArchTransitionEnv, ArchTransitionSequentialEnv, ArchTransitionVectorEnv
 from natrl.evaluation import Evaluator, load_table
-from natrl.evaluation.capture import best_reachable
 from natrl.spaces import space as find_space
-from natrl.transitions import Rule
 
 REPETITIONS = 9
 

@@ -20,11 +20,11 @@ from _rows import print_row
 from torch import nn
 
 from natrl.data import batches
-from natrl.modules.inheritance import inherit, recalibrating, Reference
-from natrl.modules.kernels import inherit_kernel
-from natrl.modules.replacements import operation_of, replacement
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit, measure
+from natrl.modules.inherit.kernels import inherit_kernel
+from natrl.modules.inherit.least_squares import inherit, recalibrating, Reference
+from natrl.modules.replace.replacements import operation_of, replacement
+from natrl.training.fitting import fit, measure
+from natrl.training.schedule import Schedule
 
 CASES = {
     "conv_5x5 → conv_3x3": ("conv_5x5", "conv_3x3"),

@@ -21,10 +21,10 @@ from _rows import print_row
 from scipy.stats import rankdata, spearmanr
 
 from natrl.data import batches, ImageData
+from natrl.evaluation.inherited import FALLBACK_STEPS, ModuleEvaluator
+from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
 from natrl.modules import from_module
-from natrl.modules.evaluator import FALLBACK_STEPS, ModuleEvaluator
-from natrl.modules.fine_tuning import FINE_TUNING
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
+from natrl.training.fine_tuning import FINE_TUNING
 from natrl.tuning.modules import OptimizeSettings
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.session import ray_session

@@ -23,14 +23,14 @@ from _networks import few, NETWORKS, trained
 from _rows import print_row
 from torch import nn
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.operations import VOCABULARY_INDEX
 from natrl.data import ImageData
-from natrl.modules.evaluator import ModuleEvaluator
-from natrl.modules.fine_tuning import FINE_TUNING
+from natrl.evaluation.inherited import ModuleEvaluator
 from natrl.modules.space import ModuleSpace
-from natrl.networks.training import measure
-from natrl.operations import VOCABULARY_INDEX
 from natrl.search.random_transform import cost_matched_random
+from natrl.training.fine_tuning import FINE_TUNING
+from natrl.training.fitting import measure
 from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
 from natrl.tuning.modules.finalists import fine_tune_all
 from natrl.tuning.session import ray_session

@@ -1,6 +1,6 @@
 """PPO on the NAS-Bench-201 table with the vector environment: episodes/s, and seconds to capture 0.92.
 
-Seed s holds out fold s mod 5 of the architectures (natrl.tuning.bench.splits) and never trains on it. The reward is a
+Seed s holds out fold s mod 5 of the architectures (natrl.bench.splits) and never trains on it. The reward is a
 validation accuracy; what is captured is the test accuracy where NATRL_DATA holds nasbench201.csv.gz, else the package's
 accuracies that the reward came from (the row says which). `ceiling` is the capture of reading every reward. Learning is
 timed with RLlib's own overhead, without starting Ray; measuring is not.
@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from _rows import print_row
 
+from natrl.bench.capture import best_reachable, capture
+from natrl.bench.splits import split
 from natrl.evaluation import load_table
-from natrl.evaluation.capture import best_reachable, capture
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import space as find_space
-from natrl.tuning.bench.splits import split
 from natrl.tuning.session import ray_session
 
 TARGET = 0.92

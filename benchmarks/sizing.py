@@ -23,7 +23,7 @@ from natrl.evaluation import Evaluator
 from natrl.evaluation.factory import fit_skeleton
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
-from natrl.networks.schedule import schedule
+from natrl.training.schedule import schedule
 
 
 def seconds(run: Callable[[], object]) -> float:

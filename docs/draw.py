@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 
 import natrl
+from natrl.core.operations import PRIMITIVES
+from natrl.core.transitions import affordable, transition_matrix
 from natrl.drawing.architectures import draw, save_figure, settings
 from natrl.drawing.palette import INK, MUTED, PAPER
-from natrl.operations import PRIMITIVES
-from natrl.transitions import affordable, transition_matrix
 
 IMAGES = Path(__file__).parent / "images"
 WIDTHS = natrl.Skeleton().widths

@@ -8,14 +8,14 @@ from typing import Literal
 import gymnasium
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.operations import VOCABULARY
+from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.envs.door import above_zero, architectures, count, outside, RefusedAction
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
-from natrl.operations import VOCABULARY
 from natrl.spaces import Batch, FEATURES, Space, Transition, transition
 from natrl.spaces import space as find_space
-from natrl.transitions import check_choice, CostMode, Rule
 
 __all__ = ["InvalidAction", "TransitionCore"]
 

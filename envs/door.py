@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 
 __all__ = [
     "RefusedAction",

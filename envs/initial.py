@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.envs.door import architectures, count
 from natrl.spaces import Batch, Space
 

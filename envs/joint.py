@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, given_architecture
 from natrl.envs.episodes import Episodes
@@ -14,7 +15,6 @@ from natrl.envs.initial import Initial
 from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, shows_windows, View, Window
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
-from natrl.transitions import check_choice, CostMode, Rule
 
 __all__ = ["ArchTransitionEnv"]
 

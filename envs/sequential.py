@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from natrl.connectivity import LivePath
+from natrl.core.connectivity import LivePath
 from natrl.envs.door import check_action
 from natrl.envs.joint import ArchTransitionEnv
 from natrl.spaces import Batch

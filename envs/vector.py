@@ -8,13 +8,13 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
+from natrl.core.transitions import CostMode, Rule
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, count, first_seed, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
-from natrl.transitions import CostMode, Rule
 
 __all__ = ["ArchTransitionVectorEnv"]
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, Literal, NamedTuple
 import gymnasium
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.spaces import Skeleton
 
 __all__ = ["RENDER_MODES", "RenderMode", "View", "Window", "describe", "picture", "shows_windows"]

@@ -1,7 +1,7 @@
 """The task that all examples learn: to transform architectures of NAS-Bench-201, those held out included.
 
-A fifth of the 9,000-odd functions that the space holds is never trained on (`natrl.isomorphism.held_out`). What is
-printed is the capture on them: what was gained as a share of what could be gained (natrl/evaluation/capture.py).
+A fifth of the 9,000-odd functions that the space holds is never trained on (`natrl.core.isomorphism.held_out`). What is
+printed is the capture on them: what was gained as a share of what could be gained (natrl/bench/capture.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 import natrl
 import natrl.envs  # registers the environments
-from natrl.architecture import Architecture
+from natrl.bench.capture import best_reachable, capture
+from natrl.core.architecture import Architecture
+from natrl.core.isomorphism import held_out
 from natrl.evaluation import load_table
-from natrl.evaluation.capture import best_reachable, capture
-from natrl.isomorphism import held_out
 from natrl.spaces import Batch
 
 __all__ = ["JOINT", "SEQUENTIAL", "Task", "load_task", "parser", "report"]

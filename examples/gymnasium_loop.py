@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 from _task import load_task, parser, report
 
+from natrl.core.operations import VOCABULARY
 from natrl.envs.wrappers import MaskForSampling
-from natrl.operations import VOCABULARY
 
 REFIT = 1000  # steps
 

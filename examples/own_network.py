@@ -21,9 +21,9 @@ from torch import nn, Tensor
 from torchvision.transforms import v2
 
 from natrl.data import load_data
-from natrl.export.weights import save_weights
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit, measure
+from natrl.training.fitting import fit, measure
+from natrl.training.schedule import Schedule
+from natrl.training.weights import save_weights
 
 IMAGES, WEIGHTS = Path("images"), Path("resnet18.safetensors")
 SIZE = 16  # pixels

@@ -21,8 +21,8 @@ from torchrl.envs.transforms import ActionMask
 from torchrl.modules import MaskedCategorical, ProbabilisticActor, ValueOperator
 from torchrl.objectives import ClipPPOLoss
 
+from natrl.core.operations import VOCABULARY
 from natrl.envs.wrappers import MaskAsBox
-from natrl.operations import VOCABULARY
 
 BATCH, EPOCHS, MINIBATCH = 256, 4, 128
 LEARNING_RATE, REWARD_SCALE = 2e-3, 10

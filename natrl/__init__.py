@@ -8,11 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, TYPE_CHECKING
 
-from natrl.architecture import Architecture
-from natrl.genotypes import parse, zoo
-from natrl.operations import Cost, Operation, operation, operation_cost
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import parse, zoo
+from natrl.core.operations import Cost, Operation, operation, operation_cost
+from natrl.core.transitions import successors
 from natrl.spaces import network_cost, register_space, Skeleton, Space, space
-from natrl.transitions import successors
 
 if TYPE_CHECKING:
     from natrl.modules import from_module
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from natrl.policies import load_policy
     from natrl.tuning.modules import optimize
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Architecture",

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from natrl import __version__
+from natrl.checks.errors import debugging
 from natrl.commands.bench import bench
 from natrl.commands.demo import demo
 from natrl.commands.doctor import doctor
@@ -24,7 +25,6 @@ from natrl.commands.start import next_steps
 from natrl.commands.sweep import sweep
 from natrl.commands.train import train
 from natrl.commands.transform import transform
-from natrl.errors import debugging
 
 __all__ = ["app", "main"]
 

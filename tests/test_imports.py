@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,13 @@ def floors() -> dict[str, int]:
     """The floor of each part, from the table in CONTRIBUTING.md."""
     text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d) \| (.*?) \|", text, re.MULTILINE)
-    return {Path(part).stem: int(floor) for floor, where in rows for part in re.split(r"[{},\s]+", where)}
+    return {part: int(floor) for floor, where in rows for part in named(where)}
+
+
+def named(where: str) -> list[str]:
+    """The parts in a cell of the table: "envs/ (`natrl.envs`), natrl/{core,files}/, natrl/cli.py"."""
+    bare = re.sub(r"\(.*?\)", "", where)
+    return re.findall(r"(?<![\w.])(?!natrl\b)(\w+)(?:/|\.py|(?=[,}]))", bare)
 
 
 FLOORS = floors()
@@ -79,6 +86,11 @@ def imported(path: Path) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("natrl.")}
 
 
+def files(part: str) -> list[Path]:
+    """The modules of a part, links followed."""
+    return sorted((ROOT / part).rglob("*.py")) if (ROOT / part).is_dir() else [ROOT / f"{part}.py"]
+
+
 def parts() -> list[str]:
     """Every module and package of natrl but its face, which offers names from every floor."""
     names = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
@@ -88,7 +100,22 @@ def parts() -> list[str]:
 @pytest.mark.parametrize("part", parts())
 def test_no_part_imports_from_a_floor_above(part: str) -> None:
     assert part in FLOORS, f"natrl.{part} is on no floor: add it to the table in CONTRIBUTING.md"
-    files = (ROOT / part).rglob("*.py") if (ROOT / part).is_dir() else [ROOT / f"{part}.py"]
-    for path in files:
+    for path in files(part):
         above = {name for name in imported(path) & set(FLOORS) if FLOORS[name] > FLOORS[part]}
         assert not above, f"{path} (floor {FLOORS[part]}) imports from {', '.join(sorted(above))}"
+
+
+def test_the_table_has_no_part_that_is_gone() -> None:
+    assert set(FLOORS) == set(parts())
+
+
+def test_parts_import_each_other_in_no_circle() -> None:
+    graph = {part: set().union(*map(imported, files(part))) - {part} for part in parts()}
+    assert "core" in graph["tuning"], "links are followed"
+    assert "core" in graph["envs"], "links are followed"
+    tuple(TopologicalSorter(graph).static_order())  # CycleError names the circle
+
+
+def test_a_circle_would_be_seen() -> None:
+    with pytest.raises(CycleError):
+        tuple(TopologicalSorter({"report": {"tuning"}, "tuning": {"core"}, "core": {"report"}}).static_order())

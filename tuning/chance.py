@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from rich.progress import Progress
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import zoo
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.factory import fit_skeleton
-from natrl.genotypes import zoo
 from natrl.policies import load_policy, Policy
 from natrl.report.candidates import CandidateScores
+from natrl.runs.directory import read_config
+from natrl.runs.metrics import last_result
+from natrl.runs.settings import RunSettings
 from natrl.search.random_transform import random_transforms
 from natrl.spaces import network_cost, Skeleton, Space
-from natrl.tuning.metrics import last_result
 from natrl.tuning.restore import restored_evaluator
-from natrl.tuning.rundir import read_config
-from natrl.tuning.settings import RunSettings
 
 __all__ = ["compare_with_random", "originals"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.data import ImageData
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import train_network, TrainingResult
 from natrl.spaces import Skeleton
+from natrl.training.fitting import train_network, TrainingResult
+from natrl.training.schedule import Schedule
 from natrl.tuning.tasks import put, run_tasks
 
 __all__ = ["train_all"]

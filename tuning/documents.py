@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
 from natrl.documents import read_document
+from natrl.files.paths import absolute_settings, quote
 from natrl.networks.weight_settings import FAIR
-from natrl.paths import absolute_settings, quote
+from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
 from natrl.spaces import space as find_space
 from natrl.tuning.presets import in_turns, one_pass, presets_of
-from natrl.tuning.settings import RunSettings
 
 __all__ = ["complete", "read_settings"]
 
@@ -79,7 +79,7 @@ def _derived(settings: RunSettings) -> dict[str, Any]:
     derived: dict[str, Any] = {"total_steps": max(1, learn.warmup_steps + learn.iterations * learn.weight_steps)}
     if settings.evaluator.surrogate is None:
         return derived
-    from natrl.evaluation.surrogate import rounds_every  # scikit-learn takes seconds
+    from natrl.evaluation.surrogate.evaluator import rounds_every  # scikit-learn takes seconds
 
     return derived | {"surrogate_every": rounds_every(learn.iterations)}
 

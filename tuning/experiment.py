@@ -11,10 +11,10 @@ from ray import tune
 from rich.progress import Progress
 
 from natrl.evaluation.user_code import share_user_code
+from natrl.runs.directory import is_worth_keeping, publish_policy, tune_dir
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.resuming import extend_trial
-from natrl.tuning.rundir import is_worth_keeping, publish_policy, tune_dir
 
 __all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "restored_tuner", "resumed_tuner"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from ray import cloudpickle
 from ray.tune import Callback
 
-from natrl.evaluation.losses import machine_left, MOST_LOSSES
+from natrl.evaluation.pool.losses import machine_left, MOST_LOSSES
 
 __all__ = ["ForgiveLosses"]
 

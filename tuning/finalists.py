@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.report.candidates import CandidateScores
 from natrl.spaces import network_cost, Skeleton
 

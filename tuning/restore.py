@@ -7,8 +7,8 @@ from pathlib import Path
 
 from natrl.evaluation import CachedEvaluator
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.tuning.rundir import ledger_file, read_config, tune_dir
-from natrl.tuning.settings import RunSettings
+from natrl.runs.directory import ledger_file, read_config, tune_dir
+from natrl.runs.settings import RunSettings
 
 __all__ = ["last_checkpoint", "restored_evaluator"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
-from natrl.files import write_atomically
-from natrl.tuning.rundir import tune_dir
+from natrl.files.writing import write_atomically
+from natrl.runs.directory import tune_dir
 
 __all__ = ["check_same", "differences", "extend_trial"]
 

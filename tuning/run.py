@@ -14,23 +14,23 @@ import numpy as np
 from ray import tune
 from rich.progress import Progress
 
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.core.genotypes import parse
 from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler, seeded
-from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.user_code import check_travels
-from natrl.files import write_json
-from natrl.genotypes import parse
-from natrl.locks import locked
-from natrl.paths import absolute, quote
+from natrl.files.locks import locked
+from natrl.files.paths import absolute, quote
+from natrl.files.writing import write_json
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
+from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config
+from natrl.runs.settings import RunSettings
 from natrl.spaces import space as find_space
 from natrl.tuning.experiment import fit, new_tuner, resumed_tuner, RunError
 from natrl.tuning.resuming import check_same
-from natrl.tuning.rundir import begun, check_versions, CONFIG, create_run, ledger_file, read_config
 from natrl.tuning.session import check_resources
-from natrl.tuning.settings import RunSettings
 
 __all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
 

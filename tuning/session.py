@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from natrl.evaluation.resources import check_resources
-from natrl.paths import absolute
+from natrl.evaluation.pool.resources import check_resources
+from natrl.files.paths import absolute
 from natrl.tuning.watch import watched
 
 __all__ = ["check_reachable", "check_resources", "own_ray_options", "ray_session"]

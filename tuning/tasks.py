@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from natrl.evaluation.base import EvaluationError
-from natrl.evaluation.losses import machine_left, MOST_LOSSES
+from natrl.evaluation.pool.losses import machine_left, MOST_LOSSES
 from natrl.evaluation.user_code import share_user_code
 
 __all__ = ["put", "run_tasks"]

@@ -11,7 +11,7 @@ from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.air.integrations.wandb import WandbLoggerCallback
 from ray.tune import Callback
 
-from natrl.tuning.metrics import METRICS
+from natrl.runs.metrics import METRICS
 
 __all__ = ["trackers"]
 

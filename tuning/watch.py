@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from natrl.errors import one_line
+from natrl.checks.errors import one_line
 
 __all__ = ["watched"]
 

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from natrl.commands.options import check_new
 from natrl.commands.show import resized
-from natrl.genotypes import parse
-from natrl.paths import quote
+from natrl.core.genotypes import parse
+from natrl.files.paths import quote
 
 if TYPE_CHECKING:
-    from natrl.architecture import Architecture
+    from natrl.core.architecture import Architecture
     from natrl.policies import Candidates
 
 __all__ = ["transform_architecture"]

@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, check_new, invocation, Json, Verbose
-from natrl.files import write_json
+from natrl.files.writing import write_json
 
 if TYPE_CHECKING:
-    from natrl.evaluation.trained import TrainedTable
+    from natrl.bench.trained import TrainedTable
 
 __all__ = ["bench"]
 
@@ -66,7 +66,7 @@ def bench(
     if table not in TABLES:
         raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
     check_new(out)
-    from natrl.tuning.bench import Bench, bench_method, method_names, Plan
+    from natrl.bench import Bench, bench_method, method_names, Plan
 
     names = _names(methods) if methods is not None else method_names()
     for name in names:
@@ -92,8 +92,8 @@ def bench(
         from natrl.drawing.architectures import save_figure
         from natrl.report.bench import bench_tables, write_bench
         from natrl.report.bench_plot import bench_figure
+        from natrl.runs.directory import versions
         from natrl.tuning.progress import progress_bar
-        from natrl.tuning.rundir import versions
 
         runner, jobs = Bench(plan), plan.jobs()
         with progress_bar() as bar:
@@ -124,8 +124,8 @@ def _tables(
     file: Path | None, signal: str | None, report: str | None, data_sets: str | None, transfer: bool
 ) -> tuple[tuple[TrainedTable, ...], tuple[str, ...]]:
     """The tables to measure on, and the signals to learn from."""
+    from natrl.bench.trained import file_tables, published_tables
     from natrl.evaluation.table import NASBENCH201_DATA
-    from natrl.evaluation.trained import file_tables, published_tables
 
     if file is None:
         if signal or report:

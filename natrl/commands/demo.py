@@ -43,7 +43,7 @@ def demo(
         raise ValueError(f"--actors must be at least 1, got {actors}")
     run = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
-        from natrl.commands.demonstration import demonstrate, DemoSettings
+        from natrl.tuning.demo import demonstrate, DemoSettings
 
         settings = DemoSettings(
             data=data,

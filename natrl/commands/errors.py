@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from natrl.errors import DEBUG, debugging, for_users, one_line, whole_traceback
+from natrl.checks.errors import DEBUG, debugging, for_users, one_line, whole_traceback
 
 __all__ = ["Debug", "run_safely", "show_tracebacks", "with_debug"]
 
@@ -49,8 +49,8 @@ def show_tracebacks(value: bool) -> None:
 def run_safely(command: Any, arguments: Sequence[str] | None) -> int:
     """Runs a Typer command and returns its exit code.
 
-    What natrl raises for its users (`natrl.errors.for_users`) becomes one line and exit code 2. Everything else keeps
-    its traceback, with a line that asks to report it, and gives exit code 1.
+    What natrl raises for its users (`natrl.checks.errors.for_users`) becomes one line and exit code 2. Everything else
+    keeps its traceback, with a line that asks to report it, and gives exit code 1.
     """
     with _switch_of_this_command():
         try:

@@ -10,16 +10,16 @@ from typing import Annotated, TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from natrl.checks.fields import check_number, Range
 from natrl.commands.options import Address, check_new, Data, invocation, Json, Onnx, Verbose
 from natrl.commands.show import default_skeleton, resized
-from natrl.fields import check_number, Range
-from natrl.genotypes import parse
+from natrl.core.genotypes import parse
 from natrl.tuning.session import ray_session
 
 if TYPE_CHECKING:
-    from natrl.networks.training import TrainingResult
     from natrl.report.results import Row
     from natrl.spaces import Skeleton
+    from natrl.training.fitting import TrainingResult
 
 __all__ = ["evaluate"]
 
@@ -70,12 +70,12 @@ def evaluate(
     with ray_session(address, verbose=verbose):
         from natrl.data import load_data
         from natrl.evaluation.factory import fit_skeleton
-        from natrl.networks.schedule import schedule as find_schedule
         from natrl.report.results import Results, Row, write_results
         from natrl.report.tables import comparison_table
+        from natrl.runs.directory import versions
+        from natrl.training.schedule import schedule as find_schedule
         from natrl.tuning.comparison import train_all
         from natrl.tuning.progress import progress_bar
-        from natrl.tuning.rundir import versions
 
         images, plan = load_data(data), find_schedule(schedule)
         inputs = next(iter(archs.values())).cells[0].inputs

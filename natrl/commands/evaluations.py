@@ -25,8 +25,8 @@ def evaluations(
 
     Example: natrl evaluations runs/first --csv evaluations.csv
     """
-    from natrl.evaluation.ledger import read_ledger
-    from natrl.tuning.rundir import check_run_or_sweep, ledger_file
+    from natrl.evaluation.ledger.file import read_ledger
+    from natrl.runs.directory import check_run_or_sweep, ledger_file
 
     check_run_or_sweep(run)
     frame = read_ledger(ledger_file(run)).sort_values("score", ascending=False, kind="stable")

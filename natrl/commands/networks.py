@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import check_new
-from natrl.genotypes import is_file
+from natrl.core.genotypes import is_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,7 +155,7 @@ def transform_network(
         check_new(out)
     from natrl.data import batches
     from natrl.export.onnx_file import check_onnx, export_onnx
-    from natrl.modules.limits import Limits
+    from natrl.policies.limits import Limits
     from natrl.report.network import write_network_report
     from natrl.tuning.modules import optimize
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from natrl import files
+from natrl.files import writing as files
 
 __all__ = [
     "Actors",

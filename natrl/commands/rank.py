@@ -25,7 +25,7 @@ from natrl.commands.options import (
 )
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.files import write_json
+from natrl.files.writing import write_json
 from natrl.spaces import space as find_space
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def rank(
     """
     check_new(out)
     network = {"--space": space, "--data": data, "--channels": channels, "--cells": cells}
-    from natrl.tuning.ranking import correlations, measure, Question
+    from natrl.bench.ranking import correlations, measure, Question
 
     spec = replace(_network(proxy, truth, network, seed), reward=truth, column=column, schedule=schedule or "quick")
     numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
@@ -121,8 +121,8 @@ def _network(proxy: str, truth: str, given: dict[str, Any], seed: int) -> Evalua
         usual = resized(usual, 8, 3) if proxy == "supernet" or truth == "scratch" else usual
         skeleton = resized(usual, given["--channels"], given["--cells"])
         return EvaluatorSpec(space=home, data=given["--data"] or "digits", skeleton=skeleton, seed=seed)
-    from natrl.tuning.rundir import read_config
-    from natrl.tuning.settings import RunSettings
+    from natrl.runs.directory import read_config
+    from natrl.runs.settings import RunSettings
 
     own = RunSettings.from_dict(read_config(Path(proxy))["settings"]).evaluator
     extra = [name for name, value in given.items() if value is not None]
@@ -137,7 +137,7 @@ def _write(out: Path, table: pd.DataFrame, correlations: pd.DataFrame, document:
     """rank.csv, rank.json and rank.png."""
     from natrl.drawing.architectures import save_figure
     from natrl.report.rank import rank_figure
-    from natrl.tuning.rundir import versions
+    from natrl.runs.directory import versions
 
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "rank.csv", index=False)

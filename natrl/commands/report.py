@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from natrl.fields import check_number, Range
+from natrl.checks.fields import check_number, Range
 
 __all__ = ["report"]
 
@@ -48,8 +48,8 @@ def report(
 def _compare(run: Path, n: int) -> None:
     """Writes candidates.json, unless it is there already."""
     from natrl.report.candidates import CANDIDATES, read_candidates, write_candidates
+    from natrl.runs.metrics import last_result
     from natrl.tuning.chance import compare_with_random
-    from natrl.tuning.metrics import last_result
     from natrl.tuning.progress import progress_bar
 
     known = read_candidates(run / CANDIDATES) if (run / CANDIDATES).is_file() else None

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Cells, Channels, Classes, ImageSize, Json, Picture
-from natrl.genotypes import parse, zoo
+from natrl.core.genotypes import parse, zoo
 from natrl.spaces import live_cost, network_cost, Skeleton
 from natrl.spaces.nasbench201 import NasBench201Space
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from natrl.paths import quote
+from natrl.files.paths import quote
 
 __all__ = ["next_steps"]
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, invocation, Json, Mlflow, Verbose, Wandb
-from natrl.paths import quote
+from natrl.files.paths import quote
 from natrl.tuning.session import ray_session
 
 __all__ = ["sweep"]
@@ -54,7 +54,7 @@ def sweep(
         return
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
-    from natrl.tuning.rundir import check_new_run
+    from natrl.runs.directory import check_new_run
 
     check_new_run(out)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(out)}"):

@@ -21,11 +21,11 @@ from natrl.commands.options import (
     Verbose,
     Wandb,
 )
-from natrl.paths import quote
+from natrl.files.paths import quote
 from natrl.tuning.session import ray_session
 
 if TYPE_CHECKING:
-    from natrl.tuning.settings import RunSettings
+    from natrl.runs.settings import RunSettings
 
 __all__ = ["train"]
 
@@ -176,7 +176,7 @@ def train(
     settings = _settings(config, given)
     _check_applies(settings, given)
     assert out is not None
-    from natrl.tuning.rundir import check_new_run
+    from natrl.runs.directory import check_new_run
 
     check_new_run(out)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl train --resume {quote(out)}"):
@@ -205,8 +205,8 @@ def _settings(config: Path | None, given: dict[str, Any]) -> RunSettings:
 
 def _resumed(run: Path, config: Path | None, given: dict[str, Any]) -> RunSettings:
     """The settings that a run is asked to go on with: the file's, or its own, under the options given."""
-    from natrl.tuning.rundir import read_config
-    from natrl.tuning.settings import RunSettings
+    from natrl.runs.directory import read_config
+    from natrl.runs.settings import RunSettings
 
     if config is not None:
         return _settings(config, given)
@@ -254,7 +254,7 @@ def _schedule(document: dict[str, Any]) -> Any:
 
 
 def _report(run: Path, as_json: bool) -> None:
-    from natrl.tuning.metrics import last_result
+    from natrl.runs.metrics import last_result
 
     result = last_result(run)
     if as_json:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from natrl.fields import check_fields, Pixels
+from natrl.checks.fields import check_fields, Pixels
 
 __all__ = ["Augmentation"]
 

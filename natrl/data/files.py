@@ -18,7 +18,7 @@ from natrl.data.contents import contents, file_contents
 from natrl.data.labels import labels_of
 from natrl.data.parts import Part
 from natrl.data.raw import RawData
-from natrl.paths import absolute
+from natrl.files.paths import absolute
 
 __all__ = ["FilePart", "read_folder"]
 

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from natrl.checks.errors import said
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
-from natrl.errors import said
 
 __all__ = ["PUBLISHED", "Published"]
 

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
+from natrl.checks.errors import said
 from natrl.digests import digest
-from natrl.errors import said
 
 __all__ = ["Pictures", "fill_of", "in_memory", "transformed_shape"]
 

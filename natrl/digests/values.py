@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from natrl.checks.errors import said
 from natrl.digests.code import code_parts
-from natrl.errors import said
 
 __all__ = ["digest"]
 

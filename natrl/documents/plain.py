@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from natrl.annotations import fits, in_words
+from natrl.checks.annotations import fits, in_words
 
 __all__ = ["TOO_DEEP", "check_shape", "plain", "shown"]
 

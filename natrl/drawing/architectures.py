@@ -9,7 +9,7 @@ from typing import IO
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.drawing.canvas import BETWEEN, Canvas, change_width, FONT, HEADING, label_size, Panel, text_width
 from natrl.drawing.frames import change_frame
 from natrl.drawing.layout import CellLayout, layout_cell

@@ -15,7 +15,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
 from matplotlib.textpath import text_to_path
 
-from natrl.architecture import Cell
+from natrl.core.architecture import Cell
 from natrl.drawing.layout import Box, CellLayout, Route
 from natrl.drawing.palette import INK, Look, look_of, MUTED, PAPER
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from natrl.architecture import Architecture
-from natrl.operations import VOCABULARY_INDEX
+from natrl.core.architecture import Architecture
+from natrl.core.operations import VOCABULARY_INDEX
 from natrl.spaces import network_cost, Skeleton
 from natrl.spaces.counting import cost_table
 

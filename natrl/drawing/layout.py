@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from natrl.architecture import Cell
+from natrl.core.architecture import Cell
 
 __all__ = ["Box", "CellLayout", "layout_cell", "Route"]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 
 __all__ = [
     "LEAST_QUERIES",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.evaluation.base import Evaluator
 from natrl.evaluation.cache import CachedEvaluator
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import check_choice
 from natrl.evaluation.base import as_scores, check_scores, Evaluator, FailedEvaluations
 from natrl.evaluation.wrapper import EvaluatorWrapper
 from natrl.spaces import Batch
-from natrl.transitions import check_choice
 
 __all__ = ["CachedEvaluator", "OnFailure"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
 
 from natrl.callables import find_function, remember
+from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
+from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
-from natrl.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
-from natrl.networks.schedule import schedule, schedule_names
+from natrl.files.paths import absolute_settings
 from natrl.networks.weight_settings import FAIR, WeightSettings
-from natrl.paths import absolute_settings
 from natrl.spaces import register_space, Skeleton, space, space_names
-from natrl.transitions import check_choice
+from natrl.training.schedule import schedule, schedule_names
 
 if TYPE_CHECKING:
     from natrl.data import ImageData
@@ -157,20 +157,20 @@ class EvaluatorSpec:
         evaluator = self._paid(ledger)
         if self.surrogate is None:
             return evaluator
-        from natrl.evaluation.surrogate import SurrogateEvaluator
+        from natrl.evaluation.surrogate.evaluator import SurrogateEvaluator
 
         return SurrogateEvaluator(evaluator, queries=self.surrogate, every=self.surrogate_every, seed=self.seed)
 
     def _paid(self, ledger: Path | str | None) -> Evaluator:
         if ledger is None or self.reward == "supernet":
             return self._on_actors(partial(self, self.load_data())) if self.actors else self()
-        from natrl.evaluation.paid import behind_ledger
+        from natrl.evaluation.ledger.paid import behind_ledger
 
         build = partial(self, self.load_data())
         return behind_ledger(build, ledger, chunk=self.chunk, on_actors=self._on_actors if self.actors else None)
 
     def _on_actors(self, build: Callable[[], Evaluator]) -> Evaluator:
-        from natrl.evaluation.pool import PoolEvaluator
+        from natrl.evaluation.pool.evaluator import PoolEvaluator
 
         return PoolEvaluator(
             build,

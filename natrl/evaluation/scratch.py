@@ -9,14 +9,14 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.data import ImageData, load_data
 from natrl.evaluation.base import check_scores, Evaluator, Metric
-from natrl.networks.device import default_device, free_memory, precision, use_bf16
-from natrl.networks.schedule import Schedule
-from natrl.networks.schedule import schedule as find_schedule
-from natrl.networks.training import train_network, TrainingResult
 from natrl.spaces.skeleton import Skeleton
+from natrl.training.device import default_device, free_memory, precision, use_bf16
+from natrl.training.fitting import train_network, TrainingResult
+from natrl.training.schedule import Schedule
+from natrl.training.schedule import schedule as find_schedule
 
 __all__ = ["ScratchEvaluator"]
 

@@ -11,19 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import check_choice
 from natrl.data import batches, ImageData, load_data
 from natrl.data.arrays import as_tensor
 from natrl.data.passes import in_two, Passes
 from natrl.evaluation.base import check_scores, Evaluator, Metric
-from natrl.networks.device import default_device, free_memory, use_bf16
 from natrl.networks.shared_weights import StackedNodes
 from natrl.networks.supernet import Supernet
 from natrl.networks.weight_settings import FAIR, WeightSettings
 from natrl.networks.weights_training import SupernetTrainer
 from natrl.spaces import Skeleton, Space
 from natrl.spaces import space as find_space
-from natrl.transitions import check_choice
+from natrl.training.device import default_device, free_memory, use_bf16
 
 __all__ = ["SupernetEvaluator"]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import nasbench201_architecture, parse
 from natrl.digests import digest
 from natrl.evaluation.base import Evaluator
-from natrl.genotypes import nasbench201_architecture, parse
 
 __all__ = ["TableEvaluator", "TableFile", "load_table", "nasbench201_accuracies"]
 

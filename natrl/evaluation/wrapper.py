@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.evaluation.base import check_evaluator, Evaluator
 
 __all__ = ["EvaluatorWrapper"]

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_unflatten
 
-from natrl.errors import summary
+from natrl.checks.errors import summary
 from natrl.export.program import conditions, export_program
 from natrl.export.subject import Subject
 

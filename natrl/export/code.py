@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from natrl import formats
-from natrl.architecture import Architecture
-from natrl.operations import Convolution, operation, stages
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Convolution, operation, stages
 from natrl.spaces import network_cost, Skeleton
 
 __all__ = ["model_code"]

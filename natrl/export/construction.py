@@ -13,7 +13,7 @@ import torch
 from torch import fx, nn, Tensor
 
 from natrl.export.capture import is_leaf
-from natrl.modules.stand_ins import Copy, PaddedAverage, Zeros, ZerosLike
+from natrl.modules.replace.stand_ins import Copy, PaddedAverage, Zeros, ZerosLike
 
 __all__ = ["OWN", "construction"]
 

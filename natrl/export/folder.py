@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
 from natrl.data.arrays import as_tensor
 from natrl.export.code import model_code
 from natrl.export.notations import notations
 from natrl.export.onnx_file import check_onnx, export_onnx
-from natrl.export.weights import save_weights
-from natrl.files import new_folder
+from natrl.files.writing import new_folder
 from natrl.networks import build_network, Network
 from natrl.spaces import Skeleton
+from natrl.training.weights import save_weights
 
 __all__ = ["Weights", "export_architecture", "export_architectures"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from natrl.architecture import Architecture
-from natrl.genotypes import to_darts, to_nasbench201, to_nat
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import to_darts, to_nasbench201, to_nat
 
 __all__ = ["notations"]
 

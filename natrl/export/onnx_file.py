@@ -13,11 +13,11 @@ from torch import nn, Tensor
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves
 
-from natrl.arguments import checked
-from natrl.errors import summary
+from natrl.checks.arguments import checked
+from natrl.checks.errors import summary
 from natrl.export.program import export_program, is_restricted, is_taken
 from natrl.export.subject import Subject
-from natrl.files import replacing
+from natrl.files.writing import replacing
 
 __all__ = ["check_onnx", "export_onnx"]
 

@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
 
-from natrl.errors import summary
+from natrl.checks.errors import summary
 from natrl.export.subject import fitted, is_same, run, Subject
 
 __all__ = ["conditions", "export_program", "is_restricted", "is_taken"]

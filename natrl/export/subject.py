@@ -15,8 +15,8 @@ import torch
 from torch import nn, Tensor
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from natrl.modules.copies import copied
-from natrl.modules.sandbox import check_model, example_tensors, failure, forward_signature, random_numbers_kept
+from natrl.modules.replace.copies import copied
+from natrl.modules.trace.sandbox import check_model, example_tensors, failure, forward_signature, random_numbers_kept
 
 __all__ = ["Subject", "fitted", "is_same", "run"]
 

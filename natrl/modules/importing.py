@@ -9,8 +9,15 @@ from typing import Any, cast
 
 from torch import nn
 
-from natrl.architecture import Architecture
-from natrl.modules.contraction import (
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost
+from natrl.modules.replace.geometry import Layer, pair
+from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unreplaceable
+from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
+from natrl.modules.replace.replacements import operation_of
+from natrl.modules.replace.rules import Choice, choices_of
+from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
+from natrl.modules.trace.contraction import (
     contract,
     Contraction,
     needed,
@@ -18,16 +25,9 @@ from natrl.modules.contraction import (
     unconnected,
     with_training,
 )
-from natrl.modules.geometry import Layer, pair
-from natrl.modules.graph import build_graph, Graph
-from natrl.modules.layers import frozen_layers, kept_elsewhere, unreplaceable
-from natrl.modules.leftovers import can_be_left_out, Leftovers
-from natrl.modules.replacements import operation_of
-from natrl.modules.rules import Choice, choices_of
-from natrl.modules.sandbox import Sandbox
-from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
-from natrl.modules.trace import Trace, trace, trace_training
-from natrl.operations import Cost
+from natrl.modules.trace.forward import Trace, trace, trace_training
+from natrl.modules.trace.graph import build_graph, Graph
+from natrl.modules.trace.sandbox import Sandbox
 
 __all__ = ["from_module"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn, Tensor
 
 from natrl.data import batches, ImageData
-from natrl.modules.copies import copied
-from natrl.networks.device import default_device
+from natrl.modules.replace.copies import copied
+from natrl.training.device import default_device
 
 __all__ = ["Original", "check_accuracy", "check_outputs", "expected_accuracy", "measure_original"]
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn, Tensor
 
-from natrl.arguments import checked
 from natrl.callables import returned_by
+from natrl.checks.arguments import checked
+from natrl.checks.errors import said
 from natrl.documents import open_file, shown
-from natrl.errors import said
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
 

@@ -12,22 +12,22 @@ from typing import Any, cast
 import numpy as np
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
-from natrl.connectivity import live_slots
-from natrl.errors import summary
-from natrl.modules.copies import copied
-from natrl.modules.costs import NetworkCosts
-from natrl.modules.geometry import Layer
-from natrl.modules.leftovers import Leftovers
-from natrl.modules.replacements import nothing, replacement
-from natrl.modules.rules import Choice
-from natrl.modules.sandbox import Sandbox
-from natrl.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.checks.arguments import checked
+from natrl.checks.errors import summary
+from natrl.core.architecture import Architecture
+from natrl.core.connectivity import live_slots
+from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
+from natrl.modules.replace.copies import copied
+from natrl.modules.replace.costs import NetworkCosts
+from natrl.modules.replace.geometry import Layer
+from natrl.modules.replace.leftovers import Leftovers
+from natrl.modules.replace.replacements import nothing, replacement
+from natrl.modules.replace.rules import Choice
+from natrl.modules.trace.sandbox import Sandbox
 from natrl.spaces import Batch, Skeleton, Space, transition
 from natrl.spaces.counting import CostTable
 from natrl.spaces.topologies import Topologies
-from natrl.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 
 __all__ = ["PRIMITIVES", "ModuleSlot", "ModuleSpace"]
 

@@ -11,15 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.checks.errors import said
+from natrl.core.architecture import Architecture
 from natrl.documents import read_json
-from natrl.errors import said
-from natrl.export.weights import save_weights
-from natrl.files import write_json
+from natrl.files.writing import write_json
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
-from natrl.networks.weights_file import read_weights
+from natrl.training.weights import read_weights, save_weights
 
 __all__ = ["load_module", "save_module"]
 

@@ -1,6 +1,6 @@
 """A network with all its choices: every slot holds each operation that it may become; the trained weights are shared.
 
-Choices start from the trained layer (natrl.modules.inheritance); all layers that are no slots are one for all.
+Choices start from the trained layer (natrl.modules.inherit); all layers that are no slots are one for all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.modules.copies import copied
-from natrl.modules.geometry import Layer
-from natrl.modules.inheritance import fit_layer, Reference
-from natrl.modules.replacements import nothing, replacement
+from natrl.core.architecture import Architecture
+from natrl.modules.inherit.least_squares import fit_layer, Reference
+from natrl.modules.replace.copies import copied
+from natrl.modules.replace.geometry import Layer
+from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
-from natrl.networks.modes import in_mode
+from natrl.training.modes import in_mode
 
 __all__ = ["Choice", "ModuleSupernet"]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn, Tensor
 
-from natrl.architecture import Cell
+from natrl.core.architecture import Cell
+from natrl.core.operations import Convolution
 from natrl.networks.operations import build_operation, convolution_stage, FactorizedReduction, Null
-from natrl.operations import Convolution
 from natrl.spaces.skeleton import Block, Skeleton
 
 __all__ = ["AuxiliaryHead", "CellModule", "ResidualBlock", "Stem", "drop_path"]

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.operations import stages
 from natrl.networks.live import slot_positions
 from natrl.networks.network import build_network, Network
 from natrl.networks.supernet import Supernet
-from natrl.operations import stages
 
 __all__ = ["extract_network"]
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from natrl.core.operations import Convolution
 from natrl.networks.dilated import dilated_depthwise
 from natrl.networks.subsample import subsample
-from natrl.operations import Convolution
 
 __all__ = ["batch_norm", "convolve", "factorized_reduction", "global_average", "pointwise"]
 

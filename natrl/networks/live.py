@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from natrl.architecture import Architecture, Cell
+from natrl.core.architecture import Architecture, Cell
 from natrl.spaces import Skeleton
 
 __all__ = ["LiveBlock", "LiveSlot", "live_blocks", "slot_positions"]

@@ -6,9 +6,9 @@ from itertools import accumulate
 
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
-from natrl.fields import Decay
+from natrl.checks.arguments import checked
+from natrl.checks.fields import Decay
+from natrl.core.architecture import Architecture
 from natrl.networks.blocks import AuxiliaryHead, CellModule, ResidualBlock, Stem
 from natrl.spaces import Skeleton
 

@@ -1,4 +1,4 @@
-"""Operations as torch modules, built from the stages that `natrl.operations` counts.
+"""Operations as torch modules, built from the stages that `natrl.core.operations` counts.
 
 Images are (B, C, H, W); every module gives (B, C, ceil(H / stride), ceil(W / stride)).
 """
@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from natrl.core.operations import Convolution, operation, stages
 from natrl.networks.dilated import DilatedDepthwise
 from natrl.networks.pooling import pool
-from natrl.operations import Convolution, operation, stages
 
 __all__ = ["FactorizedReduction", "Null", "Pooling", "build_operation", "convolution_stage", "shifted"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.spaces import Space
 
 __all__ = ["ArchitectureSampler"]

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from natrl.core.operations import Convolution, operation, stages
 from natrl.networks.blocks import ResidualBlock
 from natrl.networks.functional import batch_norm, convolve, factorized_reduction, pointwise
 from natrl.networks.live import LiveBlock, LiveSlot
 from natrl.networks.pooling import fast_pool
-from natrl.operations import Convolution, operation, stages
 
 __all__ = ["Node", "SharedCell", "SharedPreprocessing", "SharedResidualBlock", "SharedSlot", "StackedNodes"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.networks.blocks import Stem
 from natrl.networks.functional import batch_norm, global_average
 from natrl.networks.live import live_blocks

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from natrl.fields import check_fields, Count, Decay, Range
+from natrl.checks.fields import check_fields, Count, Decay, Range
 
 __all__ = ["FAIR", "PAPER", "WeightSettings"]
 

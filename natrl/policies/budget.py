@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.operations import Cost, VOCABULARY_INDEX
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.spaces import Skeleton, Space
 from natrl.spaces.counting import CostTable
 

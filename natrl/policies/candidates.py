@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from natrl.architecture import Architecture, Slot
-from natrl.operations import Cost, VOCABULARY_INDEX
+from natrl.core.architecture import Architecture, Slot
+from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.policies.budget import Budget
 from natrl.spaces import Skeleton
 from natrl.spaces.counting import CostTable

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
-from natrl.operations import KERNELS, TYPES, VOCABULARY
+from natrl.core.operations import KERNELS, TYPES, VOCABULARY
 from natrl.spaces import FEATURES
 
 __all__ = ["GraphEncoder", "LSTMEncoder", "OperationEmbedding"]

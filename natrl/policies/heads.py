@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 
-from natrl.connectivity import LivePath, Wiring
+from natrl.core.connectivity import LivePath, Wiring
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.encoder import OperationEmbedding
 

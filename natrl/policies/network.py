@@ -16,12 +16,12 @@ from typing import Any, Literal
 import torch
 from torch import nn, Tensor
 
-from natrl.operations import operation, VOCABULARY_INDEX
+from natrl.core.operations import operation, VOCABULARY_INDEX
+from natrl.core.transitions import check_choice
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder
 from natrl.policies.heads import AutoregressiveHead, JointHead, Scene
 from natrl.spaces import FEATURES, wiring_of
-from natrl.transitions import check_choice
 
 __all__ = ["Head", "PolicyConfig", "PolicyNetwork"]
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.checks.fields import Positive, Range, Seed
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
-from natrl.fields import Positive, Range, Seed
-from natrl.paths import absolute
+from natrl.files.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
@@ -26,7 +27,6 @@ from natrl.policies.storage import read_policy, StoredPolicy, write_policy
 from natrl.spaces import apply_actions, encode, Skeleton, Space, wiring_of
 from natrl.spaces import space as space_of
 from natrl.spaces.base import mask_tables
-from natrl.transitions import check_choice, CostMode, Rule
 
 __all__ = ["Policy", "load_policy"]
 
@@ -41,7 +41,7 @@ PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
 
 
 class Policy:
-    """Transforms architectures of a space under a transition rule and a cost mode (see natrl.transitions)."""
+    """Transforms architectures of a space under a transition rule and a cost mode (see natrl.core.transitions)."""
 
     @checked
     def __init__(

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from natrl.core.operations import VOCABULARY
 from natrl.documents import read_json
-from natrl.files import replacing, write_json
-from natrl.networks.weights_file import read_weights
-from natrl.operations import VOCABULARY
+from natrl.files.writing import replacing, write_json
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
+from natrl.training.weights import read_weights
 
 __all__ = ["StoredPolicy", "copy_policy", "read_policy", "write_policy"]
 

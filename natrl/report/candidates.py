@@ -15,7 +15,7 @@ import pandas as pd
 
 from natrl.documents import read_json
 from natrl.evaluation.base import Metric
-from natrl.files import write_json
+from natrl.files.writing import write_json
 from natrl.report.results import read_skeleton
 from natrl.spaces import Skeleton
 

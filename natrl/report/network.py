@@ -10,13 +10,13 @@ import pandas as pd
 
 from natrl import formats
 from natrl.documents import check_shape, read_json
-from natrl.paths import absolute
+from natrl.files.paths import absolute
 from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page
 from natrl.report.picture import picture
-from natrl.tuning.metrics import read_progress
-from natrl.tuning.rundir import OPTIMIZATION
+from natrl.runs.directory import OPTIMIZATION
+from natrl.runs.metrics import read_progress
 
 __all__ = ["is_network", "write_network_report"]
 

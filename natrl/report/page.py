@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from natrl import formats
 from natrl.drawing.palette import PAPER
-from natrl.files import write_atomically
+from natrl.files.writing import write_atomically
 from natrl.report.picture import DARK
 
 __all__ = ["flat", "write_page"]

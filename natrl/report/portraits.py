@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import parse
 from natrl.drawing.architectures import architecture_figure
 from natrl.drawing.frames import change_frame
-from natrl.genotypes import parse
 from natrl.report.candidates import CandidateScores, chosen_frame
 from natrl.report.picture import Picture, picture
 from natrl.report.results import Results

@@ -14,10 +14,10 @@ from typing import Any, get_args, Literal
 
 import pandas as pd
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
 from natrl.documents import read_json
-from natrl.files import write_json
+from natrl.files.writing import write_json
 from natrl.spaces import live_cost, network_cost, Skeleton
 
 __all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "read_skeleton", "write_results"]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from natrl.core.genotypes import parse
 from natrl.documents import open_file, parse_json, read_json
-from natrl.evaluation.ledger import read_ledger
-from natrl.genotypes import parse
-from natrl.paths import absolute
+from natrl.evaluation.ledger.file import read_ledger
+from natrl.files.paths import absolute
 from natrl.report.candidates import CANDIDATES, CandidateScores, read_candidates
 from natrl.report.results import read_results, read_skeleton, Results
+from natrl.runs.metrics import read_progress
 from natrl.spaces import network_cost
-from natrl.tuning.metrics import read_progress
 
 __all__ = ["Run", "read_run"]
 

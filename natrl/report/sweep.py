@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import MUTED, PAPER
-
-if TYPE_CHECKING:
-    from natrl.tuning.sweep.parameters import Parameter
-    from natrl.tuning.sweep.plan import SweepPlan
+from natrl.runs.parameters import Parameter
 
 __all__ = ["sweep_figure"]
 
@@ -28,15 +26,15 @@ DECADES = 1000  # logarithmic axes as wide as this have ticks at powers of ten o
 JITTER = 0.12  # of a category's width, so that equal choices do not hide each other
 
 
-def sweep_figure(plan: SweepPlan, table: pd.DataFrame, best: str) -> Figure:
+def sweep_figure(parameters: Sequence[Parameter], metric: str, table: pd.DataFrame, best: str) -> Figure:
     """A chart for each parameter: its value against the score, a point a trial; the trial `best` is ringed.
 
-    `table` is a sweep's `trial_table`. Ranges are axes (logarithmic where the distribution is); choices are columns,
-    with a bar at their median over finished trials. Failed trials are left out, and counted in the title.
+    `metric` is what the score is of; `table` is a sweep's `trial_table`. Ranges are axes (logarithmic where the
+    distribution is); choices are columns, with a bar at their median over finished trials. Failed trials are left out,
+    and counted in the title.
     """
     shown = table[(table["status"] != "failed") & table["score"].notna()]
     failed = int((table["status"] == "failed").sum())
-    parameters = plan.parameters
     columns = min(COLUMNS, len(parameters))
     rows = -(-len(parameters) // columns)
     with settings():
@@ -47,7 +45,7 @@ def sweep_figure(plan: SweepPlan, table: pd.DataFrame, best: str) -> Figure:
         for axes in charts[len(parameters) :]:
             axes.remove()
         for axes in charts[::columns]:
-            axes.set_ylabel(plan.metric)
+            axes.set_ylabel(metric)
         handles, labels = charts[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
         figure.suptitle(f"{len(shown)} trials" + (f", {failed} failed" if failed else ""), fontsize=10)

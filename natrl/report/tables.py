@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from natrl import formats
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.drawing.frames import change_frame, slot_frame
 from natrl.report.frames import comparison_frame, summary_frame
 from natrl.report.results import Results

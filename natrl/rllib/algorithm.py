@@ -13,8 +13,8 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.tune import PlacementGroupFactory
 
+from natrl.checks.errors import said
 from natrl.documents import open_file
-from natrl.errors import said
 from natrl.evaluation import CachedEvaluator
 from natrl.policies import Policy
 from natrl.rllib.env import TransitionVectorEnv

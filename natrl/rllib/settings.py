@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, get_args, Literal
 
-from natrl.fields import check_fields, Count, Decay, Positive, Range, Steps
+from natrl.checks.fields import check_fields, Count, Decay, Positive, Range, Steps
 
 __all__ = ["AlgorithmName", "Baseline", "LearnSettings"]
 

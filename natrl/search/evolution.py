@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.search.method import register_search
 from natrl.search.random import RandomSearch
 from natrl.search.reachable import Reachable

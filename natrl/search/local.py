@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.search.method import register_search, ScoredSearch
 from natrl.search.reachable import Reachable
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.search.method import search_method
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
-from natrl.transitions import CostMode, Rule
 
 __all__ = ["SearchResult", "search"]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.search.reachable import Reachable
 
 __all__ = ["Identity", "ScoredSearch", "Search", "register_search", "search_method", "search_names"]

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.isomorphism import function_key
-from natrl.operations import VOCABULARY_INDEX
+from natrl.core.architecture import Architecture
+from natrl.core.isomorphism import function_key
+from natrl.core.operations import VOCABULARY_INDEX
+from natrl.core.transitions import CostMode, Rule
 from natrl.search.cost_levels import CostLevels
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
-from natrl.transitions import CostMode, Rule
 
 __all__ = ["cost_matched_random", "random_transforms"]
 
@@ -55,7 +55,7 @@ def cost_matched_random(
 ) -> Architecture:
     """A uniform draw among the other valid transformations whose MAdds are nearest to `madds`, live if the original is.
 
-    Other ones compute another function (`natrl.isomorphism.function_key`): one that differs in what no input can tell
+    Other ones compute another function (`function_key`): one that differs in what no input can tell
     would be the original under another name. Only where there is none, one of the same function is given, and only
     where nothing can change at all, the original itself. The architecture and the seed determine the draw.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import CostMode, Rule
 from natrl.spaces import Batch, Space, Transition, transition
-from natrl.transitions import CostMode, Rule
 
 __all__ = ["Reachable"]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.connectivity import repair, Wiring
+from natrl.core.architecture import Architecture
+from natrl.core.connectivity import repair, Wiring
 from natrl.spaces.base import Space
 from natrl.spaces.batch import Batch
 

@@ -8,15 +8,15 @@ from functools import cache
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
-from natrl.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.core.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table, CostTable
 from natrl.spaces.encoding import operation_indices
 from natrl.spaces.skeleton import Skeleton
 from natrl.spaces.topologies import Topologies
-from natrl.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 
 __all__ = ["Space"]
 

@@ -8,13 +8,13 @@ from typing import Any, overload, TYPE_CHECKING
 
 import numpy as np
 
-from natrl.architecture import Architecture
-from natrl.operations import VOCABULARY_INDEX
+from natrl.core.architecture import Architecture
+from natrl.core.operations import VOCABULARY_INDEX
 from natrl.spaces.topologies import Topologies
 
 if TYPE_CHECKING:
+    from natrl.core.transitions import CostMode, Rule
     from natrl.spaces.base import Space
-    from natrl.transitions import CostMode, Rule
 
 __all__ = ["Batch"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from natrl.architecture import Architecture, Cell
-from natrl.arguments import checked
-from natrl.operations import PRIMITIVES
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture, Cell
+from natrl.core.operations import PRIMITIVES
 from natrl.spaces.base import Space
 from natrl.spaces.skeleton import Skeleton
 

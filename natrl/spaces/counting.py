@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from natrl.architecture import Architecture, Cell, Slot
-from natrl.arguments import checked
-from natrl.operations import Convolution, Cost, network_operation_cost, VOCABULARY, VOCABULARY_INDEX
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture, Cell, Slot
+from natrl.core.operations import Convolution, Cost, network_operation_cost, VOCABULARY, VOCABULARY_INDEX
 from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
 __all__ = ["CostTable", "cost_table", "live_cost", "network_cost"]

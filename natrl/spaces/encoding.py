@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from natrl.architecture import Architecture, Cell, wiring
-from natrl.connectivity import Wiring
-from natrl.operations import VOCABULARY_INDEX
+from natrl.core.architecture import Architecture, Cell, wiring
+from natrl.core.connectivity import Wiring
+from natrl.core.operations import VOCABULARY_INDEX
 
 __all__ = ["FEATURES", "encode", "encode_topologies", "operation_indices", "wiring_of"]
 

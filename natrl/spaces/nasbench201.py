@@ -7,10 +7,10 @@ from itertools import product
 
 import numpy as np
 
-from natrl.architecture import Architecture, wiring
-from natrl.arguments import checked
-from natrl.connectivity import is_live
-from natrl.genotypes import NASBENCH201_CELL, NASBENCH201_OPERATIONS
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture, wiring
+from natrl.core.connectivity import is_live
+from natrl.core.genotypes import NASBENCH201_CELL, NASBENCH201_OPERATIONS
 from natrl.spaces.base import Space
 from natrl.spaces.batch import Batch
 from natrl.spaces.skeleton import Skeleton

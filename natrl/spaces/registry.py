@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reprlib import repr as short
 
-from natrl.arguments import checked
-from natrl.operations import PRIMITIVES
+from natrl.checks.arguments import checked
+from natrl.core.operations import PRIMITIVES
 from natrl.spaces.base import Space
 from natrl.spaces.cells import CellSpace
 from natrl.spaces.nasbench201 import NasBench201Space

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, NamedTuple
 
-from natrl.architecture import Architecture, Cell
-from natrl.fields import check_fields, Range, Size
+from natrl.checks.fields import check_fields, Range, Size
+from natrl.core.architecture import Architecture, Cell
 
 __all__ = ["Block", "Skeleton"]
 

@@ -11,9 +11,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from natrl.architecture import Architecture, Cell
-from natrl.connectivity import live_slots, repair, Wiring
-from natrl.operations import VOCABULARY_INDEX
+from natrl.core.architecture import Architecture, Cell
+from natrl.core.connectivity import live_slots, repair, Wiring
+from natrl.core.operations import VOCABULARY_INDEX
 from natrl.spaces.counting import cost_table
 from natrl.spaces.encoding import distinct_cells, encode_cells, wiring_of
 from natrl.spaces.skeleton import Skeleton
@@ -134,7 +134,7 @@ class Topologies:
         return self._rows(fixed) + slots[row, slot, choices].sum(1)
 
     def kept(self, old: np.ndarray, new: np.ndarray) -> np.ndarray | None:
-        """bool (N, E): slots that must keep their operation so that no live cell is cut (`natrl.connectivity.repair`).
+        """bool (N, E): slots that must keep their operation so that no live cell is cut (`connectivity.repair`).
 
         `old` and `new`, bool (N, E), are the slots that hold an operation other than null before and after. None where
         nothing must be kept and that was known.

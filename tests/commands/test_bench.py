@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.bench.problems import made_up, SPACE, thin
 from tests.commands.cli import error, output
-from tests.tuning.bench_problems import made_up, SPACE, thin
 
 FIELDS = {
     "method", "rule", "reward", "dataset", "seed", "held_out", "queries", "queries_best", "capture_argmax",
@@ -33,7 +33,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few_held_out():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("natrl.tuning.bench.protocol.split", thin)
+        patch.setattr("natrl.bench.protocol.split", thin)
         yield
 
 

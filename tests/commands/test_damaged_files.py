@@ -22,20 +22,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from natrl import locks
-from natrl.errors import for_users, LONGEST
-from natrl.evaluation.ledger import Ledger, Paid, read_ledger, settings_text
+from natrl.checks.errors import for_users, LONGEST
+from natrl.evaluation.ledger.file import Ledger, Paid, read_ledger, settings_text
+from natrl.files import locks
 from natrl.policies import load_policy
 from natrl.report.candidates import write_candidates
 from natrl.report.network import write_network_report
 from natrl.report.results import write_results
 from natrl.report.run import read_run
+from natrl.runs.directory import create_run, read_config
+from natrl.runs.metrics import read_progress
 from natrl.tuning.documents import complete
-from natrl.tuning.metrics import read_progress
 from natrl.tuning.modules.journal import Journal
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import resume
-from natrl.tuning.rundir import create_run, read_config
 from natrl.tuning.sweep.plan import read_plan
 from natrl.tuning.sweep.run import resume_sweep
 from tests.commands.cli import run as command

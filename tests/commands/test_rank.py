@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import natrl
-from natrl.networks.schedule import schedule
+from natrl.training.schedule import schedule
 from tests.commands.cli import error, output
 
 TABLE = ["--truth", "table:nasbench201", "--space", "nasbench201"]
@@ -31,7 +31,7 @@ def test_a_surrogate_orders_better_than_madds(capsys, tmp_path):
 
 def test_a_supernet_against_training_from_scratch(capsys, monkeypatch, tmp_path, ray_session):
     short = replace(schedule("quick"), epochs=1)
-    monkeypatch.setattr("natrl.networks.schedule.schedule", lambda name: short)
+    monkeypatch.setattr("natrl.training.schedule.schedule", lambda name: short)
     arguments = ["--space", "nasbench201", "--channels", 4, "-n", 5, "--steps", 10]
     text = output(capsys, "rank", *arguments, "-o", tmp_path / "rank")
     assert "order of 5 architectures" in text

@@ -11,7 +11,7 @@ import natrl
 from natrl.commands.networks import is_reference
 from natrl.commands.options import invocation
 from tests.commands.cli import error, output
-from tests.genotypes.published import SOURCE
+from tests.core.genotypes.published import SOURCE
 
 
 def test_natrl_alone_says_what_to_do_next(capsys, monkeypatch, tmp_path):

@@ -13,8 +13,8 @@ import natrl
 from natrl.commands.evaluate import trained_skeleton
 from natrl.data import load_data
 from natrl.evaluation import load_table
-from natrl.networks.training import measure
 from natrl.report.results import read_results
+from natrl.training.fitting import measure
 from natrl.tuning.chance import compare_with_random
 from natrl.tuning.restore import restored_evaluator
 from tests.commands.cli import error, output, run

@@ -19,15 +19,15 @@ import pytest
 import typer
 
 from natrl.cli import app
-from natrl.networks.schedule import Schedule
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import registry
+from natrl.training.schedule import Schedule
 from natrl.tuning.modules import optimize, OptimizeSettings
 from natrl.tuning.sweep.plan import SHIPPED
+from tests.bench.problems import thin
 from tests.docs.pages import INLINE, PAGES, Piece, pieces, ROOT
 from tests.docs.reader import check_make, check_pip, FILE, Reader
 from tests.docs.smaller import smaller_file
-from tests.tuning.bench_problems import thin
 
 EVERY = [piece for page in PAGES for piece in pieces(page)]
 QUICK = OptimizeSettings(
@@ -46,7 +46,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
     monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", partial(replace, QUICK))
     monkeypatch.setattr("natrl.tuning.modules.optimize", partial(optimize, settings=QUICK))
-    monkeypatch.setattr("natrl.tuning.bench.protocol.split", thin)
+    monkeypatch.setattr("natrl.bench.protocol.split", thin)
     monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
     spaces = tmp_path / "spaces"
     shutil.copytree(SHIPPED, spaces)

@@ -13,9 +13,9 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.text import Text
 
 from natrl import Skeleton, zoo
+from natrl.core.operations import VOCABULARY
 from natrl.drawing.architectures import architecture_figure, draw
 from natrl.drawing.palette import look_of
-from natrl.operations import VOCABULARY
 from tests.report.examples import changed, dense_cell, NASBENCH, random_operations, SKELETON, sparse_cell
 
 PAIRS = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natrl import zoo
-from natrl.architecture import Cell
+from natrl.core.architecture import Cell
 from natrl.drawing.layout import Box, CellLayout, layout_cell, Route
 from tests.report.examples import dense_cell, NASBENCH, sparse_cell
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from natrl.core.operations import VOCABULARY
 from natrl.drawing.palette import Look, look_of, looks_of, VARIANT_LOOKS
-from natrl.operations import VOCABULARY
 from natrl.report.picture import DARK
 
 #: What dichromats see of linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import natrl
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.envs import ArchTransitionEnv, ArchTransitionSequentialEnv, ArchTransitionVectorEnv
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.spaces import Space

@@ -14,7 +14,7 @@ import ray
 
 import natrl
 from natrl.evaluation import Evaluator
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 
 class OnGpu(Evaluator):
     '''Logs which GPU it was given, and when it was busy.'''

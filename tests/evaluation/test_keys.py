@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.evaluation.ledger import settings_text
+from natrl.evaluation.ledger.file import settings_text
 from natrl.networks.weights_training import FAIR
 from natrl.spaces import Skeleton
 

@@ -19,12 +19,12 @@ import pytest
 import natrl
 from natrl.data import Augmentation, load_data
 from natrl.evaluation import Evaluator, FailedEvaluations, TableEvaluator
-from natrl.evaluation import ledger as ledger_module
-from natrl.evaluation.ledger import LEASE_S, Ledger, LedgerError, Paid, read_ledger, settings_text
-from natrl.evaluation.paid import LedgerEvaluator, RecordingEvaluator
+from natrl.evaluation.ledger import file as ledger_module
+from natrl.evaluation.ledger.file import LEASE_S, Ledger, LedgerError, Paid, read_ledger, settings_text
+from natrl.evaluation.ledger.paid import LedgerEvaluator, RecordingEvaluator
 from natrl.evaluation.scratch import ScratchEvaluator
-from natrl.networks.schedule import Schedule
 from natrl.spaces import Skeleton
+from natrl.training.schedule import Schedule
 
 ARCHS = [natrl.space("nasbench201").sample(np.random.default_rng(i)) for i in range(20)]
 S = settings_text({"kind": "noise"})
@@ -134,10 +134,9 @@ def test_claims_belong_to_one_and_end_with_the_lease(tmp_path):
 
 WRITER = """
 import sys
-from natrl.evaluation import ledger
-from natrl.evaluation import ledger as ledger_module
-from natrl.evaluation.ledger import Ledger, Paid
-ledger.is_on_network = lambda path: sys.argv[3] == "True"
+from natrl.evaluation.ledger import file as ledger_module
+from natrl.evaluation.ledger.file import Ledger, Paid
+ledger_module.is_on_network = lambda path: sys.argv[3] == "True"
 ledger = Ledger(sys.argv[1])
 for i in range(10**9):
     ledger.put("{}", [Paid(f"{sys.argv[2]}-{i}-{j}", 0.5, 1.0) for j in range(1 + i % 40)])
@@ -288,7 +287,7 @@ def test_trials_share_a_ledger_and_pay_once(ray_session, tmp_path):
     """Two that ask for the same at the same time; then the ledger's actor dies. Three seconds, mostly waiting."""
     import ray
 
-    from natrl.evaluation.shared_ledger import serve_ledger, SharedLedger
+    from natrl.evaluation.ledger.shared import serve_ledger, SharedLedger
 
     with serve_ledger(tmp_path / "ledger.db") as ledger:
         trials = [paying(SharedLedger(ledger.path), seconds=0.05) for _ in range(2)]

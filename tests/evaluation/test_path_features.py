@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import natrl
-from natrl.architecture import Architecture, Cell
-from natrl.evaluation.path_features import MAX_LENGTH, path_counts
-from natrl.isomorphism import function_key
+from natrl.core.architecture import Architecture, Cell
+from natrl.core.isomorphism import function_key
+from natrl.evaluation.surrogate.path_features import MAX_LENGTH, path_counts
 
 
 def test_paths_of_a_small_cell_by_hand():

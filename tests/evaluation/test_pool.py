@@ -21,9 +21,9 @@ ray = pytest.importorskip("ray")
 
 from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError  # noqa: E402
 
-from natrl.evaluation.losses import machine_left, MOST_LOSSES  # noqa: E402
-from natrl.evaluation.pool import PoolEvaluator  # noqa: E402
-from natrl.evaluation.request import Request  # noqa: E402
+from natrl.evaluation.pool.evaluator import PoolEvaluator  # noqa: E402
+from natrl.evaluation.pool.losses import machine_left, MOST_LOSSES  # noqa: E402
+from natrl.evaluation.pool.request import Request  # noqa: E402
 
 from ..machines import join, wait_for  # noqa: E402
 

@@ -11,7 +11,7 @@ from natrl import Skeleton, zoo
 from natrl.data import load_data
 from natrl.evaluation import CachedEvaluator
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 
 SPEC = EvaluatorSpec(

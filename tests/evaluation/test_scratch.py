@@ -13,8 +13,8 @@ from torch.utils.data import TensorDataset
 from natrl import parse, Skeleton
 from natrl.data import ImageData, load_data
 from natrl.evaluation.scratch import ScratchEvaluator
-from natrl.networks.schedule import Schedule, schedule
-from natrl.networks.training import train_network
+from natrl.training.fitting import train_network
+from natrl.training.schedule import Schedule, schedule
 
 SKELETON = Skeleton(channels=2, cells=3, image_size=8, image_channels=1, num_classes=10)
 SHORT = Schedule(epochs=1, batch_size=64, optimizer="adamw", learning_rate=2e-2)

@@ -10,15 +10,15 @@ import pytest
 from scipy.stats import spearmanr
 
 import natrl
+from natrl.core.isomorphism import function_key
 from natrl.envs import ArchTransitionVectorEnv
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
 from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.budget import BudgetedEvaluator
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.evaluation.path_features import path_counts
-from natrl.evaluation.surrogate import rounds_every, ScoreRegressor, SurrogateEvaluator
-from natrl.isomorphism import function_key
-from tests.tuning.bench_problems import made_up, SPACE
+from natrl.evaluation.surrogate.evaluator import rounds_every, ScoreRegressor, SurrogateEvaluator
+from natrl.evaluation.surrogate.path_features import path_counts
+from tests.bench.problems import made_up, SPACE
 
 ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(400)]
 

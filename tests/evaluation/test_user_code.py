@@ -12,7 +12,7 @@ from ray import cloudpickle
 import natrl
 from natrl.data import load_data
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.evaluation.pool import PoolEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.evaluation.user_code import check_travels, share_user_code
 
 MODULE = '''

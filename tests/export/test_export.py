@@ -18,14 +18,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from natrl import Architecture, build_network, Skeleton, space, zoo
-from natrl.architecture import make_cell
+from natrl.core.architecture import make_cell
+from natrl.core.genotypes import parse
+from natrl.core.operations import VOCABULARY
 from natrl.export.code import model_code
 from natrl.export.folder import export_architecture, export_architectures
 from natrl.export.onnx_file import export_onnx
-from natrl.export.weights import save_weights
-from natrl.files import new_folder
-from natrl.genotypes import parse
-from natrl.operations import VOCABULARY
+from natrl.files.writing import new_folder
+from natrl.training.weights import save_weights
 from tests.report.examples import NASBENCH
 
 SMALL = Skeleton(channels=4, cells=3, image_size=9, image_channels=1, num_classes=3)

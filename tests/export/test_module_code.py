@@ -23,8 +23,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 import natrl
 from natrl.export.module_code import export_module_code, module_code
 from natrl.export.subject import is_same
-from natrl.export.weights import save_weights
-from natrl.modules.replacements import replacement
+from natrl.modules.replace.replacements import replacement
+from natrl.training.weights import save_weights
 from tests.export.test_export import randomised, STRANGER
 from tests.modules.networks import Residual
 

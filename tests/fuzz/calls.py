@@ -18,26 +18,26 @@ from natrl.data import Augmentation, load_data
 from natrl.envs import ArchTransitionVectorEnv
 from natrl.evaluation import load_table
 from natrl.evaluation.factory import EvaluatorSpec
-from natrl.evaluation.ledger import read_ledger
-from natrl.evaluation.pool import PoolEvaluator
-from natrl.evaluation.surrogate import SurrogateEvaluator
+from natrl.evaluation.ledger.file import read_ledger
+from natrl.evaluation.pool.evaluator import PoolEvaluator
+from natrl.evaluation.surrogate.evaluator import SurrogateEvaluator
 from natrl.evaluation.table import TableEvaluator
 from natrl.export.folder import export_architecture
 from natrl.export.module_code import export_module_code
 from natrl.export.onnx_file import export_onnx
-from natrl.export.weights import save_weights
 from natrl.modules.references import load_network
 from natrl.modules.storage import load_module
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit, measure
 from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.report.results import read_results
 from natrl.rllib.settings import LearnSettings
+from natrl.runs.settings import RunSettings
+from natrl.training.fitting import fit, measure
+from natrl.training.schedule import Schedule
+from natrl.training.weights import save_weights
 from natrl.tuning.documents import read_settings
 from natrl.tuning.modules import OptimizeSettings
 from natrl.tuning.run import resume, train
-from natrl.tuning.settings import RunSettings
 from natrl.tuning.sweep import read_plan, resume_sweep, SweepPlan
 from tests.fuzz.judging import Case
 

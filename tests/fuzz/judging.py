@@ -18,7 +18,7 @@ from unittest import mock
 
 import natrl.commands
 import natrl.tuning
-from natrl.errors import for_users, LONGEST
+from natrl.checks.errors import for_users, LONGEST
 from tests.commands.cli import run
 
 __all__ = ["Case", "Miss", "judge"]
@@ -28,8 +28,8 @@ LONGEST_LINE, LONGEST_S = LONGEST + len("natrl: "), 20
 WORK = (
     "ray.tune.Tuner.fit",
     "natrl.tuning.comparison.train_all",
-    "natrl.tuning.bench.Bench.run",
-    "natrl.tuning.ranking.correlations",
+    "natrl.bench.Bench.run",
+    "natrl.bench.ranking.correlations",
     "natrl.tuning.modules.optimization.propose",
 )
 

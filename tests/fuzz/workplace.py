@@ -14,11 +14,11 @@ from PIL import Image
 from torch import nn
 
 import natrl
-from natrl.evaluation.ledger import Ledger, Paid, settings_text
+from natrl.evaluation.ledger.file import Ledger, Paid, settings_text
 from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig, PolicyNetwork
+from natrl.runs.directory import create_run, ledger_file, results_file
 from natrl.tuning.documents import complete
-from natrl.tuning.rundir import create_run, ledger_file, results_file
 
 __all__ = ["ARCH", "example_documents", "make_workplace"]
 
@@ -74,7 +74,7 @@ def make_workplace(folder: Path) -> Path:
     (folder / "config.json").write_text(json.dumps(SETTINGS))
     (folder / "sweep.json").write_text(json.dumps(SWEEP))
     (folder / "arch.json").write_text(natrl.parse("DARTS").to_json())
-    (folder / "genotype.txt").write_text(natrl.genotypes.to_darts(natrl.parse("DARTS")))
+    (folder / "genotype.txt").write_text(natrl.core.genotypes.to_darts(natrl.parse("DARTS")))
     rows = [f"{a.key},0.5,0.4" for a in list(space.architectures())[:50]]
     (folder / "table.csv").write_text("\n".join(["arch,valid,test", *rows]))
     for label in "ab":

@@ -13,19 +13,19 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.data import load_data
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import FailedEvaluations
-from natrl.evaluation.ledger import settings_text
-from natrl.modules.evaluator import ModuleEvaluator
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.ledger.file import settings_text
 from natrl.modules.importing import from_module
-from natrl.modules.inheritance import recalibrating
-from natrl.modules.limits import BudgetedEvaluator, Limits
+from natrl.modules.inherit.least_squares import recalibrating
+from natrl.modules.replace.stand_ins import Copy
 from natrl.modules.space import ModuleSpace
-from natrl.modules.stand_ins import Copy
-from natrl.networks.training import measure
 from natrl.policies.budget import Budget
+from natrl.policies.limits import BudgetedEvaluator, Limits
+from natrl.training.fitting import measure
 from tests.modules.trained import digits, Residual, trained
 
 

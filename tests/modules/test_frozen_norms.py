@@ -11,13 +11,13 @@ import torch
 import torchvision
 from torch import nn
 
-from natrl.modules.evaluator import ModuleEvaluator
-from natrl.modules.fine_tuning import fine_tune, FINE_TUNING
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
 from natrl.modules.importing import from_module
-from natrl.modules.inheritance import recalibrating
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
-from natrl.networks.modes import frozen_norms
-from natrl.networks.training import measure
+from natrl.modules.inherit.least_squares import recalibrating
+from natrl.training.fine_tuning import fine_tune, FINE_TUNING
+from natrl.training.fitting import measure
+from natrl.training.modes import frozen_norms
 from tests.modules.trained import digits, Residual, trained
 
 

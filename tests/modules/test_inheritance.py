@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from natrl.modules.inheritance import fit_layer, inherit, recalibrating, Reference, Rows
-from natrl.modules.kernels import factorise, inherit_kernel
-from natrl.modules.replacements import replacement
+from natrl.modules.inherit.kernels import factorise, inherit_kernel
+from natrl.modules.inherit.least_squares import fit_layer, inherit, recalibrating, Reference, Rows
+from natrl.modules.replace.replacements import replacement
 
 
 def seeded(layer: nn.Conv2d) -> nn.Conv2d:

@@ -14,9 +14,9 @@ from torch import nn, Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 import natrl
+from natrl.core.operations import Cost
 from natrl.modules import load_module, ModuleSpace, save_module
 from natrl.modules.supernet import ModuleSupernet
-from natrl.operations import Cost
 from natrl.spaces import Batch, transition
 from tests.modules.networks import conv, Residual
 from tests.modules.test_rules import counted

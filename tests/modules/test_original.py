@@ -12,11 +12,11 @@ from torch.utils.data import TensorDataset
 
 import natrl
 from natrl.data import ImageData, load_data
-from natrl.modules.evaluator import ModuleEvaluator
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
 from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original, Original
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit, measure
+from natrl.training.fitting import fit, measure
+from natrl.training.schedule import Schedule
 from tests.modules.trained import digits, Residual, trained
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from natrl.modules.geometry import geometry_of, Window
-from natrl.modules.replacements import operation_of, replacement, replacement_cost
-from natrl.modules.stand_ins import Zeros
-from natrl.operations import Cost, VOCABULARY
+from natrl.core.operations import Cost, VOCABULARY
+from natrl.modules.replace.geometry import geometry_of, Window
+from natrl.modules.replace.replacements import operation_of, replacement, replacement_cost
+from natrl.modules.replace.stand_ins import Zeros
 
 CONVOLUTIONS = [name for name, op in VOCABULARY.items() if "conv" in op.type]
 REPLACEMENTS = [*CONVOLUTIONS, "max_pool_3x3", "avg_pool_3x3", "avg_pool_5x5", "max_pool_2x2", "skip_connect", "null"]

@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import natrl
+from natrl.core.operations import Cost
 from natrl.modules.space import PRIMITIVES
-from natrl.operations import Cost
 from tests.modules.networks import conv, Divides, Gated, Joins, Products, Residual, Slices, Two, TwoInputs
 
 IMAGE = torch.zeros(1, 3, 16, 16)

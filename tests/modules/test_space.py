@@ -17,8 +17,8 @@ from torch import nn
 
 import natrl
 import natrl.envs
-from natrl.connectivity import is_live
-from natrl.isomorphism import function_key
+from natrl.core.connectivity import is_live
+from natrl.core.isomorphism import function_key
 from natrl.policies import Policy, PolicyConfig, PolicyNetwork
 from natrl.search import Reachable
 from natrl.spaces import apply_actions

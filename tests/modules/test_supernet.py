@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
 from natrl.modules import from_module, ModuleSpace
-from natrl.modules.limits import BudgetedEvaluator
 from natrl.modules.supernet import ModuleSupernet
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.policies.budget import Budget
+from natrl.policies.limits import BudgetedEvaluator
 from tests.modules.trained import digits, trained
 
 

@@ -8,8 +8,8 @@ import torchvision
 from torch import fx, nn
 
 import natrl
-from natrl.modules.sandbox import Sandbox
-from natrl.modules.trace import Trace, trace, WATCHED
+from natrl.modules.trace.forward import Trace, trace, WATCHED
+from natrl.modules.trace.sandbox import Sandbox
 from tests.modules.networks import DataDependent, Dense, Joins, Residual, Shared, Slices
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn, Tensor
 
 from natrl.data import ImageData, load_data
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import fit
+from natrl.training.fitting import fit
+from natrl.training.schedule import Schedule
 
 __all__ = ["Residual", "digits", "narrow", "trained"]
 

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from natrl.core.operations import Convolution
 from natrl.networks.dilated import dilated_depthwise, DilatedDepthwise
 from natrl.networks.functional import batch_norm, convolve, factorized_reduction, global_average, LARGE
 from natrl.networks.operations import FactorizedReduction
 from natrl.networks.pooling import fast_pool, pool
 from natrl.networks.subsample import subsample
-from natrl.operations import Convolution
 
 SIZES = [(8, 8), (6, 10), (7, 7), (5, 8), (1, 1)]
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from natrl.core.operations import network_operation_cost, VOCABULARY
 from natrl.networks.operations import build_operation, FactorizedReduction
-from natrl.operations import network_operation_cost, VOCABULARY
 
 
 @pytest.mark.parametrize("name", VOCABULARY)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from natrl.architecture import Architecture, Cell
+from natrl.core.architecture import Architecture, Cell
+from natrl.core.transitions import transition_matrix
 from natrl.policies import Policy, PolicyConfig, PolicyNetwork
 from natrl.policies.network import Head
 from natrl.spaces import encode, space
-from natrl.transitions import transition_matrix
 
 HEADS: tuple[Head, ...] = ("joint", "autoregressive", "lstm")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natrl.modules.limits import Limits
-from natrl.operations import Cost
+from natrl.core.operations import Cost
 from natrl.policies.budget import Budget, limit_of
+from natrl.policies.limits import Limits
 
 
 @given(st.floats(0.001, 0.999), st.integers(1, 10**12))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from natrl.operations import VOCABULARY, VOCABULARY_INDEX
+from natrl.core.operations import VOCABULARY, VOCABULARY_INDEX
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder, OperationEmbedding, three_views
 from natrl.spaces import encode, FEATURES
 from tests.policies.observations import samples, small

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from natrl.architecture import Architecture
-from natrl.operations import PRIMITIVES
+from natrl.core.architecture import Architecture
+from natrl.core.operations import PRIMITIVES
+from natrl.core.transitions import is_transition, operation
 from natrl.policies import BMSoftmax, PolicyConfig, PolicyNetwork
 from natrl.policies.bmsoftmax import MASKED
 from natrl.policies.network import Head
 from natrl.spaces import space
-from natrl.transitions import is_transition, operation
 from tests.policies.observations import HEADS, network, observe, policy, samples, small, SMALL_PRIMITIVES
 
 heads = pytest.mark.parametrize("head", HEADS)

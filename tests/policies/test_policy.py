@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import natrl
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost
+from natrl.core.transitions import CostMode
 from natrl.evaluation import Evaluator
-from natrl.operations import Cost
 from natrl.policies import Candidates, Policy, PolicyConfig, PolicyNetwork
 from natrl.policies.network import Head
 from natrl.spaces import apply_actions, live_cost, network_cost, Skeleton, Space, space
-from natrl.transitions import CostMode
 from tests.policies.observations import HEADS, network, policy, samples
 
 heads = pytest.mark.parametrize("head", HEADS)

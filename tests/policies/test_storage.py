@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import natrl
-from natrl.operations import Operation, VOCABULARY
+from natrl.core.operations import Operation, VOCABULARY
 from natrl.policies import encoder, load_policy, Policy, PolicyConfig, PolicyNetwork, storage
 from natrl.policies.network import Head
 from tests.policies.observations import HEADS, policy, samples

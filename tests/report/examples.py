@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from natrl import Architecture, parse, Skeleton, zoo
-from natrl.architecture import Cell
-from natrl.operations import PRIMITIVES
+from natrl.core.architecture import Cell
+from natrl.core.operations import PRIMITIVES
 from natrl.report.candidates import CandidateScores, COLUMNS
 from natrl.report.results import Correlation, Results, Row
 from natrl.spaces import network_cost

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from natrl.core.operations import VOCABULARY
 from natrl.drawing.palette import look_of, VARIANT_LOOKS
-from natrl.evaluation.ledger import Ledger, Paid, settings_text
-from natrl.operations import VOCABULARY
+from natrl.evaluation.ledger.file import Ledger, Paid, settings_text
 from natrl.report.candidates import CandidateScores, write_candidates
 from natrl.report.html import write_report
 from natrl.report.picture import DARK

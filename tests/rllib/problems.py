@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import natrl
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.evaluation import TableEvaluator
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config

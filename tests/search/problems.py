@@ -9,9 +9,9 @@ from itertools import product
 import numpy as np
 
 import natrl
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import Rule
 from natrl.evaluation import Evaluator
-from natrl.transitions import Rule
 
 SPACE = natrl.space("nasbench201")
 WORTH = {"conv_3x3": 0.9, "conv_1x1": 0.3, "avg_pool_3x3": 0.1, "skip_connect": 0.5, "null": 0.2}
@@ -49,4 +49,4 @@ def reachable(architecture: Architecture, rule: Rule = "nat++") -> set[Architect
 
 def nasbench201(digits: str) -> Architecture:
     """From the benchmark's six digits: 0 null, 1 skip, 2 conv 1×1, 3 conv 3×3, 4 average pooling."""
-    return natrl.genotypes.nasbench201_architecture(digits)
+    return natrl.core.genotypes.nasbench201_architecture(digits)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import natrl
-from natrl.architecture import Architecture
-from natrl.isomorphism import function_key
+from natrl.core.architecture import Architecture
+from natrl.core.isomorphism import function_key
+from natrl.core.transitions import Rule
 from natrl.search import random_transform, Reachable
 from natrl.search.random_transform import cost_matched_random, random_transforms
 from natrl.spaces import Space
-from natrl.transitions import Rule
 from tests.modules.networks import Residual
 from tests.search.problems import nasbench201, reachable, SPACE
 

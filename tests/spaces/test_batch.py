@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from natrl.architecture import Architecture, Cell
-from natrl.connectivity import repair
-from natrl.genotypes import zoo
+from natrl.core.architecture import Architecture, Cell
+from natrl.core.connectivity import repair
+from natrl.core.genotypes import zoo
 from natrl.spaces import apply_actions, Batch, encode, Space, space, transition
 from natrl.spaces.topologies import REMEMBERED_SLOTS
 

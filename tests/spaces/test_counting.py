@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import natrl
-from natrl.architecture import Architecture
-from natrl.genotypes import nasbench201_architecture, parse, zoo
-from natrl.operations import Cost, network_operation_cost
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import nasbench201_architecture, parse, zoo
+from natrl.core.operations import Cost, network_operation_cost
 from natrl.spaces import live_cost, network_cost, Skeleton, space
 
 # C = 36, 20 cells, 32×32×3, 10 classes, no auxiliary head: parameters and MAdds of the convolutions.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from natrl.architecture import Architecture, Cell, wiring
-from natrl.genotypes import nasbench201_architecture, parse, zoo
-from natrl.operations import VOCABULARY
+from natrl.core.architecture import Architecture, Cell, wiring
+from natrl.core.genotypes import nasbench201_architecture, parse, zoo
+from natrl.core.operations import VOCABULARY
 from natrl.spaces import encode, FEATURES, space, wiring_of
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natrl.architecture import Architecture, wiring
-from natrl.connectivity import LivePath
-from natrl.genotypes import nasbench201_architecture, zoo
+from natrl.core.architecture import Architecture, wiring
+from natrl.core.connectivity import LivePath
+from natrl.core.genotypes import nasbench201_architecture, zoo
+from natrl.core.transitions import CostMode, Rule
 from natrl.spaces import apply_actions, CellSpace, live_cost, network_cost, Skeleton, Space, space
 from natrl.spaces.nasbench201 import NasBench201Space
-from natrl.transitions import CostMode, Rule
 
 
 class Actor:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import natrl
-from natrl.architecture import Architecture
-from natrl.genotypes import nasbench201_architecture, zoo
-from natrl.operations import PRIMITIVES
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import nasbench201_architecture, zoo
+from natrl.core.operations import PRIMITIVES
+from natrl.core.transitions import successors
 from natrl.spaces import CellSpace, network_cost, register_space, registry, Skeleton, Space, space, space_names
-from natrl.transitions import successors
 
 NAMES = ("darts", "enas", "nao", "nasbench201")
 

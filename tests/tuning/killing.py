@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from natrl.tuning.rundir import results_file
+from natrl.runs.directory import results_file
 
 PATIENCE_S = 120
 _first_checkpoint: dict[Path, float] = {}

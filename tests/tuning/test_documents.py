@@ -12,9 +12,9 @@ from natrl.documents import read_document
 from natrl.networks import PAPER as PAPER_WEIGHTS
 from natrl.networks import WeightSettings
 from natrl.rllib.settings import LearnSettings
+from natrl.runs.settings import RunSettings
 from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.presets import without_presets
-from natrl.tuning.settings import RunSettings
 
 
 def written(tmp_path, text, name="run.yaml"):

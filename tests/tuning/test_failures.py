@@ -12,7 +12,7 @@ from ray import cloudpickle
 from ray.exceptions import NodeDiedError, RayActorError
 from ray.tune import Callback
 
-from natrl.evaluation.losses import MOST_LOSSES
+from natrl.evaluation.pool.losses import MOST_LOSSES
 from natrl.tuning.experiment import restored_tuner
 from natrl.tuning.failures import ForgiveLosses
 

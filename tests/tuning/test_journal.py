@@ -12,13 +12,13 @@ from torch import nn, Tensor
 
 from natrl.data import ImageData, load_data
 from natrl.modules.importing import from_module
-from natrl.modules.limits import Limits
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
+from natrl.policies.limits import Limits
 from natrl.policies.network import PolicyConfig, PolicyNetwork
+from natrl.runs.directory import OPTIMIZATION
 from natrl.tuning.modules import OptimizeSettings
 from natrl.tuning.modules.journal import Journal, request
-from natrl.tuning.rundir import OPTIMIZATION
 from tests.modules.trained import digits, Residual
 
 

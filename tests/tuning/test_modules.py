@@ -21,16 +21,16 @@ from torch.utils.data import TensorDataset
 import natrl
 from natrl.commands.networks import _network_and_data, Preparation
 from natrl.data import load_data
-from natrl.evaluation.ledger import read_ledger
-from natrl.modules.evaluator import ModuleEvaluator
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.references import Published
 from natrl.modules.storage import load_module
-from natrl.networks.schedule import Schedule
-from natrl.networks.training import measure
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.metrics import last_result
+from natrl.runs.directory import ledger_file, results_file
+from natrl.runs.metrics import last_result
+from natrl.training.fitting import measure
+from natrl.training.schedule import Schedule
 from natrl.tuning.modules import optimization, optimize, Optimized, OptimizeSettings
-from natrl.tuning.rundir import ledger_file, results_file
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
 from tests.tuning.killing import kill_at, knows_a_checkpoint

@@ -10,12 +10,12 @@ import natrl.tuning.run
 from natrl.commands.train import _over
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.reinforce import REINFORCEConfig
+from natrl.runs.directory import begun, read_config
+from natrl.runs.metrics import last_result, read_progress
+from natrl.runs.settings import RunSettings
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import RunError
-from natrl.tuning.metrics import last_result, read_progress
 from natrl.tuning.resuming import check_same, differences, extend_trial
-from natrl.tuning.rundir import begun, read_config
-from natrl.tuning.settings import RunSettings
 from tests.commands.cli import error, output, run
 
 TRAIN = ("--space", "nasbench201", "--reward", "table:nasbench201", "--batch-size", 16)

@@ -12,14 +12,14 @@ import pytest
 import ray
 
 import natrl
-from natrl.evaluation.ledger import read_ledger
-from natrl.files import write_json
+from natrl.evaluation.ledger.file import read_ledger
+from natrl.files.writing import write_json
 from natrl.policies import load_policy
 from natrl.rllib.settings import LearnSettings
-from natrl.tuning.metrics import last_result, read_progress
+from natrl.runs.directory import check_versions, create_run, ledger_file, read_config, results_file, versions
+from natrl.runs.metrics import last_result, read_progress
+from natrl.runs.settings import EvaluatorSpec, RunSettings
 from natrl.tuning.run import initial_architectures, resume, RunError, train
-from natrl.tuning.rundir import check_versions, create_run, ledger_file, read_config, results_file, versions
-from natrl.tuning.settings import EvaluatorSpec, RunSettings
 from tests.tuning.killing import kill_at, knows_a_checkpoint
 
 SETTINGS = RunSettings(
@@ -104,7 +104,7 @@ def test_initial_architectures_of_another_space_are_refused(ray_session, tmp_pat
 def test_failed_training_says_why(ray_session, tmp_path):
     """The table lacks what the policy reaches from its initial architecture."""
     arch = natrl.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|")
-    text = natrl.genotypes.to_nasbench201(arch)
+    text = natrl.core.genotypes.to_nasbench201(arch)
     (tmp_path / "table.csv").write_text(f"arch,accuracy\n{text},0.9\n")
     spec = EvaluatorSpec(reward=f"table:{tmp_path / 'table.csv'}", space="nasbench201")
     with pytest.raises(RunError, match=r"training failed: .*has no architecture"):
@@ -132,7 +132,7 @@ def test_killed_and_resumed_equals_undisturbed(ray_session, tmp_path):
         "import json, sys\n"
         "from natrl.tuning.run import train\n"
         "from natrl.tuning.session import ray_session\n"
-        "from natrl.tuning.settings import RunSettings\n"
+        "from natrl.runs.settings import RunSettings\n"
         "with ray_session(num_cpus=2):\n"
         "    train(RunSettings.from_dict(json.loads(sys.argv[1])), sys.argv[2])\n"
     )

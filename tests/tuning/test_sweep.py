@@ -17,14 +17,14 @@ import pytest
 import yaml
 
 import natrl
-from natrl.evaluation.ledger import read_ledger
+from natrl.evaluation.ledger.file import read_ledger
 from natrl.report.sweep import sweep_figure
+from natrl.runs.directory import ledger_file
+from natrl.runs.metrics import read_progress, read_results
+from natrl.runs.parameters import Parameter
 from natrl.tuning.documents import complete, read_settings
-from natrl.tuning.metrics import read_progress, read_results
 from natrl.tuning.run import RunError
-from natrl.tuning.rundir import ledger_file
 from natrl.tuning.sweep import read_plan, resume_sweep, run_sweep, SweepPlan
-from natrl.tuning.sweep.parameters import Parameter
 from natrl.tuning.sweep.plan import SHIPPED
 from natrl.tuning.sweep.results import best_row
 from natrl.tuning.sweep.run import _fit
@@ -214,7 +214,8 @@ def test_picture_shows_each_trial_where_its_value_is():
             "score": [0.2, 0.1, 0.9],
         }
     )
-    figure = sweep_figure(plan(parameters=parameters), table, "a")
+    sweep = plan(parameters=parameters)
+    figure = sweep_figure(sweep.parameters, sweep.metric, table, "a")
     rates, heads = figure.axes
     points = {c.get_label(): c.get_offsets()[0].tolist() for c in rates.collections}
     assert points == {"finished": [1e-3, 0.2], "stopped early": [3e-3, 0.1], "best": [1e-3, 0.2]}

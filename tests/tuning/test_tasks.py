@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ray.exceptions import NodeDiedError
 
-from natrl.evaluation.losses import MOST_LOSSES
+from natrl.evaluation.pool.losses import MOST_LOSSES
 from natrl.tuning import tasks
 from natrl.tuning.tasks import put, run_tasks
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.modules.limits import LATENCIES, Limits
+from natrl.core.architecture import Architecture
+from natrl.core.operations import VOCABULARY_INDEX
 from natrl.modules.space import ModuleSpace
-from natrl.networks.latency import measure_latency
-from natrl.operations import VOCABULARY_INDEX
 from natrl.policies.budget import Budget, cheapest, cheapest_within
+from natrl.policies.limits import LATENCIES, Limits
+from natrl.training.latency import measure_latency
 
 __all__ = ["check_budget", "fast_enough"]
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.modules.evaluator import ModuleEvaluator
-from natrl.modules.limits import Limits
+from natrl.core.architecture import Architecture
+from natrl.evaluation.inherited import ModuleEvaluator
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
+from natrl.policies.limits import Limits
 from natrl.tuning.modules.budgets import fast_enough
 from natrl.tuning.modules.rewards import inherited_scores
 from natrl.tuning.modules.settings import OptimizeSettings

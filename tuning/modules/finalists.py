@@ -8,7 +8,7 @@ from copy import deepcopy
 from torch import nn
 
 from natrl.data import ImageData
-from natrl.modules.fine_tuning import fine_tune, Tuned
+from natrl.training.fine_tuning import fine_tune, Tuned
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.tasks import put, run_tasks
 

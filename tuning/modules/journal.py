@@ -15,20 +15,20 @@ from typing import Any
 from safetensors import safe_open, SafetensorError
 from safetensors.numpy import save_file
 
-from natrl.architecture import Architecture
+from natrl.core.architecture import Architecture
 from natrl.data import ImageData
 from natrl.digests import digest
 from natrl.documents import shown
-from natrl.files import check_new, replacing, write_json
-from natrl.modules.fine_tuning import Tuned
-from natrl.modules.limits import Limits
+from natrl.files.writing import check_new, replacing, write_json
 from natrl.modules.space import ModuleSpace
-from natrl.networks.training import Measured
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
+from natrl.policies.limits import Limits
+from natrl.runs.directory import check_versions, OPTIMIZATION, read_document_of, versions
+from natrl.training.fine_tuning import Tuned
+from natrl.training.fitting import Measured
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.resuming import check_same
-from natrl.tuning.rundir import check_versions, OPTIMIZATION, read_document_of, versions
 
 __all__ = ["Journal", "request"]
 

@@ -12,25 +12,26 @@ from typing import Any
 from rich.progress import Progress
 from torch import nn, Tensor
 
-from natrl.architecture import Architecture
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.data.preprocessing import Numbers
-from natrl.evaluation.shared_ledger import serve_ledger
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
-from natrl.locks import locked
-from natrl.modules.evaluator import ModuleEvaluator
-from natrl.modules.fine_tuning import Tuned
+from natrl.files.locks import locked
+from natrl.files.paths import absolute, absolute_reference
 from natrl.modules.importing import from_module
-from natrl.modules.limits import LATENCIES, Limits
 from natrl.modules.original import check_accuracy, expected_accuracy, measure_original
 from natrl.modules.original import check_outputs as _check_outputs
 from natrl.modules.space import ModuleSpace
-from natrl.networks.latency import measure_latency
-from natrl.networks.training import measure, Measured
-from natrl.paths import absolute, absolute_reference
 from natrl.policies import load_policy, Policy
+from natrl.policies.limits import LATENCIES, Limits
+from natrl.runs.directory import begun, ledger_file
+from natrl.training.fine_tuning import Tuned
+from natrl.training.fitting import measure, Measured
+from natrl.training.latency import measure_latency
 from natrl.tuning.modules.budgets import check_budget
 from natrl.tuning.modules.candidates import Finalist, propose
 from natrl.tuning.modules.finalists import fine_tune_all
@@ -40,7 +41,6 @@ from natrl.tuning.modules.result import Accuracies, Figures, layer_changes, Opti
 from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
 from natrl.tuning.progress import progress_bar
-from natrl.tuning.rundir import begun, ledger_file
 from natrl.tuning.session import check_resources, ray_session
 
 __all__ = ["optimize"]

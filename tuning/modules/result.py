@@ -13,12 +13,12 @@ from rich.table import Table
 from torch import nn
 
 from natrl import formats
-from natrl.architecture import Architecture
-from natrl.files import write_atomically, write_json
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost, VOCABULARY_INDEX
+from natrl.files.writing import write_atomically, write_json
 from natrl.modules.space import ModuleSpace
 from natrl.modules.storage import save_module
-from natrl.networks.latency import Latency
-from natrl.operations import Cost, VOCABULARY_INDEX
+from natrl.training.latency import Latency
 
 __all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
 

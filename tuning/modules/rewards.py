@@ -11,13 +11,13 @@ import ray
 
 from natrl.data import ImageData
 from natrl.evaluation import Evaluator
-from natrl.evaluation.paid import behind_ledger
-from natrl.evaluation.pool import PoolEvaluator
-from natrl.modules.evaluator import ModuleEvaluator
-from natrl.modules.limits import BudgetedEvaluator
+from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.ledger.paid import behind_ledger
+from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.modules.space import ModuleSpace
-from natrl.modules.supernet_evaluator import ModuleSupernetEvaluator
 from natrl.policies.budget import Budget
+from natrl.policies.limits import BudgetedEvaluator
 from natrl.tuning.modules.settings import OptimizeSettings
 
 __all__ = ["actor_resources", "inherited_scores", "reward"]

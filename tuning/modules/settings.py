@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from natrl.fields import Actors, Amount, check_fields, Count, Logit, Seed, Steps
-from natrl.modules.fine_tuning import FINE_TUNING
-from natrl.networks.schedule import Schedule
+from natrl.checks.fields import Actors, Amount, check_fields, Count, Logit, Seed, Steps
+from natrl.core.transitions import check_choice
 from natrl.policies.network import Head
 from natrl.rllib.settings import LearnSettings
-from natrl.transitions import check_choice
+from natrl.training.fine_tuning import FINE_TUNING
+from natrl.training.schedule import Schedule
 
 __all__ = ["OptimizeSettings"]
 
@@ -39,7 +39,7 @@ class OptimizeSettings:
     """How a network is optimized."""
 
     learn: LearnSettings = field(default_factory=_few_updates)  # the policy's training
-    #: Scores while the policy learns: "inherited" (natrl.modules.evaluator), or "supernet" (natrl.modules.supernet;
+    #: Scores while the policy learns: "inherited" (natrl.evaluation.inherited), or "supernet" (natrl.modules.supernet;
     #: learn.warmup_steps and learn.weight_steps train it). Candidates are chosen by inherited weights either way.
     reward: Reward = "inherited"
     head: Head = "autoregressive"  # of the policy

@@ -12,15 +12,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from natrl.arguments import checked
+from natrl.checks.arguments import checked
+from natrl.checks.fields import check_fields, Range, Seed
+from natrl.core.transitions import check_choice
 from natrl.documents import read_document
-from natrl.fields import check_fields, Range, Seed
-from natrl.paths import absolute_settings
-from natrl.transitions import check_choice
+from natrl.files.paths import absolute_settings
+from natrl.runs.metrics import METRICS
+from natrl.runs.parameters import known, Parameter, put
+from natrl.runs.settings import field_names, RunSettings
 from natrl.tuning.documents import complete
-from natrl.tuning.metrics import METRICS
-from natrl.tuning.settings import field_names, RunSettings
-from natrl.tuning.sweep.parameters import known, Parameter, put
 from natrl.tuning.sweep.search import check_scheduler, make_scheduler, read_scheduler
 
 __all__ = ["SHIPPED", "SweepPlan", "read_plan"]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from natrl.documents import yaml_text
-from natrl.files import write_atomically
+from natrl.files.writing import write_atomically
+from natrl.runs.metrics import read_results
 from natrl.tuning.documents import complete
-from natrl.tuning.metrics import read_results
 
 if TYPE_CHECKING:
     from natrl.tuning.sweep.plan import SweepPlan

@@ -14,18 +14,12 @@ import pandas as pd
 from ray import tune
 
 from natrl.drawing.architectures import save_figure
-from natrl.evaluation.shared_ledger import serve_ledger
-from natrl.files import write_atomically, write_json
-from natrl.locks import locked
-from natrl.paths import absolute
+from natrl.evaluation.ledger.shared import serve_ledger
+from natrl.files.locks import locked
+from natrl.files.paths import absolute
+from natrl.files.writing import write_atomically, write_json
 from natrl.report.sweep import sweep_figure
-from natrl.tuning.documents import complete
-from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
-from natrl.tuning.failures import ForgiveLosses
-from natrl.tuning.progress import follow_trials, SweepLine
-from natrl.tuning.resuming import check_same
-from natrl.tuning.run import check_settings
-from natrl.tuning.rundir import (
+from natrl.runs.directory import (
     begun,
     check_versions,
     is_worth_keeping,
@@ -35,6 +29,12 @@ from natrl.tuning.rundir import (
     tune_dir,
     versions,
 )
+from natrl.tuning.documents import complete
+from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
+from natrl.tuning.failures import ForgiveLosses
+from natrl.tuning.progress import follow_trials, SweepLine
+from natrl.tuning.resuming import check_same
+from natrl.tuning.run import check_settings
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
 from natrl.tuning.sweep.search import make_sampler, make_scheduler
@@ -161,5 +161,5 @@ def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
         raise RunError(f"{error}: {reasons or 'interrupted'}{where}", left) from None
     configs = {Path(result.path).name: result.config for result in results}
     write_best(plan, best, configs[best["trial"]], directory / BEST)
-    save_figure(sweep_figure(plan, table, best["trial"]), directory / PICTURE, "png")
+    save_figure(sweep_figure(plan.parameters, plan.metric, table, best["trial"]), directory / PICTURE, "png")
     return table

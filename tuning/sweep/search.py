@@ -10,7 +10,7 @@ from ray.tune import TuneError
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from natrl.tuning.sweep.parameters import known, put
+from natrl.runs.parameters import known, put
 
 if TYPE_CHECKING:
     from natrl.tuning.sweep.plan import SweepPlan

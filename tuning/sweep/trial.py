@@ -9,8 +9,8 @@ from typing import Any
 from ray.tune import PlacementGroupFactory, Trainable
 
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.runs.metrics import METRICS
 from natrl.tuning.documents import complete
-from natrl.tuning.metrics import METRICS
 from natrl.tuning.run import run_configuration
 
 __all__ = ["SweepTrial"]

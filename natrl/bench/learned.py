@@ -1,0 +1,153 @@
+"""Learned methods: a policy trained through RLlib as users run it, applied to architectures it never started from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from natrl.bench.methods import BenchMethod, Outcome, register_method, Snapshot, Task
+from natrl.core.architecture import Architecture
+from natrl.evaluation import Evaluator
+from natrl.evaluation.base import LEAST_QUERIES
+from natrl.evaluation.surrogate.evaluator import rounds_every, SurrogateEvaluator
+from natrl.policies import Policy
+from natrl.policies.network import Head, PolicyConfig
+from natrl.policies.policy import TEMPERATURES
+from natrl.rllib.config import algorithm_config
+from natrl.rllib.settings import AlgorithmName, LearnSettings
+
+__all__ = ["CANDIDATES", "candidates", "learn", "settings_for", "starts"]
+
+CANDIDATES = 10  # the papers' n: the most probable transformation and different samples
+DRAWS = 20  # samples drawn at each temperature (as `Policy.transform` does) of which the different ones are taken
+SNAPSHOTS = 12  # points of a curve
+ROOMY = 10_000  # queries from which on every training architecture is a start
+SHARE = 12  # below: queries for each start of a fixed pool
+SMALL_BATCH = 64  # … and episodes an iteration
+SMALL_ITERATIONS = 500
+
+SETTINGS: dict[AlgorithmName, LearnSettings] = {
+    "ppo": LearnSettings(iterations=500, entropy=0.1),  # twice the usual training, chosen by the capture of the signal
+    "reinforce": LearnSettings(algorithm="reinforce", group_size=4, entropy=0.03),
+}
+
+
+def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
+    """Trains a policy until its schedule ends or the budget might not cover the next batch; Ray must run."""
+
+    def run(task: Task) -> Outcome:
+        settings, initial = settings_for(algorithm, task.evaluator.limit), starts(task)
+        return train(task, settings, head, initial, task.evaluator, lambda: affordable(task, initial, settings))
+
+    return run
+
+
+def learn_from_surrogate(task: Task) -> Outcome:
+    """PPO's policy whose rewards a surrogate predicts, which spends the whole budget; Ray must run."""
+    settings = SETTINGS["ppo"]
+    surrogate = SurrogateEvaluator(
+        task.evaluator, queries=task.evaluator.limit, every=rounds_every(settings.iterations), seed=task.seed
+    )
+    return train(task, settings, "autoregressive", task.training, surrogate, lambda: True)
+
+
+def train(
+    task: Task,
+    settings: LearnSettings,
+    head: Head,
+    initial: Sequence[Architecture],
+    evaluator: Evaluator,
+    affordable: Callable[[], bool],
+) -> Outcome:
+    """Trains a policy through RLlib for as long as it is affordable, and applies it to the held-out architectures."""
+    environment = {
+        "space": task.space,
+        "build_evaluator": lambda: evaluator,
+        "rule": task.rule,
+        "cost": task.cost,
+        "initial": tuple(initial),
+    }
+    config = algorithm_config(
+        settings, PolicyConfig(primitives=task.space.primitives, head=head), environment, seed=task.seed
+    )
+    with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
+        warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
+        trainer = config.build_algo()
+    # Closer at the start, where most queries are new; the last one is the answer.
+    marks = set(np.geomspace(1, settings.iterations, SNAPSHOTS).round().astype(int)[:-1].tolist())
+    history = []
+    try:
+        for iteration in range(1, settings.iterations + 1):
+            if not affordable():
+                break
+            trainer.train()
+            if iteration in marks:
+                history.append(Snapshot(task.evaluator.evaluations, _transform(trainer.policy(), task)))
+        answer = _transform(trainer.policy(), task)
+        history.append(Snapshot(task.evaluator.evaluations, answer))
+        return Outcome(answer, candidates(trainer.policy(), task.held_out, task.seed), tuple(history))
+    finally:
+        trainer.stop()
+
+
+def settings_for(algorithm: AlgorithmName, queries: int) -> LearnSettings:
+    """The settings for a budget: small ones go further in small batches."""
+    settings = SETTINGS[algorithm]
+    if queries >= ROOMY:
+        return settings
+    return replace(settings, batch_size=SMALL_BATCH, minibatch_size=SMALL_BATCH // 2, iterations=SMALL_ITERATIONS)
+
+
+def starts(task: Task) -> tuple[Architecture, ...]:
+    """The initial architectures to learn from: all, or a fixed random pool where the budget is small."""
+    if task.evaluator.limit >= ROOMY:
+        return tuple(task.training)
+    rng = np.random.default_rng(task.seed)
+    chosen = rng.permutation(len(task.training))[: max(1, task.evaluator.limit // SHARE)]
+    return tuple(task.training[i] for i in sorted(chosen))
+
+
+def affordable(task: Task, initial: tuple[Architecture, ...], settings: LearnSettings) -> bool:
+    """Whether the budget covers another batch, even if every architecture in it is new."""
+    fresh = min(settings.batch_size // settings.group_size, task.evaluator.unseen(initial))
+    return task.evaluator.remaining >= fresh + settings.batch_size
+
+
+def candidates(
+    policy: Policy, architectures: Sequence[Architecture], seed: int, n: int = CANDIDATES
+) -> tuple[tuple[Architecture, ...], ...]:
+    """For each architecture itself, and up to n different others: the policy's most probable one, then samples."""
+    found = [{a.key: a} for a in architectures]
+    draws = [(True, 1.0), *((False, temperature) for temperature in TEMPERATURES for _ in range(DRAWS))]
+    for i, (deterministic, temperature) in enumerate(draws):
+        drawn = policy.transform_batch(
+            architectures, deterministic=deterministic, temperature=temperature, seed=len(draws) * seed + i
+        )
+        for mine, candidate in zip(found, drawn, strict=True):
+            if len(mine) <= n:
+                mine.setdefault(candidate.key, candidate)
+    return tuple(tuple(mine.values()) for mine in found)
+
+
+def _transform(policy: Policy, task: Task) -> tuple[Architecture, ...]:
+    return tuple(policy.transform_batch(task.held_out))
+
+
+_HEADS: dict[AlgorithmName, tuple[Head, ...]] = {
+    "reinforce": ("lstm", "joint", "autoregressive"),
+    "ppo": ("joint", "autoregressive"),
+}
+for _algorithm, _heads in _HEADS.items():
+    for _head in _heads:
+        register_method(
+            BenchMethod(
+                f"{_algorithm}-{_head}",
+                learn(_algorithm, _head),
+                learned=True,
+                least_queries=2 * SMALL_BATCH,
+            )
+        )
+register_method(BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES))

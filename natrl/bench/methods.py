@@ -1,0 +1,157 @@
+"""What the benchmark compares: functions from a task to an outcome, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from natrl.bench.capture import best_reachable
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import CostMode, Rule
+from natrl.evaluation.budget import BudgetedEvaluator
+from natrl.search import search, search_names
+from natrl.search.random_transform import cost_matched_random
+from natrl.spaces import Space
+
+__all__ = ["BenchMethod", "Outcome", "Snapshot", "Task", "bench_method", "method_names", "register_method"]
+
+CURVE = (
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    11,
+    16,
+    23,
+    32,
+    45,
+    64,
+    91,
+    128,
+    181,
+    256,
+)  # queries an architecture where curves have points
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method is given: architectures and the signal, nothing to report from."""
+
+    space: Space
+    rule: Rule
+    training: tuple[Architecture, ...]  # initial architectures to learn from
+    held_out: tuple[Architecture, ...]  # initial architectures to transform
+    evaluator: BudgetedEvaluator  # the signal; its limit is the method's budget
+    seed: int
+    reference: tuple[Architecture, ...] = ()  # what the learned policy made of `held_out`, for methods that match it
+    cost: CostMode = "strict"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the method would have answered after so many queries."""
+
+    queries: int
+    answer: tuple[Architecture, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of the held-out architectures, in their order."""
+
+    answer: tuple[Architecture, ...]
+    candidates: tuple[tuple[Architecture, ...], ...] = ()  # of each; empty: the answer was chosen on validation already
+    history: tuple[Snapshot, ...] = ()  # by rising queries
+
+
+@dataclass(frozen=True)
+class BenchMethod:
+    """A method and its name. `learned` methods train a policy, which others may have to match in cost."""
+
+    name: str
+    run: Callable[[Task], Outcome]
+    learned: bool = False
+    matches: bool = False  # needs `Task.reference`
+    reads_all: bool = False  # a reference that no budget binds
+    least_queries: int = 1  # the smallest budget that it can do anything with
+
+
+_METHODS: dict[str, BenchMethod] = {}
+
+
+def register_method(method: BenchMethod) -> BenchMethod:
+    """Makes a method known to the benchmark. ValueError if the name is taken."""
+    if method.name in _METHODS:
+        raise ValueError(f"benchmark method {method.name!r} is registered already")
+    _METHODS[method.name] = method
+    return method
+
+
+def bench_method(name: str) -> BenchMethod:
+    """The method of that name. ValueError lists the known names."""
+    try:
+        return _METHODS[name]
+    except KeyError:
+        raise ValueError(f"unknown method {name!r}; known: {', '.join(_METHODS)}") from None
+
+
+def method_names() -> tuple[str, ...]:
+    """The registered names."""
+    return tuple(_METHODS)
+
+
+def searching(name: str) -> Callable[[Task], Outcome]:
+    """A search of `natrl.search` on every held-out architecture by itself; they share the budget equally."""
+
+    def run(task: Task) -> Outcome:
+        each = task.evaluator.limit // len(task.held_out)
+        results = [
+            search(
+                name,
+                task.space,
+                architecture,
+                task.evaluator,
+                budget=each,
+                seed=task.seed,
+                rule=task.rule,
+                cost=task.cost,
+            )
+            for architecture in task.held_out
+        ]
+        history = []
+        for queries in [q for q in CURVE if q < each] + [each]:
+            asked = {a.key for result in results for a in result.evaluated[:queries]}
+            if asked:
+                history.append(Snapshot(len(asked), tuple(result.best_after(queries) for result in results)))
+        return Outcome(tuple(result.best for result in results), history=tuple(history))
+
+    return run
+
+
+def match_cost(task: Task) -> Outcome:
+    """For each architecture another one at random, of the MAdds nearest to those of what the learned policy made."""
+    answer = [
+        cost_matched_random(task.space, before, task.space.cost(after).madds, task.seed, rule=task.rule, cost=task.cost)
+        for before, after in zip(task.held_out, task.reference, strict=True)
+    ]
+    return Outcome(tuple(answer))
+
+
+def take_best(task: Task) -> Outcome:
+    """Reads the whole signal and takes the best reachable by it: the most that choosing by the signal can reach."""
+    architectures = list(task.space.architectures())
+    order = np.argsort(task.evaluator.evaluate(architectures), kind="stable")
+    ranks = np.empty(len(order))
+    ranks[order] = np.arange(len(order))
+    best = best_reachable(task.space, dict(zip(architectures, ranks.tolist(), strict=True)), task.rule, task.cost)
+    return Outcome(tuple(architectures[order[int(best[a])]] for a in task.held_out))
+
+
+for _name in search_names():
+    register_method(BenchMethod(_name, searching(_name)))
+register_method(BenchMethod("random-matched", match_cost, matches=True))
+register_method(BenchMethod("ceiling", take_best, reads_all=True))

@@ -1,0 +1,167 @@
+"""The protocol: which method runs on what, and how its outcome becomes figures (docs/benchmark.md)."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from natrl.bench.methods import bench_method, Outcome, Task
+from natrl.bench.rows import cost_ratios, Point, Row
+from natrl.bench.splits import split
+from natrl.bench.trained import Reporter, TrainedTable
+from natrl.checks.fields import check_fields, Count, Range
+from natrl.core.architecture import Architecture
+from natrl.core.transitions import check_choice, Rule
+from natrl.evaluation import CachedEvaluator, Evaluator
+from natrl.evaluation.budget import BudgetedEvaluator
+
+__all__ = ["Bench", "Job", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared. ValueError on what cannot be."""
+
+    tables: tuple[TrainedTable, ...]  # of one space
+    methods: tuple[str, ...]
+    queries: Count  # different architectures that a method may have evaluated
+    rules: tuple[Rule, ...] = ("nat++",)
+    seeds: Annotated[int, Range(1, 10_000)] = 5  # 0 … seeds−1
+    transfer: bool = False  # measure what was learned from one signal on every table, not only on those that share it
+    signals: tuple[str, ...] = ()  # to learn from; none given: those of all tables
+
+    def __post_init__(self) -> None:
+        for name in ("tables", "methods", "rules"):
+            values = getattr(self, name)
+            labels = [v.data_set if isinstance(v, TrainedTable) else v for v in values]
+            if not values or len(set(labels)) < len(labels):
+                raise ValueError(f"{name} must be different ones, at least one; got {', '.join(labels) or 'none'}")
+        check_fields(self)
+        for rule in self.rules:
+            check_choice("rule", rule, Rule)
+        known = [table.signal_name for table in self.tables]
+        for signal in self.signals:
+            if signal not in known:
+                raise ValueError(f"unknown signal {signal!r}; known: {', '.join(dict.fromkeys(known))}")
+        methods = [bench_method(name) for name in self.methods]
+        for method in methods:
+            if self.queries < method.least_queries:
+                raise ValueError(
+                    f"{self.queries} queries are less than one batch of {method.name}, which evaluates up to "
+                    f"{method.least_queries} architectures; raise --queries or leave the method out"
+                )
+        if any(m.matches for m in methods) and not any(m.learned for m in methods):
+            raise ValueError(
+                "random-matched matches the cost of a learned policy: add one, such as ppo-autoregressive, to --methods"
+            )
+
+    def jobs(self) -> list[Job]:
+        """Every run of a method, learned policies before what must match them."""
+        signals = self.signals or tuple(dict.fromkeys(table.signal_name for table in self.tables))
+        ordered = sorted(self.methods, key=lambda name: bench_method(name).matches)
+        return [
+            Job(method, rule, signal, seed)
+            for signal in signals
+            for rule in self.rules
+            for seed in range(self.seeds)
+            for method in ordered
+        ]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a method: it learns from one signal, whatever is reported then."""
+
+    method: str
+    rule: Rule
+    signal: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.rule}, {self.signal}, seed {self.seed}"
+
+
+class Bench:
+    """Runs jobs of a plan, in their order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._references: dict[tuple[Rule, str, int], tuple[Architecture, ...]] = {}
+        self._reporters: dict[str, Reporter] = {}
+
+    def run(self, job: Job) -> tuple[list[Row], list[Point]]:
+        """The figures of one job, a row a data set it is measured on."""
+        method, table = bench_method(job.method), self._table(job.signal)
+        initial, signal = split(table.space, job.seed), table.evaluator()
+        task = Task(
+            space=table.space,
+            rule=job.rule,
+            training=initial.training,
+            held_out=initial.held_out,
+            evaluator=BudgetedEvaluator(signal, len(signal) if method.reads_all else self.plan.queries),
+            seed=job.seed,
+            reference=self._references.get((job.rule, job.signal, job.seed), ()),
+        )
+        start = time.perf_counter()
+        with ExitStack() as seals:
+            for other in self.plan.tables:
+                seals.enter_context(other.sealed())
+            outcome = method.run(task)
+        seconds = time.perf_counter() - start
+        if method.learned:
+            self._references[job.rule, job.signal, job.seed] = outcome.answer
+        return self._measure(job, task, outcome, signal, seconds)
+
+    def _table(self, signal: str) -> TrainedTable:
+        return next(table for table in self.plan.tables if table.signal_name == signal)
+
+    def _measure(
+        self, job: Job, task: Task, outcome: Outcome, signal: Evaluator, seconds: float
+    ) -> tuple[list[Row], list[Point]]:
+        chooser = CachedEvaluator(signal)
+        chooser.load_state_dict(task.evaluator.state_dict())
+        best = choose(outcome, chooser)
+        madds, params = cost_ratios(task.space, task.held_out, outcome.answer)
+        rows, points = [], []
+        for table in self.plan.tables:
+            if table.signal_name != job.signal and not self.plan.transfer:
+                continue
+            report = self._reporters.setdefault(table.data_set, table.reporter())
+            label: dict[str, Any] = {
+                "method": job.method,
+                "rule": job.rule,
+                "reward": job.signal,
+                "dataset": table.data_set,
+                "seed": job.seed,
+            }
+            rows.append(
+                Row(
+                    **label,
+                    held_out=len(task.held_out),
+                    queries=task.evaluator.evaluations,
+                    queries_best=chooser.evaluations,
+                    capture_argmax=report.capture(task.held_out, outcome.answer, rule=job.rule),
+                    capture_best=report.capture(task.held_out, best, rule=job.rule),
+                    worse_share=report.worse_share(task.held_out, outcome.answer),
+                    worse_share_best=report.worse_share(task.held_out, best),
+                    madds_ratio=madds,
+                    params_ratio=params,
+                    seconds=seconds,
+                )
+            )
+            points += [
+                Point(**label, queries=s.queries, capture=report.capture(task.held_out, s.answer, rule=job.rule))
+                for s in outcome.history
+            ]
+        return rows, points
+
+
+def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
+    """Of each architecture's candidates the one of the highest score, the first of equals; else the answer."""
+    if not outcome.candidates:
+        return outcome.answer
+    scores = iter(evaluator.evaluate([a for candidates in outcome.candidates for a in candidates]).tolist())
+    ranked = [[(next(scores), a) for a in candidates] for candidates in outcome.candidates]
+    return tuple(max(candidates, key=lambda pair: pair[0])[1] for candidates in ranked)

@@ -1,0 +1,158 @@
+"""How far a proxy can be trusted: its order of architectures beside the order of trained ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap, kendalltau, spearmanr
+
+from natrl.checks.fields import Amount, check_fields, Count, Range, Seed
+from natrl.core.architecture import Architecture
+from natrl.core.isomorphism import function_key
+from natrl.evaluation.base import check_queries
+from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.scratch import ScratchEvaluator
+from natrl.evaluation.surrogate.evaluator import ScoreRegressor
+from natrl.evaluation.surrogate.path_features import path_counts
+from natrl.spaces import network_cost, Space
+from natrl.spaces import space as find_space
+from natrl.tuning.comparison import train_all
+from natrl.tuning.progress import progress_bar
+from natrl.tuning.restore import restored_evaluator
+
+__all__ = ["LEAST", "Question", "correlations", "draw_different", "measure"]
+
+LEAST = 5  # architectures below which no rank correlation says anything
+RESAMPLES = 999
+PATIENCE = 200  # draws for each architecture wanted before a space counts as used up
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which proxy is judged, by which trained accuracies, on how many architectures. ValueError on what cannot be."""
+
+    proxy: str  # "supernet", "surrogate", or the directory of a run, whose evaluator it is
+    truth: EvaluatorSpec  # of trained accuracies: scratch or a table; the space, the data and the skeleton are its
+    number: Annotated[int, Range(LEAST, 10**6)] = 30  # architectures
+    seeds: Annotated[int, Range(1, 10_000)] = 1  # scratch: trainings of each architecture
+    num_gpus: Amount = 0.0  # scratch: of each training
+    steps: Count = 2500  # supernet: weight steps
+    queries: Count = 100  # surrogate: other architectures that it learns from
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.number < LEAST:
+            raise ValueError(f"a rank correlation needs at least {LEAST} architectures, got {self.number}")
+        if self.truth.reward == "supernet":
+            raise ValueError("the truth is trained accuracies: scratch, table:NAME or table:FILE; got supernet")
+        check_fields(self)
+        if self.proxy == "surrogate":
+            check_queries(self.queries)
+        elif self.proxy != "supernet" and not Path(self.proxy).is_dir():
+            raise ValueError(f"unknown proxy {self.proxy!r}; known: supernet, surrogate, or the directory of a run")
+
+
+def measure(question: Question) -> pd.DataFrame:
+    """A row an architecture: architecture (its key), proxy, trained (validation accuracy in [0, 1]) and madds.
+
+    Ray must run where the truth is scratch.
+    """
+    space = find_space(question.truth.space)
+    learned = question.queries if question.proxy == "surrogate" else 0
+    drawn = draw_different(space, question.number + learned, np.random.default_rng(question.seed))
+    asked, others = drawn[: question.number], drawn[question.number :]
+    truth = question.truth()  # what cannot work says so before anything is trained
+    skeleton = question.truth.skeleton or space.skeleton
+    if isinstance(truth, ScratchEvaluator):  # the longer work comes last
+        skeleton = truth.skeleton  # of the data set's images
+        proxy = None if learned else _proxy_scores(question, asked)
+        trained = _train(question, truth, drawn)
+    else:
+        trained = truth.evaluate(drawn)
+        proxy = None if learned else _proxy_scores(question, asked)
+    if proxy is None:
+        regressor = ScoreRegressor("accuracy", question.seed)
+        regressor.fit([path_counts(a) for a in others], trained[question.number :])
+        proxy, _ = regressor.predict([path_counts(a) for a in asked])
+    return pd.DataFrame(
+        {
+            "architecture": [a.key for a in asked],
+            "proxy": proxy,
+            "trained": trained[: question.number],
+            "madds": [network_cost(a, skeleton).madds for a in asked],
+        }
+    )
+
+
+def draw_different(space: Space, n: int, rng: np.random.Generator) -> list[Architecture]:
+    """n random live architectures, no two of the same function. ValueError if the space seems to have fewer."""
+    found: dict[str, Architecture] = {}
+    for _ in range(PATIENCE * n):
+        architecture = space.sample(rng)
+        found.setdefault(function_key(architecture), architecture)
+        if len(found) == n:
+            return list(found.values())
+    raise ValueError(f"space {space.name!r} gave only {len(found)} different functions, {n} were asked for")
+
+
+def _proxy_scores(question: Question, architectures: Sequence[Architecture]) -> np.ndarray:
+    """float64 (N,): of a supernet that is trained for it, or of a run's evaluator at its last checkpoint."""
+    if question.proxy != "supernet":
+        return restored_evaluator(Path(question.proxy)).evaluate(architectures)
+    spec = replace(question.truth, reward="supernet", total_steps=question.steps, metric="cross_entropy")
+    supernet = spec()
+    supernet.train_weights(question.steps)
+    return supernet.evaluate(architectures)
+
+
+def _train(question: Question, truth: ScratchEvaluator, architectures: Sequence[Architecture]) -> np.ndarray:
+    """float64 (N,) in [0, 1], on validation data: means over trainings on Ray."""
+    with progress_bar() as bar:
+        task = bar.add_task("training", total=len(architectures) * question.seeds, note="")
+        trained = train_all(
+            architectures,
+            truth.skeleton,
+            truth.data,
+            truth.schedule,
+            seeds=range(question.seeds),
+            num_gpus=question.num_gpus,
+            on_result=lambda: bar.advance(task),
+        )
+    return np.array([np.mean([result.validation_accuracy for result in results]) for results in trained])
+
+
+def correlations(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Rank correlations of the columns `proxy` and `madds` with `trained`, rows "proxy" and "madds".
+
+    Columns kendall, kendall_low, kendall_high, spearman, spearman_low, spearman_high: the coefficient in [−1, 1], 0
+    where one side is all equal, and its 95 % interval over resampled architectures (percentile bootstrap).
+    """
+    rows = {
+        name: _interval("kendall", kendalltau, table[name], table["trained"], seed)
+        | _interval("spearman", spearmanr, table[name], table["trained"], seed)
+        for name in ("proxy", "madds")
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _interval(name: str, statistic: Callable, first: pd.Series, second: pd.Series, seed: int) -> dict[str, float]:
+    def coefficient(x: np.ndarray, y: np.ndarray) -> float:
+        """0 where one value fills a side: it orders nothing."""
+        return 0.0 if len(set(x)) == 1 or len(set(y)) == 1 else float(statistic(x, y).statistic)
+
+    x, y = first.to_numpy(), second.to_numpy()
+    interval = bootstrap(
+        (x, y),
+        coefficient,
+        paired=True,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return {name: coefficient(x, y), f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}

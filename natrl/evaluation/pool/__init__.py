@@ -1,0 +1,1 @@
+"""Any evaluator on Ray actors."""

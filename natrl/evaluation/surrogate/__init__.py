@@ -1,0 +1,1 @@
+"""Predicted scores: a model of scores over another evaluator."""

@@ -1,0 +1,1 @@
+"""The weights that replacements begin with, from those that were trained."""

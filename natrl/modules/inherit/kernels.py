@@ -1,0 +1,112 @@
+"""A replacement's first weights from the trained kernel alone, without any data.
+
+O output channels, I input channels, (h, w) taps of a kernel. A smaller kernel is the part of the trained one that it
+covers. A depthwise filter with a pointwise convolution is, for each input channel, the product nearest to the trained
+kernel: its largest singular value (the per-channel form of Jaderberg et al. 2014, arXiv 1405.3866).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+
+from natrl.modules.replace.geometry import geometry_of, Window
+
+__all__ = ["convolutions_of", "factorise", "inherit_kernel", "on_grid"]
+
+
+def convolutions_of(module: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions of a replacement, first to last."""
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+
+
+@torch.no_grad()
+def inherit_kernel(layer: nn.Conv2d, module: nn.Module, *, filter_first: bool | None = None) -> None:
+    """Sets the weights of `module`, a replacement of `layer` (natrl.modules.replace.replacements), in place.
+
+    Of a separable convolution one stage holds the filter and the other one is the identity: with stride 1 the second
+    stage filters, since the ReLU between them passes what an activation gave; with another stride the first, which
+    reads every pixel. `filter_first` says otherwise. The bias is the layer's. Poolings, skips and null have no weights.
+    """
+    convolutions = convolutions_of(module)
+    if not convolutions:
+        return
+    last = convolutions[-1]
+    if len(convolutions) == 1:
+        last.weight.copy_(on_grid(layer, last))
+    elif last.kernel_size != (1, 1):
+        _by_axes(layer, *convolutions)
+    elif len(convolutions) == 2:
+        _depthwise_pointwise(layer, *convolutions)
+    else:
+        strided = geometry_of(layer).rows.stride > 1 or geometry_of(layer).columns.stride > 1
+        _separable(layer, convolutions, strided if filter_first is None else filter_first)
+    if last.bias is not None and layer.bias is not None:
+        last.bias.copy_(layer.bias)
+
+
+def _separable(layer: nn.Conv2d, convolutions: list[nn.Conv2d], filter_first: bool) -> None:
+    first, mix, second, last = convolutions
+    _depthwise_pointwise(layer, first if filter_first else second, last)
+    nn.init.dirac_(second.weight if filter_first else first.weight, groups=second.groups)
+    nn.init.dirac_(mix.weight)
+
+
+def _depthwise_pointwise(layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d) -> None:
+    factorise(on_grid(layer, depthwise), depthwise, pointwise)
+
+
+def factorise(kernel: Tensor, depthwise: nn.Conv2d, pointwise: nn.Conv2d, second_moments: Tensor | None = None) -> None:
+    """Sets a depthwise and a pointwise convolution to what together is nearest to a kernel (O, I, h, w).
+
+    Nearest in the weights; or in the outputs, where the mean products of what the taps read are given, float64
+    (I, h·w, h·w), positive definite.
+    """
+    filters, mix = _rank_one(kernel.permute(1, 0, 2, 3).flatten(2), second_moments)  # (I, O, h·w)
+    depthwise.weight.copy_(filters.reshape(depthwise.weight.shape))
+    pointwise.weight.copy_(mix.T[:, :, None, None])
+
+
+def _by_axes(layer: nn.Conv2d, across: nn.Conv2d, down: nn.Conv2d) -> None:
+    """1×w, then h×1: the first one filters each channel for itself."""
+    kernel = on_grid(layer, across, down)
+    outputs, inputs, height, width = kernel.shape
+    filters, mix = _rank_one(kernel.permute(1, 0, 2, 3).reshape(inputs, outputs * height, width))
+    across.weight.zero_()
+    across.weight[torch.arange(inputs), torch.arange(inputs), 0] = filters.to(across.weight)
+    down.weight.copy_(mix.reshape(inputs, outputs, height, 1).transpose(0, 1))
+
+
+def _rank_one(matrices: Tensor, second_moments: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """v (I, n) and u (I, m) such that u vᵀ is nearest to each of the matrices M (I, m, n); vᵀ S v = 1.
+
+    Nearest in ‖(M − u vᵀ) L‖ with S = L Lᵀ, the second moments (I, n, n); without them S is the identity.
+    """
+    exact = matrices.double()
+    if second_moments is None:
+        v = torch.linalg.eigh(exact.mT @ exact).eigenvectors[..., -1]
+        return v, (exact @ v[..., None])[..., 0]
+    root = torch.linalg.cholesky(second_moments)
+    seen = exact @ root
+    v = torch.linalg.eigh(seen.mT @ seen).eigenvectors[..., -1:]
+    filters = torch.linalg.solve_triangular(root.mT, v, upper=True)[..., 0]
+    return filters, (seen @ v)[..., 0]
+
+
+def on_grid(layer: nn.Conv2d, *convolutions: nn.Conv2d) -> Tensor:
+    """The trained weights (O, I, h, w) at the taps of other kernels (along each axis, the largest); 0 outside."""
+    kernel = layer.weight.detach()
+    for axis, old in enumerate(geometry_of(layer)):
+        new = max((geometry_of(c)[axis] for c in convolutions), key=lambda window: window.kernel)
+        place = {offset: tap for tap, offset in enumerate(_offsets(old))}
+        taps = [place.get(offset) for offset in _offsets(new)]
+        dim = axis + 2
+        parts = [torch.zeros_like(kernel.select(dim, 0)) if t is None else kernel.select(dim, t) for t in taps]
+        kernel = torch.stack(parts, dim)
+    return kernel
+
+
+def _offsets(window: Window) -> list[int]:
+    """How far from its centre each tap reads, in pixels."""
+    before, _ = window.reach
+    return [window.dilation * tap - before for tap in range(window.kernel)]

@@ -1,0 +1,229 @@
+"""A replacement's weights by least squares: it gives nearly what the trained layer gave, on unlabelled images.
+
+N images, R rows (pixels of a layer's output), F features of a row, O output channels. In the order in which the network
+runs its layers, the last convolution W of every replacement minimises
+
+    Σ ‖W z − y‖² + λ ‖W − W₀‖²
+
+over R rows, where z is what the new network gives it (what came before was fitted already, so errors are made up for),
+y what the trained layer gave there, W₀ the weights from the kernel alone (kernels), and λ is RIDGE times
+the mean square of a feature, times R. All in one forward pass, which also gives batch-norms the statistics of the new
+network.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, ExitStack
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from natrl.modules.inherit.kernels import convolutions_of, factorise, inherit_kernel, on_grid
+from natrl.modules.replace.geometry import pair
+from natrl.training.modes import frozen_norms, in_mode
+
+__all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
+
+ROWS = 8192  # pixels of a layer's output that are fitted
+RIDGE = 1e-3
+DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the way to a factorised one
+
+
+class Rows(NamedTuple):
+    """What a trained layer gave at R pixels."""
+
+    pixels: Tensor  # int64 (3, R): image, row, column
+    values: Tensor  # (R, O)
+    normalised: bool  # a batch-norm reads the layer's output: its mean does not matter
+
+
+class Reference:
+    """What the layers of a trained network give on unlabelled images, at pixels drawn by a seed."""
+
+    @torch.no_grad()
+    def __init__(
+        self, model: nn.Module, names: Sequence[str], images: Tensor, *, rows: int = ROWS, seed: int = 0
+    ) -> None:
+        """`names` of the layers, `images` (N, C, H, W) on the model's device. A layer's first call counts.
+
+        ValueError where a layer is not run.
+        """
+        self.images = images
+        self.layers: dict[str, Rows] = {}
+        self._rows = rows
+        self._generator = torch.Generator().manual_seed(seed)
+        self._outputs: dict[str, weakref.ref[Tensor]] = {}
+        with in_mode(model, training=False), ExitStack() as hooks:
+            for name in names:
+                layer = model.get_submodule(name)
+                hooks.enter_context(layer.register_forward_hook(self._record(name)))
+            for norm in model.modules():
+                if isinstance(norm, _BatchNorm):
+                    hooks.enter_context(norm.register_forward_pre_hook(self._mark_normalised))
+            model(images)
+        for name in names:
+            if name not in self.layers:
+                raise ValueError(f"layer {name!r} is not run by the network")
+
+    def _record(self, name: str) -> Any:
+        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+            if name not in self.layers:
+                pixels = _draw_pixels((len(output), *output.shape[-2:]), self._rows, self._generator).to(output.device)
+                self.layers[name] = Rows(pixels, output[pixels[0], :, pixels[1], pixels[2]], False)
+                self._outputs[name] = weakref.ref(output)
+
+        return hook
+
+    def _mark_normalised(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
+        for name, output in self._outputs.items():
+            if output() is arguments[0]:
+                self.layers[name] = self.layers[name]._replace(normalised=True)
+
+
+def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) -> Tensor:
+    """int64 (3, R): different pixels of maps of shape (N, H, W), at most `rows` of them."""
+    flat = torch.randperm(math.prod(shape), generator=generator)[:rows].sort().values
+    return torch.stack(torch.unravel_index(flat, shape))
+
+
+@torch.no_grad()
+def inherit(
+    model: nn.Module, replaced: Mapping[str, nn.Conv2d], reference: Reference, *, recalibrate: bool = True
+) -> None:
+    """Fits the replacements in `model`, in place.
+
+    `replaced`: the name of each replaced convolution and the trained layer that stood there. `recalibrate`: batch-norms
+    take over mean and variance of the reference's images in the new network.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(recalibrating(model) if recalibrate else in_mode(model, training=False))
+        for name, layer in replaced.items():
+            rows = reference.layers[name]
+
+            def fit(module: nn.Module, arguments: tuple[Any, ...], layer: nn.Conv2d = layer, rows: Rows = rows) -> None:
+                fit_layer(layer, module, arguments[0], rows)
+
+            stack.enter_context(model.get_submodule(name).register_forward_pre_hook(_once(fit)))
+        model(reference.images)
+
+
+@torch.no_grad()
+def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, ridge: float = RIDGE) -> None:
+    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W) comes in."""
+    convolutions = convolutions_of(module)
+    if not convolutions:
+        return
+    signed = len(convolutions) > 2 and bool((x < 0).any())
+    inherit_kernel(layer, module, filter_first=True if signed else None)
+    *before, last = list(module) if isinstance(module, nn.Sequential) else [module]
+    assert isinstance(last, nn.Conv2d)
+    free_mean = rows.normalised or layer.bias is not None
+    for part in before:
+        if isinstance(part, nn.BatchNorm2d):
+            _make_identity(part, x, shift=free_mean)
+        # where the taps are those of the trained kernel, its own rank-1 filters gave better networks
+        if isinstance(part, nn.Conv2d) and part is convolutions[0] and _has_new_taps(layer, convolutions):
+            _fit_filter(layer, part, last, x, rows, free_mean, ridge)
+        x = part(x)
+    weight, bias = _solve(last.weight, _patches(x, last, rows.pixels), rows.values, free_mean, ridge)
+    last.weight.copy_(weight)
+    if last.bias is not None and free_mean:
+        last.bias.copy_(bias)
+
+
+def _has_new_taps(layer: nn.Conv2d, convolutions: list[nn.Conv2d]) -> bool:
+    """Whether this is one depthwise filter, with another dilation than the layer, and a pointwise convolution."""
+    return len(convolutions) == 2 and convolutions[0].dilation != layer.dilation
+
+
+def _fit_filter(
+    layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d, x: Tensor, rows: Rows, free_mean: bool, ridge: float
+) -> None:
+    """A filter with taps where the trained kernel has none: a whole such kernel is fitted first, if not too large.
+
+    The filter and a first pointwise convolution are what is nearest to that kernel's outputs on what it reads.
+    """
+    kernel, patches = on_grid(layer, depthwise), _patches(x, depthwise, rows.pixels)
+    if patches.shape[1] <= DENSE:
+        kernel, _ = _solve(kernel, patches, rows.values, free_mean, ridge)
+    taps = patches.double().unflatten(1, (layer.in_channels, -1)).transpose(0, 1)  # (I, R, h·w)
+    moments = taps.mT @ taps / len(patches)
+    strength = ridge * moments.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    moments.diagonal(dim1=1, dim2=2).add_(strength.clamp(min=torch.finfo(torch.float32).tiny))
+    factorise(kernel, depthwise, pointwise, moments)
+
+
+def _make_identity(norm: nn.BatchNorm2d, x: Tensor, *, shift: bool) -> None:
+    """The batch-norm gives x back, in training and evaluation; shifted where the ReLU after it would cut."""
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    norm.bias.copy_(mean + (-x.amin((0, 2, 3))).clamp(min=0) if shift else mean)
+
+
+def _patches(x: Tensor, conv: nn.Conv2d, pixels: Tensor) -> Tensor:
+    """(R, F): what the convolution reads for each pixel of its output."""
+    (down, across), mode = pair(conv.padding), conv.padding_mode
+    padded = functional.pad(x, (across, across, down, down), "constant" if mode == "zeros" else mode)
+    taps = [
+        pixels[axis + 1, :, None] * conv.stride[axis]
+        + torch.arange(conv.kernel_size[axis], device=x.device) * conv.dilation[axis]
+        for axis in (0, 1)
+    ]
+    patches = padded[pixels[0, :, None, None], :, taps[0][:, :, None], taps[1][:, None, :]]  # (R, h, w, I)
+    return patches.permute(0, 3, 1, 2).flatten(1)
+
+
+def _solve(start: Tensor, features: Tensor, values: Tensor, free_mean: bool, ridge: float) -> tuple[Tensor, Tensor]:
+    """Weights of the shape of `start` (O, …) and biases (O,): ridge regression of values (R, O) on features (R, F)."""
+    z, y, weight = features.double(), values.double(), start.detach().flatten(1).double()
+    z_mean, y_mean = (z.mean(0), y.mean(0)) if free_mean else (z.new_zeros(z.shape[1]), y.new_zeros(y.shape[1]))
+    z, y = z - z_mean, y - y_mean
+    gram = z.T @ z
+    strength = ridge * gram.diagonal().mean()
+    if strength > 0:  # all features are 0 otherwise
+        gram.diagonal().add_(strength)
+        weight = weight + torch.linalg.solve(gram, z.T @ (y - z @ weight.T)).T
+    return weight.reshape(start.shape), y_mean - weight @ z_mean
+
+
+@contextmanager
+def recalibrating(model: nn.Module) -> Iterator[None]:
+    """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode.
+
+    Batch-norms that are frozen (natrl.training.modes) keep theirs.
+    """
+    frozen = frozen_norms(model)
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m not in frozen]
+    momenta = [norm.momentum for norm in norms]
+    with in_mode(model, training=False):
+        for norm in norms:
+            norm.train()
+            norm.momentum = 1.0
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+
+
+def _once(function: Any) -> Any:
+    """A hook that runs at the first call of its module only."""
+    done = False
+
+    def hook(*arguments: Any) -> None:
+        nonlocal done
+        if not done:
+            done = True
+            function(*arguments)
+
+    return hook

@@ -1,0 +1,71 @@
+"""What a network costs with other operations in its slots: a sum over slots, less what nulls leave out.
+
+E slots, V vocabulary, K primitives, B architectures, L layers that can be left out (natrl.modules.replace.leftovers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from natrl.core.operations import Cost, VOCABULARY_INDEX
+from natrl.modules.replace.leftovers import Leftovers
+from natrl.spaces.counting import CostTable
+
+__all__ = ["NetworkCosts"]
+
+
+class NetworkCosts:
+    """Parameters and MAdds of one network's architectures.
+
+    `prices` is a table for whoever needs a sum over slots: a slot that can be null has the costs of the layers that go
+    where it alone is null. It is never below the cost, and above it only where layers go with several slots together.
+    """
+
+    def __init__(
+        self, table: CostTable, primitives: Sequence[str], slots: Mapping[int, str], leftovers: Leftovers
+    ) -> None:
+        """`table` without what is left out; `slots`: names by number, without wires."""
+        self.prices = table
+        self.rest = False  # whether layers that cost something go with several slots together
+        self._table, self._slots, self.leftovers = table, dict(slots), leftovers
+        self._columns = np.array([VOCABULARY_INDEX[name] for name in primitives])
+        self._null = list(primitives).index("null")
+        self._left = np.array([(cost.params, cost.madds) for cost in leftovers.costs.values()]).reshape(-1, 2)
+
+    def of(self, choices: np.ndarray) -> np.ndarray:
+        """int64 (B, 2): parameters and MAdds with primitives `choices` int (B, E)."""
+        fixed = np.array((self._table.fixed.params, self._table.fixed.madds))
+        costs = fixed + self._table.slots[np.arange(choices.shape[1]), self._columns[choices]].sum(1)
+        return costs - self._gone(choices) @ self._left if (choices == self._null).any() else costs
+
+    def gone(self, choices: np.ndarray) -> list[str]:
+        """The layers that are left out with primitives `choices` int (E,)."""
+        return [name for name, out in zip(self.leftovers.costs, self._gone(choices[None])[0], strict=True) if out]
+
+    def untrained(self, choices: np.ndarray) -> set[str]:
+        """The parameters that no gradient reaches any more with primitives `choices` int (E,)."""
+        return self.leftovers.untrained(self._nulls(choices[None]))
+
+    def _nulls(self, choices: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: choices[:, index] == self._null for index, name in self._slots.items()}
+
+    def _gone(self, choices: np.ndarray) -> np.ndarray:
+        """int64 (B, L), 0 or 1."""
+        gone = self.leftovers.gone(self._nulls(choices), len(choices))
+        return np.array([*gone.values()], dtype=np.int64).reshape(len(gone), len(choices)).T
+
+    def price(self, alone: Mapping[int, np.ndarray]) -> None:
+        """Works out `prices`. `alone`: for slots that can be null, the architecture's choices (E,) where only it is."""
+        params, madds, slots = self._table.fixed.params, self._table.fixed.madds, self._table.slots.copy()
+        waiting = {name for name, cost in self.leftovers.costs.items() if cost != Cost()}
+        gone = {index: waiting & set(self.gone(choices)) for index, choices in alone.items()}
+        for index in sorted(gone, key=lambda index: len(gone[index])):
+            for name in waiting & gone[index]:
+                cost = self.leftovers.costs[name]
+                params, madds = params - cost.params, madds - cost.madds
+                slots[index] += (cost.params, cost.madds)
+                slots[index, VOCABULARY_INDEX["null"]] = 0
+            waiting -= gone[index]
+        self.prices, self.rest = CostTable(Cost(params, madds), slots), bool(waiting)

@@ -1,0 +1,195 @@
+"""Which layers of a network can be replaced, and why the others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from torch import nn, Tensor
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.pooling import (
+    _AdaptiveAvgPoolNd,
+    _AdaptiveMaxPoolNd,
+    _AvgPoolNd,
+    _LPPoolNd,
+    _MaxPoolNd,
+    FractionalMaxPool2d,
+)
+from torch.nn.utils import parametrize
+
+from natrl.modules.replace.geometry import pair
+from natrl.modules.replace.replacements import operation_of
+from natrl.modules.trace.forward import Trace, WATCHED
+from natrl.modules.trace.reach import reached, storage_key
+from natrl.modules.trace.sandbox import Sandbox, type_name
+
+__all__ = ["HOOKS", "frozen_layers", "kept_elsewhere", "shared_weights", "unreplaceable"]
+
+_KINDS = (
+    _ConvNd,
+    _MaxPoolNd,
+    _AvgPoolNd,
+    _AdaptiveAvgPoolNd,
+    _AdaptiveMaxPoolNd,
+    _LPPoolNd,
+    FractionalMaxPool2d,
+)
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
+    """Each convolution and pooling that stays, by name, and the reason; what a trace can tell."""
+    frozen: dict[str, str] = {}
+    shared = shared_weights(model)
+    called = {call.layer for call in traced.calls}
+    for name, module in model.named_modules():
+        if isinstance(module, _KINDS):
+            reason = "it is the model itself" if not name else _own_reason(module)
+            reason = reason or shared.get(name) or _traced_reason(name, traced, name in called)
+            if reason is not None:
+                frozen[name] = reason
+    for name, operations in traced.functional.items():
+        module = model.get_submodule(name)
+        if type(module).__module__.startswith("torch.ao."):  # quantised
+            frozen[name] = _type_reason(module)
+        elif not isinstance(module, _KINDS):
+            frozen[f"{name or 'the model'} ({', '.join(sorted(operations))})"] = (
+                "a function call, not a layer: only an nn.Conv2d, nn.MaxPool2d or nn.AvgPool2d can be replaced"
+            )
+    return frozen
+
+
+def _own_reason(module: nn.Module) -> str | None:
+    """Why a convolution or pooling stays, wherever it is used."""
+    if parametrize.is_parametrized(module):
+        return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
+    if type(module) not in WATCHED:
+        return _type_reason(module)
+    if any(getattr(module, hooks, None) for hooks in HOOKS):
+        return "it has hooks, which would be lost"
+    if "forward" in vars(module):
+        return "its forward was replaced by another"
+    if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
+        return "it carries parameters, buffers or modules besides its own"
+    return None if operation_of(module) is not None else _no_operation(module)
+
+
+def _type_reason(module: nn.Module) -> str:
+    base = next((kind.__name__ for kind in type(module).__mro__[1:] if kind in WATCHED), None)
+    subclass = f", a subclass of torch's {base}" if base else ""
+    only = "only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+    return f"its type is {type_name(module)}{subclass}, and {only}"
+
+
+def _no_operation(module: Any) -> str:
+    """Why a layer holds no operation of the vocabulary."""
+    if getattr(module, "groups", 1) != 1:
+        return f"it has {module.groups} groups, and only dense convolutions can be replaced"
+    if getattr(module, "return_indices", False):
+        return "it returns indices"
+    if getattr(module, "divisor_override", None) is not None:
+        return "it divides by a number of its own"
+    if isinstance(module, nn.MaxPool2d) and pair(module.dilation) != (1, 1):
+        return "it is a dilated pooling, which no operation is"
+    rows, columns = pair(module.kernel_size)
+    return f"no operation has its kernel of {rows}×{columns}"
+
+
+def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
+    if name in traced.strayed:
+        return f"its weights are used outside its own call, by {', '.join(sorted(traced.strayed[name]))}"
+    if not called:
+        return "it is not called on the example input"
+    if any(len(call.in_shape) != 4 for call in traced.calls if call.layer == name):
+        return "it is called on an image without a batch dimension"
+    return None
+
+
+def shared_weights(model: nn.Module) -> dict[str, str]:
+    """Layers with a parameter that another module holds too."""
+    holders: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                holders.setdefault(id(parameter), []).append(name)
+    return {
+        name: f"its weights are tied to those of {', '.join(n for n in names if n != name) or 'itself'}"
+        for names in holders.values()
+        if len(names) > 1
+        for name in names
+    }
+
+
+def kept_elsewhere(model: nn.Module, names: Collection[str]) -> dict[str, str]:
+    """Which of the layers have weights that something else in the model refers to, or shares the memory of."""
+    layers = {name: model.get_submodule(name) for name in names}
+    outside = reached([model], within={id(layer) for layer in layers.values()})
+    kept = {storage_key(found) for found in outside if isinstance(found, Tensor)}
+    return {
+        name: "its weights are kept elsewhere in the model, too"
+        for name, layer in layers.items()
+        if any(storage_key(p) in kept for p in layer.parameters())
+    }
+
+
+class _Marker(nn.Module):
+    """Stands where a layer stood, calls it, and notes what else is asked of it.
+
+    Its parameters, if the layer has any, are others than the layer's and than those of other markers: a replacement's.
+    """
+
+    def __init__(self, layer: nn.Module, number: int) -> None:
+        super().__init__()
+        self._hidden = (layer,)  # not among the submodules
+        self.calls = 0
+        self.asked: set[str] = set()
+        for parameter in islice(layer.parameters(), 1):
+            self.first = nn.Parameter(parameter.detach().new_ones((number + 2, 3, 5, 7)), parameter.requires_grad)
+            self.second = nn.Parameter(parameter.detach().new_ones(number + 2), parameter.requires_grad)
+
+    def forward(self, x: Any) -> Any:
+        self.calls += 1
+        return self._hidden[0](x)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            value = getattr(self.__dict__["_hidden"][0], name)
+        self.asked.add(name)
+        return value
+
+
+def unreplaceable(model: nn.Module, sandbox: Sandbox, calls: Mapping[str, int]) -> dict[str, str]:
+    """Which layers another module cannot stand for, and why: a copy of the model is run with stand-ins for all.
+
+    `calls`: how often each of the layers was called in the trace.
+    """
+    if not calls:
+        return {}
+    markers = {name: _Marker(sandbox.copy(model.get_submodule(name)), i) for i, name in enumerate(calls)}
+    replaced = {model.get_submodule(name): marker for name, marker in markers.items()}
+    try:
+        sandbox.run(sandbox.copy(model, replaced))
+    except Exception:  # by the model's own code
+        return dict(_blamed(model, sandbox, calls))
+    return {name: reason for name, marker in markers.items() if (reason := _complaint(marker, calls[name])) is not None}
+
+
+def _blamed(model: nn.Module, sandbox: Sandbox, calls: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Narrows down which of the stand-ins the model does not run with, by halves."""
+    if len(calls) == 1:
+        yield next(iter(calls)), "the model does not run with another module in its place"
+        return
+    order = list(calls)
+    for half in (order[: len(order) // 2], order[len(order) // 2 :]):
+        yield from unreplaceable(model, sandbox, {name: calls[name] for name in half}).items()
+
+
+def _complaint(marker: _Marker, calls: int) -> str | None:
+    if marker.asked:
+        return f"the model reads its {', '.join(sorted(marker.asked))}, which a replacement need not have"
+    if marker.calls != calls:
+        return "another module in its place is not what the model calls"
+    return None

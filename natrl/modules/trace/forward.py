@@ -1,0 +1,192 @@
+"""One forward pass through a network: which layers ran, on what, and what became of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+from torch import nn, Tensor
+
+from natrl.modules.replace.copies import NotTheModelError
+from natrl.modules.trace.provenance import Provenance, tensors
+from natrl.modules.trace.sandbox import Sandbox
+
+__all__ = ["Call", "Flow", "Trace", "WATCHED", "trace", "trace_training"]
+
+#: The layers whose calls are recorded: torch's own types. A subclass may do something else.
+WATCHED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+OUTPUT, ATTRIBUTE = "the output", "an attribute"
+
+
+class Call(NamedTuple):
+    """One call of a watched layer."""
+
+    layer: str
+    sources: frozenset[int]  # of its input
+    met: frozenset[str]  # what its output ran into first: "add", "cat", "mul", another operation, "layer …", or OUTPUT
+    in_shape: tuple[int, ...]  # (B, Cin, H, W)
+    out_shape: tuple[int, ...]  # (B, Cout, H', W')
+
+
+class Flow(NamedTuple):
+    """One call of a layer that is watched, or has parameters or buffers and no watched layer in it."""
+
+    layer: str
+    reads: frozenset[int]  # inputs, and calls by their place among the flows; below 0: parameters
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None  # of its only tensor and of what it gives; None: others
+    madds: int  # of all images
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a network did with its example input. Sources are numbers: inputs first, then calls as they happened."""
+
+    inputs: int
+    batch: int  # images of the example input
+    calls: tuple[Call, ...]  # call i is source inputs + i
+    outputs: tuple[frozenset[int], ...]  # the sources of each tensor of the output; training: and of attributes
+    #: The sources of each pair of factors, both ways round, and of what must not be zero with those of each output.
+    products: frozenset[tuple[frozenset[int], frozenset[int]]]
+    flows: tuple[Flow, ...]  # flow i is number inputs + i
+    ends: frozenset[int]  # numbers of the inputs, flows and parameters that outputs and attributes are made from
+    running: frozenset[str]  # the modules that were called
+    strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
+    functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
+    madds: int  # of one image, all operations that torch's FlopCounterMode counts
+    complete: bool  # it ran without data; else its path may depend on values, and only the example's was seen
+
+    def calls_of(self, layer: str) -> tuple[Call, ...]:
+        """The calls of one layer."""
+        return tuple(call for call in self.calls if call.layer == layer)
+
+
+def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
+    """Runs a copy of the model once. The model itself is not touched. ValueError in one line where it does not run."""
+    return sandbox.attempt(model, lambda: _trace(model, sandbox))
+
+
+def trace_training(model: nn.Module, sandbox: Sandbox) -> tuple[Trace, Sandbox] | None:
+    """The same in training mode, where other layers may run; None where the model does not run so without labels."""
+    training = sandbox.in_training()
+    try:
+        return trace(model, training), training
+    except NotTheModelError:
+        raise
+    except ValueError:
+        return None
+
+
+def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
+    copy = sandbox.copy(model)
+    inputs = sandbox.example(copy)
+    modules = dict(copy.named_modules())
+    watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
+    owners = {id(p): name for name, module in watched.items() for p in module.parameters(False)}
+    provenance = Provenance(owners, sandbox.original)
+    recorder = _Recorder(provenance, len(inputs))
+    for name, module in modules.items():
+        recorder.watch(name, module) if name in watched else recorder.follow(name, module)
+    provenance.mark_parameters(copy.parameters())
+    for i, tensor in enumerate(inputs):
+        provenance.mark(tensor, i, i)
+    with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
+        output = sandbox.run(copy, provenance, inputs=inputs)
+    given, kept = [(tensor, OUTPUT) for tensor in tensors(output)], _attributes(copy)
+    if sandbox.training:  # a loss may read them
+        given += [(tensor, ATTRIBUTE) for tensor in kept]
+    outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
+    met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
+    return Trace(
+        inputs=len(inputs),
+        batch=sandbox.batch,
+        calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
+        outputs=outputs,
+        products=frozenset(provenance.products.union(product(provenance.divisors, outputs))),
+        flows=tuple(recorder.flows),
+        ends=provenance.flows((output, kept)),
+        running=frozenset(recorder.running),
+        strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
+        functional={name: frozenset(by) for name, by in provenance.functional.items()},
+        madds=provenance.flops // 2 // sandbox.batch,
+        complete=sandbox.fake,
+    )
+
+
+def _attributes(model: nn.Module) -> list[Tensor]:
+    """The tensors that modules keep besides parameters and buffers."""
+    own = (value for module in model.modules() for name, value in vars(module).items() if not name.startswith("_"))
+    return tensors(list(own))
+
+
+class _Recorder:
+    """Hooks that note calls."""
+
+    def __init__(self, provenance: Provenance, inputs: int) -> None:
+        self._provenance, self._inputs = provenance, inputs
+        self._within: str | None = None  # the layer whose flow is open
+        self.calls: list[Call] = []
+        self.flows: list[Flow] = []
+        self.running: set[str] = set()
+
+    def follow(self, name: str, module: nn.Module) -> None:
+        """Notes while a module runs, and what flows through it if it has a state of its own."""
+        stateful = bool(module._parameters or module._buffers)
+        stateful = stateful and not any(type(part) in WATCHED for part in module.modules())
+        leave_flow: list[Callable[[Any], None]] = []
+
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            self.running.add(name)
+            self._provenance.running.append(name)
+            if stateful and self._within is None:
+                leave_flow.append(self._enter_flow(name, (args, kwargs)))
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            self._provenance.running.pop()
+            if leave_flow and self._within == name:
+                leave_flow.pop()(output)
+
+        module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+        module.register_forward_hook(leave, always_call=True)
+
+    def _enter_flow(self, name: str, given: Any) -> Callable[[Any], None]:
+        """What to call with the output at the end."""
+        self._within, read, flops = name, tensors(given), self._provenance.flops
+        reads = self._provenance.flows(given)
+
+        def leave(output: Any) -> None:
+            self._within = None
+            if output is None:
+                return
+            plain = len(read) == 1 and isinstance(output, Tensor)
+            shapes = ((*read[0].shape,), (*output.shape,)) if plain else None
+            self._provenance.mark_flow(output, self._inputs + len(self.flows))
+            self.flows.append(Flow(name, reads, shapes, (self._provenance.flops - flops) // 2))
+
+        return leave
+
+    def watch(self, name: str, module: nn.Module) -> None:
+        """Notes every call of a watched layer, which is a source."""
+        open_calls: list[tuple[frozenset[int], tuple[int, ...], Callable[[Any], None]]] = []
+
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            sources = self._provenance.sources((args, kwargs), f"layer {name!r}")
+            shape = (*tensors((args, kwargs))[0].shape,)
+            open_calls.append((sources, shape, self._enter_flow(name, (args, kwargs))))
+            self._provenance.layer = name
+
+        def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            self._provenance.layer = None
+            self.running.add(name)
+            sources, shape, leave_flow = open_calls.pop()
+            if output is None:  # it failed, and the model may go on without it
+                leave_flow(None)
+                return
+            self._provenance.mark(output, self._inputs + len(self.calls), self._inputs + len(self.flows))
+            self.calls.append(Call(name, sources, frozenset(), shape, (*tensors(output)[0].shape,)))
+            leave_flow(output)
+
+        module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+        module.register_forward_hook(leave, with_kwargs=True, always_call=True)

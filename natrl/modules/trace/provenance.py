@@ -1,0 +1,244 @@
+"""Where tensors come from: recorded operation by operation while a network runs once.
+
+A source is a number: of an input of the network, or of a call of one of the layers that are watched. The sources of a
+tensor are those that it was made from without passing through another watched layer. Its flows are finer: numbers of
+inputs and of calls of all layers with a state, batch-norms as well, and (below 0) of parameters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn, Tensor
+from torch.utils._python_dispatch import _disable_current_modes, TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.flop_counter import flop_registry
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from natrl.modules.replace.copies import OriginalModel
+
+__all__ = ["Origin", "Provenance", "tensors"]
+
+#: What joins tensors, by the name of the operation; any other operation is a join of its own name.
+JOINS = {
+    **dict.fromkeys(("add", "add_", "sub", "sub_", "rsub"), "add"),
+    **dict.fromkeys(("cat", "stack"), "cat"),
+    **dict.fromkeys(("mul", "mul_", "div", "div_"), "mul"),
+}
+#: Normalisations, activations, dropout and copies that torch does not tag as pointwise.
+POINTWISE = frozenset(
+    (
+        *("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "batch_norm", "_native_batch_norm_legit"),
+        *("_native_batch_norm_legit_no_training", "_batch_norm_with_update", "_batch_norm_no_update"),
+        *("native_group_norm", "native_layer_norm", "hardswish", "hardswish_", "mish_", "threshold_", "celu_"),
+        *("_prelu_kernel", "rrelu_with_noise", "native_dropout", "dropout_", "clone", "_to_copy", "detach", "alias"),
+    )
+)
+#: Joins whose result is not zero where one of the tensors is.
+SUMS = frozenset(("add", "cat", "copy_", "index_put", "index_put_", "where", "maximum", "minimum", "slice_scatter"))
+CONVOLUTIONS = frozenset(("convolution", "_convolution", "conv1d", "conv2d", "conv3d"))
+POOLINGS = frozenset(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"))
+
+
+class Origin(NamedTuple):
+    """What a tensor was made from."""
+
+    sources: frozenset[int]
+    fresh: frozenset[int]  # calls that met nothing but normalisations and activations on the way here
+    flows: frozenset[int]
+    time: int
+
+
+class Provenance(TorchDispatchMode):
+    """Records while it is active.
+
+    Afterwards `met` holds for each call what its output ran into first ("add", "cat", "mul", another operation, or what
+    `sources` was told); `products`, for each two tensors that were joined otherwise than by a sum the sources of both;
+    `divisors`, the sources of tensors that must not be zero, as in logarithms and quotients;
+    `strayed`, for each watched layer whose parameters were read outside its calls, by what; `functional`, for each
+    module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
+    """
+
+    def __init__(self, owners: Mapping[int, str], original: OriginalModel | None) -> None:
+        """`owners`: the watched layer that a parameter belongs to, by the parameter's id.
+
+        `original`: the network of which a copy runs: none of its tensors may be read or written.
+        """
+        super().__init__()
+        self._original = original
+        self.layer: str | None = None  # the watched layer that is running
+        self.running: list[str] = []  # modules, outermost first
+        self.met: dict[int, set[str]] = defaultdict(set)
+        self.products: set[tuple[frozenset[int], frozenset[int]]] = set()
+        self.divisors: set[frozenset[int]] = set()
+        self.strayed: dict[str, set[str]] = defaultdict(set)
+        self.functional: dict[str, set[str]] = defaultdict(set)
+        self.flops = 0
+        self._owners = owners
+        self._origins = WeakTensorKeyDictionary()
+        self._clock = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func._overloadpacket not in flop_registry and func is not torch.ops.prim.device.default:
+            with self:  # as torch's FlopCounterMode: inference mode shows operations that autograd would have split
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        read = tensors((args, kwargs))
+        if self._original is not None:
+            self._original.check_use(read, self.where())
+        out = func(*args, **kwargs)
+        if func._overloadpacket in flop_registry:
+            self.flops += flop_registry[func._overloadpacket](*args, **kwargs, out_val=out)
+        for tensor in read:
+            owner = self._owners.get(id(tensor))
+            if owner is not None and owner != self.layer:
+                self.strayed[owner].add(func._overloadpacket.__name__)
+        made = tensors(out)
+        if self.layer is None and made and not takes_shape_only(func._overloadpacket.__name__):
+            self._derive(func, args, kwargs, read, made)
+        return out
+
+    def where(self) -> str:
+        """The name of the layer that is running, "" the model's own code."""
+        return self.layer or (self.running[-1] if self.running else "")
+
+    def mark(self, values: Any, source: int, flow: int) -> None:
+        """The tensors in `values` are this source's and this flow's, and nothing else's."""
+        for tensor in tensors(values):
+            self._note(tensor, frozenset((source,)), frozenset((source,)), frozenset((flow,)))
+
+    def mark_parameters(self, parameters: Iterable[Tensor]) -> None:
+        """They have no source, and are the flows −1, −2 and so on."""
+        for i, parameter in enumerate(parameters):
+            self._note(parameter, frozenset(), frozenset(), frozenset((-1 - i,)))
+
+    def mark_flow(self, values: Any, flow: int) -> None:
+        """The tensors in `values` are this flow's; their sources are what they were."""
+        for tensor in tensors(values):
+            origin = self._origin(tensor)
+            if origin is not None:
+                self._note(tensor, origin.sources, origin.fresh, frozenset((flow,)))
+
+    def flows(self, values: Any) -> frozenset[int]:
+        """The flows of the tensors in `values`."""
+        origins = (self._origin(tensor) for tensor in tensors(values))
+        return frozenset[int]().union(*(o.flows for o in origins if o is not None))
+
+    def sources(self, values: Any, met: str) -> frozenset[int]:
+        """The sources of the tensors in `values`, which run into `met` here."""
+        origins = [o for tensor in tensors(values) if (o := self._origin(tensor)) is not None]
+        self._meet(origins, met)
+        return frozenset[int]().union(*(o.sources for o in origins))
+
+    def _derive(self, func: Any, args: Any, kwargs: Any, read: list[Tensor], made: list[Tensor]) -> None:
+        """What an operation made comes from all that it read."""
+        name = func._overloadpacket.__name__
+        if name in CONVOLUTIONS or name in POOLINGS:
+            self.functional[self.where()].add(name)
+        origins = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
+        if not origins:
+            return
+        sources = frozenset[int]().union(*(o.sources for _, o in origins))
+        flows = frozenset[int]().union(*(o.flows for _, o in origins))
+        fresh = frozenset[int]()
+        known = [(tensor, o) for tensor, o in origins if o.sources]  # parameters have none
+        divides = bool(known) and not is_finite_at_zero(func, args, kwargs, [tensor for tensor, _ in known])
+        if divides:
+            self.divisors.add(sources)
+        if len({o[:2] for _, o in known}) > 1:
+            self._join([o for _, o in known], JOINS.get(name, name))
+        elif known and not divides and is_pointwise(func) and all(t.shape == known[0][0].shape for t in made[:1]):
+            fresh = known[0][1].fresh
+        else:
+            self._meet((o for _, o in known), name)
+        changed = written(func, read)
+        for tensor in (*made, *changed):
+            self._note(tensor, sources, fresh, flows)
+        for tensor in changed:
+            if tensor._base is not None:
+                self._write_through(tensor._base, sources, flows, name)
+
+    def _join(self, origins: list[Origin], kind: str) -> None:
+        self._meet(origins, kind)
+        if kind not in SUMS:
+            self.products |= {(a.sources, b.sources) for a in origins for b in origins if a.sources != b.sources}
+
+    def _write_through(self, base: Tensor, sources: frozenset[int], flows: frozenset[int], name: str) -> None:
+        """A view of `base` was written to: it comes from that too, and so do its other views."""
+        before = self._origin(base)
+        if before is not None:
+            self._meet([before], name)
+            sources, flows = sources | before.sources, flows | before.flows
+        self._note(base, sources, frozenset(), flows)
+
+    def _note(self, tensor: Tensor, sources: frozenset[int], fresh: frozenset[int], flows: frozenset[int]) -> None:
+        self._clock += 1
+        self._origins[tensor] = Origin(sources, fresh, flows, self._clock)
+
+    def _origin(self, tensor: Tensor) -> Origin | None:
+        own = self._origins.get(tensor)
+        base = None if tensor._base is None else self._origins.get(tensor._base)
+        if base is None or (own is not None and own.time > base.time):
+            return own
+        if own is None:
+            return base
+        return Origin(own.sources | base.sources, own.fresh & base.fresh, own.flows | base.flows, base.time)
+
+    def _meet(self, origins: Iterable[Origin], what: str) -> None:
+        for origin in origins:
+            for source in origin.fresh:
+                self.met[source].add(what)
+
+
+def is_pointwise(func: Any) -> bool:
+    """Whether an operation is a normalisation, an activation, or another that keeps every pixel at its place."""
+    packet = func._overloadpacket
+    return torch.Tag.pointwise in func.tags or packet.__name__ in POINTWISE
+
+
+def is_finite_at_zero(func: Any, args: Any, kwargs: Any, zeros: list[Tensor]) -> bool:
+    """Whether a pointwise operation gives no infinity or NaN where these of its tensors are zero, and the others 1."""
+    if torch.Tag.pointwise not in func.tags:
+        return True
+    zero = set(map(id, zeros))
+
+    def stand_in(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return torch.full((1,) * value.dim(), 0 if id(value) in zero else 1, dtype=value.dtype)
+
+    with _disable_current_modes():
+        try:
+            found = func(*tree_map(stand_in, args), **tree_map(stand_in, kwargs))
+            return all(bool(tensor.isfinite().all()) for tensor in tensors(found))
+        except Exception:  # an operation that needs another device or another shape
+            return True
+
+
+def takes_shape_only(name: str) -> bool:
+    """Whether an operation makes a tensor without reading values: new_zeros, empty_like."""
+    return name.startswith("new_") or name.endswith("_like")
+
+
+def written(func: Any, read: list[Tensor]) -> list[Tensor]:
+    """The tensors that an operation changes in place, as far as its schema says so."""
+    if not func._schema.is_mutable:
+        return []
+    first = func._schema.arguments[0].alias_info
+    return read[:1] if first is not None and first.is_write else []
+
+
+def tensors(values: Any) -> list[Tensor]:
+    """The tensors in nested containers, and in the fields of objects that torch does not know as containers."""
+    found: list[Tensor] = []
+    for leaf in tree_leaves(values):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif hasattr(leaf, "__dict__") and not isinstance(leaf, type | nn.Module):
+            found += [value for value in vars(leaf).values() if isinstance(value, Tensor)]
+    return found

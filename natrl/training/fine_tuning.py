@@ -1,0 +1,67 @@
+"""Training a replaced network on, and measuring it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from natrl.data import ImageData
+from natrl.training.device import default_device, use_bf16
+from natrl.training.distillation import Distillation
+from natrl.training.fitting import fit, measure, Measured
+from natrl.training.schedule import Schedule
+
+__all__ = ["FINE_TUNING", "Tuned", "fine_tune"]
+
+#: From inherited weights: a tenth of the rate that such networks are trained with from scratch.
+FINE_TUNING = Schedule(epochs=3, batch_size=64, learning_rate=0.02, warmup=0.05, weight_decay=5e-4)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of a fine-tuning."""
+
+    validation: Measured
+    test: Measured | None  # None: the test split was not read
+    state: dict[str, np.ndarray]  # the network's state_dict; arrays pass through Ray's object store without a copy
+    seconds: float  # of training and measuring
+
+    def load_into(self, network: nn.Module) -> nn.Module:
+        """Puts the weights into a network of the same architecture, and returns it."""
+        network.load_state_dict({name: torch.tensor(array) for name, array in self.state.items()})
+        return network
+
+
+def fine_tune(
+    network: nn.Module,
+    data: ImageData,
+    schedule: Schedule = FINE_TUNING,
+    *,
+    seed: int,
+    teacher: nn.Module | None = None,
+    read_test: bool = False,
+    bf16: bool | None = None,
+    device: torch.device | str | None = None,
+) -> Tuned:
+    """Trains the network in place on the training split and measures it on the validation split.
+
+    `teacher`: a network, usually the original, whose outputs are learned besides the labels. The test split is touched
+    only with `read_test`. `bf16`: bfloat16 autocast; None: on GPUs that have it. The seed fixes batches and draws, as
+    in `natrl.training.fitting.fit`. ValueError where the loss is not finite.
+    """
+    start = time.perf_counter()
+    try:
+        distillation = None if teacher is None else Distillation(teacher)
+        device = default_device(device)
+        amp = use_bf16(bf16, device)
+        fit(network, data, schedule, seed=seed, device=device, amp=amp, distillation=distillation)
+        validation = measure(network, data.validation, device=device)
+        test = measure(network, data.test, device=device) if read_test else None
+    except FloatingPointError as error:
+        raise ValueError(f"fine-tuning: {error}") from None
+    state = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
+    return Tuned(validation, test, state, time.perf_counter() - start)

@@ -1,0 +1,250 @@
+"""Training a network from scratch, and measuring it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
+from natrl.data import Augmentation, batches, ImageData
+from natrl.data.labels import size_of
+from natrl.networks.network import build_network
+from natrl.spaces.skeleton import Skeleton
+from natrl.training.device import default_device
+from natrl.training.distillation import Distillation
+from natrl.training.modes import in_mode, set_training
+from natrl.training.schedule import Schedule
+
+__all__ = ["Measured", "TrainingResult", "fit", "measure", "train_network"]
+
+AUXILIARY = "auxiliary."  # what the names of the auxiliary head's weights begin with
+MEASURING_BATCH = 500  # images
+ADAM_BETA2 = 0.99  # 0.999 averages over 1,000 steps, more than a short training has
+
+
+class Measured(NamedTuple):
+    """What a network does on a split."""
+
+    accuracy: float  # in [0, 1]
+    cross_entropy: float  # mean over the images, in nats
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of one training."""
+
+    validation_accuracy: float  # in [0, 1]
+    validation_cross_entropy: float  # nats
+    test_accuracy: float | None  # None: the test split was not read
+    training_loss: float  # mean over the last epoch
+    parameters: int  # of the network without its auxiliary head
+    epochs: int
+    seed: int
+    seconds: float  # of building, training and measuring
+    weights: dict[str, np.ndarray] | None = field(default=None, compare=False, repr=False)  # the network's state_dict
+
+
+def train_network(
+    architecture: Architecture,
+    skeleton: Skeleton,
+    data: ImageData,
+    schedule: Schedule,
+    *,
+    seed: int,
+    device: torch.device | str | None = None,
+    read_test: bool = False,
+    amp: bool = False,
+    network: nn.Module | None = None,
+    keep_weights: bool = False,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> TrainingResult:
+    """Builds the architecture's network, trains it and measures it on the validation split.
+
+    The test split is touched only with `read_test`. The seed fixes the initial weights, the batches and what is drawn
+    in training. On a CPU one thread computes, so that the result repeats to the bit, whatever the global random state
+    and the number of threads are (both are left as they were); run several trainings side by side to use more cores.
+    `network` is trained in place of a new one. With `keep_weights` the result holds the trained weights, without those
+    of an auxiliary head: `build_network(architecture, skeleton)` takes them. The device is the GPU where there is one.
+    ValueError where the skeleton does not fit the data, or the loss is not finite.
+    """
+    start = time.perf_counter()
+    _check_skeleton(skeleton, data)
+    device = default_device(device)
+    with _reproducible(seed, device):
+        if network is None:
+            network = build_network(architecture, skeleton, auxiliary=schedule.auxiliary > 0)
+        try:
+            loss = fit(network, data, schedule, seed=seed, device=device, amp=amp, on_epoch=on_epoch)
+            validation = measure(network, data.validation, device=device)
+            test = measure(network, data.test, device=device) if read_test else None
+        except FloatingPointError as error:
+            raise ValueError(f"architecture {architecture.key}: {error}") from None
+    return TrainingResult(
+        validation_accuracy=validation.accuracy,
+        validation_cross_entropy=validation.cross_entropy,
+        test_accuracy=test.accuracy if test else None,
+        training_loss=loss,
+        parameters=sum(p.numel() for name, p in network.named_parameters() if not name.startswith(AUXILIARY)),
+        epochs=schedule.epochs,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        weights=_weights(network) if keep_weights else None,
+    )
+
+
+def _weights(network: nn.Module) -> dict[str, np.ndarray]:
+    weights = {name: value for name, value in network.state_dict().items() if not name.startswith(AUXILIARY)}
+    return {name: value.cpu().contiguous().numpy() for name, value in weights.items()}
+
+
+@checked
+def fit(
+    network: nn.Module,
+    data: ImageData,
+    schedule: Schedule,
+    *,
+    seed: int,
+    device: torch.device | str | None = None,
+    amp: bool = False,
+    distillation: Distillation | None = None,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> float:
+    """Trains the network in place on the training split; the mean loss of the last epoch.
+
+    The network gives logits (B, classes), or in training (logits, logits of auxiliary heads …). `amp`: bfloat16 where
+    autocast says so. `distillation`: a network to learn from besides the labels. `on_epoch(epoch, loss)` is called
+    after each epoch, the first being 1. FloatingPointError where the loss is not finite.
+    """
+    device = default_device(device)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network, schedule)
+    size = size_of(data.train)
+    steps = max(1, size // schedule.batch_size)  # an incomplete batch is used only where it is the only one
+    loss = float("nan")
+    with _reproducible(seed, device):  # the network may draw, too
+        for epoch in range(schedule.epochs):
+            if schedule.drop_path:
+                network.drop_path = schedule.drop_path * epoch / schedule.epochs  # type: ignore[assignment]
+            epoch_batches = batches(
+                data.train,
+                schedule.batch_size,
+                shuffle_seed=int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]),
+                augment=_augmentation(data, schedule),
+                device=device,
+                drop_last=size >= schedule.batch_size,
+            )
+            rates = [schedule.rate(epoch * steps + step, schedule.epochs * steps) for step in range(steps)]
+            epoch_steps = zip(rates, epoch_batches, strict=True)
+            loss = _train_epoch(network, optimizer, schedule, epoch_steps, device, amp, distillation)
+            if not np.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss} in epoch {epoch + 1}; lower the learning rate")
+            if on_epoch:
+                on_epoch(epoch + 1, loss)
+    return loss
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    steps: Iterable[tuple[float, tuple[Tensor, Tensor]]],  # learning rate, (images, labels)
+    device: torch.device,
+    amp: bool,
+    distillation: Distillation | None,
+) -> float:
+    """One step a batch; the mean loss."""
+    set_training(network)
+    losses = []
+    for rate, (images, labels) in steps:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            outputs = network(images)
+            loss = _loss(outputs, labels, schedule)
+            if distillation is not None:
+                loss = distillation.loss(images, outputs[0] if isinstance(outputs, tuple) else outputs, loss)
+        optimizer.zero_grad()
+        loss.backward()
+        if schedule.clip:
+            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).mean().item()
+
+
+@torch.inference_mode()
+@checked
+def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device | str | None = None) -> Measured:
+    """Accuracy and mean cross-entropy of the network, in evaluation mode, on all of a split.
+
+    FloatingPointError where the logits are not finite.
+    """
+    device = default_device(device)
+    correct, entropy, count = 0, 0.0, 0
+    with in_mode(network.to(device), training=False):
+        for images, labels in batches(dataset, MEASURING_BATCH, device=device):
+            logits = network(images).float()
+            correct += int((logits.argmax(1) == labels).sum())
+            entropy += functional.cross_entropy(logits, labels, reduction="sum").item()
+            count += len(labels)
+    if not np.isfinite(entropy):
+        raise FloatingPointError(f"the cross-entropy on held-out images is {entropy}; lower the learning rate")
+    return Measured(correct / count, entropy / count)
+
+
+def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, schedule: Schedule) -> Tensor:
+    def entropy(logits: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+
+    if not isinstance(outputs, tuple):
+        return entropy(outputs)
+    logits, *auxiliary = outputs
+    return entropy(logits) + schedule.auxiliary * sum(entropy(other) for other in auxiliary)
+
+
+def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    weights, rate, decay = network.parameters(), schedule.learning_rate, schedule.weight_decay
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(weights, rate, schedule.momentum, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(weights, rate, (schedule.momentum, ADAM_BETA2), weight_decay=decay, fused=True)
+
+
+def _augmentation(data: ImageData, schedule: Schedule) -> Augmentation:
+    return replace(data.augmentation, cutout=round(schedule.cutout * data.image_size / 32))
+
+
+@contextmanager
+def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generators of the CPU and that device, and restores them; on a CPU with one thread.
+
+    Sums over several threads depend on their number, and small networks gain nothing from more than one.
+    """
+    devices, threads = [device] if device.type == "cuda" else [], torch.get_num_threads()
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
+        for cuda in devices:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(seed)
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _check_skeleton(skeleton: Skeleton, data: ImageData) -> None:
+    for name in ("image_size", "image_channels", "num_classes"):
+        have, wanted = getattr(skeleton, name), getattr(data, name)
+        if have != wanted:
+            raise ValueError(f"the skeleton's {name} is {have}, but data {data.name!r} needs {wanted}")

@@ -1,0 +1,85 @@
+"""How a network is trained from scratch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from natrl.checks.fields import check_fields, Decay, NotNegative, Pixels, Range
+
+__all__ = ["Schedule", "schedule", "schedule_names"]
+
+Few = Annotated[int, Range(1, 10**6)]  # epochs, and images of a batch
+OPTIMIZERS = ("sgd", "adamw")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Settings of one training from scratch. ValueError names the setting that is out of range.
+
+    The learning rate rises linearly from 0 for the share `warmup` of the steps, then falls along a half cosine to
+    `final_learning_rate`.
+    """
+
+    epochs: Few
+    batch_size: Few
+    optimizer: str = "sgd"  # "sgd" (Nesterov off) | "adamw" (betas: momentum and 0.99)
+    learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 0.025
+    final_learning_rate: Annotated[float, Range(0, 1e38)] = 0.0  # at most learning_rate
+    warmup: Decay = 0.0  # share of the steps
+    weight_decay: NotNegative = 3e-4
+    momentum: Decay = 0.9
+    clip: NotNegative = 5.0  # largest norm of the gradient; 0: any
+    drop_path: Decay = 0.0  # probability in the last epoch, rising linearly from 0
+    auxiliary: NotNegative = 0.0  # weight of the auxiliary head's loss; 0: no such head
+    cutout: Pixels = 0  # side of the square in pixels of a 32×32 image; scaled to the image size
+    label_smoothing: Decay = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "schedule: ")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"schedule: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.final_learning_rate > self.learning_rate:
+            found = f"got {self.final_learning_rate!r} and {self.learning_rate!r}"
+            raise ValueError(f"schedule: final_learning_rate must be at most learning_rate, {found}")
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step, 0 … steps − 1."""
+        warm = round(self.warmup * steps)
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        progress = (step - warm) / max(1, steps - 1 - warm)
+        span = self.learning_rate - self.final_learning_rate
+        return self.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
+
+
+_SCHEDULES = {
+    # NAT++ (arXiv 2102.10301) and DARTS: the final training on CIFAR-10.
+    "paper": Schedule(
+        epochs=600,
+        batch_size=96,
+        learning_rate=0.025,
+        final_learning_rate=0.001,
+        drop_path=0.2,
+        auxiliary=0.4,
+        cutout=16,
+    ),
+    # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
+    "quick": Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2),
+}
+
+
+def schedule(name: str | Schedule) -> Schedule:
+    """The schedule of that name (a schedule is returned as it is). ValueError lists the known names."""
+    if isinstance(name, Schedule):
+        return name
+    try:
+        return _SCHEDULES[name]
+    except KeyError:
+        raise ValueError(f"unknown schedule {name!r}; known: {', '.join(_SCHEDULES)}") from None
+
+
+def schedule_names() -> tuple[str, ...]:
+    """The named schedules."""
+    return tuple(_SCHEDULES)

@@ -1,0 +1,260 @@
+"""The demo: train, transform, choose, retrain. What it can show is said in docs/demo.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from rich.progress import Progress
+
+from natrl.checks.fields import Amount, check_fields, Range, Seed, Size
+from natrl.core.architecture import Architecture
+from natrl.core.genotypes import zoo
+from natrl.data import ImageData, load_data
+from natrl.data.labels import size_of
+from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
+from natrl.export.folder import export_architectures, Weights
+from natrl.policies import load_policy, Policy
+from natrl.report.candidates import CANDIDATES, write_candidates
+from natrl.report.results import Correlation, Results, Row
+from natrl.rllib.settings import LearnSettings
+from natrl.runs.directory import versions
+from natrl.runs.settings import RunSettings
+from natrl.search.random_transform import cost_matched_random
+from natrl.spaces import network_cost, Skeleton, Space
+from natrl.spaces import space as find_space
+from natrl.training.fitting import TrainingResult
+from natrl.training.schedule import Schedule
+from natrl.training.schedule import schedule as find_schedule
+from natrl.tuning.comparison import train_all
+from natrl.tuning.finalists import candidate_scores, choose, Finalist
+from natrl.tuning.progress import progress_bar
+from natrl.tuning.restore import restored_evaluator
+from natrl.tuning.run import train
+
+__all__ = ["DemoSettings", "demonstrate"]
+
+NAMED = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "ENAS")
+RANDOM = 2  # random architectures beside the named ones
+FINALISTS = 2  # candidates that are trained on validation data, besides the original
+DIGITS = 800  # training images of the embedded data set
+CHOICE_SEEDS = (1000, 1001)  # other seeds than those of the final training
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What `natrl demo` does."""
+
+    data: str = "digits"
+    image_size: Size | None = None
+    seeds: Annotated[int, Range(2, 10_000)] = 3  # final trainings of each architecture
+    actors: Annotated[int, Range(1, 100_000)] = 2
+    gpus_per_actor: Amount = 0.0
+    share: Annotated[float, Range(0, 1, above=True)] = 1.0  # of all training steps and epochs, in (0, 1]
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def schedule(self, images: int) -> Schedule:
+        """The training from scratch on so many images: about as many steps as on digits, at least one epoch."""
+        full = find_schedule("quick")
+        epochs = full.epochs * self.share * min(1.0, DIGITS / images)
+        return replace(full, epochs=max(1, round(epochs)))
+
+    @property
+    def run(self) -> RunSettings:
+        """The policy's training: supernet-notes' settings for a small supernet."""
+        warmup, iterations = max(1, round(2500 * self.share)), max(1, round(50 * self.share))
+        return RunSettings(
+            evaluator=EvaluatorSpec(
+                reward="supernet",
+                space="darts",
+                data=self.data,
+                image_size=self.image_size,
+                metric="cross_entropy",
+                skeleton=Skeleton(channels=8, cells=3),
+                total_steps=warmup,
+                seed=self.seed,
+                actors=self.actors,
+                num_gpus=self.gpus_per_actor,
+            ),
+            learn=LearnSettings(
+                iterations=iterations,
+                batch_size=64,
+                minibatch_size=32,
+                entropy=0.01,
+                final_entropy=0.01,
+                reward_scale=1.0,
+                warmup_steps=warmup,
+            ),
+            keep=2.0,
+            initial="pool:80",
+            reward_clip=1.0,
+            seed=self.seed,
+        )
+
+
+def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
+    """Runs the demo in a new run directory and returns what came of it; Ray must run."""
+    clock: dict[str, float] = {}
+    data = load_data(settings.data, seed=settings.seed, image_size=settings.image_size)
+    skeleton = fit_skeleton(Skeleton(channels=8, cells=3), data)
+    with progress_bar() as bar:
+        with timed(clock, "policy"):
+            train(settings.run, out, command=command, progress=bar)
+        policy = load_policy(out)
+        originals = initial_architectures(policy.space, settings.seed)
+        with timed(clock, "choice"):
+            finalists = choose_finalists(policy, originals, out, settings.seed)
+            trained = train_finalists(finalists, skeleton, data, settings, bar)
+            chosen = {name: choose(candidates, skeleton) for name, candidates in trained.items()}
+        with timed(clock, "retraining"):
+            rows, weights = retrain(originals, chosen, policy, skeleton, data, settings, bar)
+    transformed = {row.name: (row.architecture, weights[row.name]) for row in rows if row.variant == "transformed"}
+    export_architectures(transformed, skeleton, out / "models")
+    write_candidates(candidate_scores(trained, skeleton, len(CHOICE_SEEDS)), out / CANDIDATES)
+    pairs = [
+        (f.proxy, float(np.mean(f.validation)), float(network_cost(f.architecture, skeleton).madds))
+        for candidates in trained.values()
+        for f in candidates
+        if f.proxy is not None
+    ]
+    return Results(
+        data=data.name,
+        skeleton=skeleton,
+        seeds=tuple(range(settings.seeds)),
+        rows=tuple(rows),
+        schedule=asdict(settings.schedule(size_of(data.train))),
+        correlation=Correlation.of(pairs),
+        command=command,
+        versions=versions(),
+        seconds=clock,
+    )
+
+
+def initial_architectures(space: Space, seed: int) -> dict[str, Architecture]:
+    """The named architectures, and random ones that no policy was trained on."""
+    rng = np.random.default_rng([seed, 1])
+    known = {name: zoo()[name] for name in NAMED}
+    return known | {f"sampled {i + 1}": space.sample(rng) for i in range(RANDOM)}
+
+
+def choose_finalists(
+    policy: Policy, originals: dict[str, Architecture], run: Path, seed: int
+) -> dict[str, list[tuple[Architecture, float | None]]]:
+    """For each architecture itself and the policy's best candidates, with the supernet's scores where it has any.
+
+    ENAS blocks have five nodes and are not in the supernet's space: the policy is applied to them all the same, and its
+    own probabilities rank the candidates.
+    """
+    supernet = restored_evaluator(run)
+    finalists = {}
+    for name, original in originals.items():
+        own = len(original.operations) == policy.space.n_slots
+        space = policy.space if own else find_space("enas")
+        candidates = policy.transform(original, n=10, evaluator=supernet if own else None, seed=seed, space=space)
+        ranks = candidates.log_probabilities if candidates.scores is None else candidates.scores
+        ranked = [candidates.architectures[i] for i in np.argsort(-ranks, kind="stable")]
+        best = [a for a in ranked if a != original][:FINALISTS]
+        asked = [original, *best]
+        scores = supernet.evaluate(asked).tolist() if own else [None] * len(asked)
+        finalists[name] = list(zip(asked, scores, strict=True))
+    return finalists
+
+
+def train_finalists(
+    finalists: dict[str, list[tuple[Architecture, float | None]]],
+    skeleton: Skeleton,
+    data: ImageData,
+    settings: DemoSettings,
+    bar: Progress,
+) -> dict[str, list[Finalist]]:
+    """Short trainings; only validation data is read."""
+    flat = [(name, a, proxy) for name, candidates in finalists.items() for a, proxy in candidates]
+    architectures = [a for _, a, _ in flat]
+    trained = _train("choice", architectures, skeleton, data, CHOICE_SEEDS, settings, bar)
+    result: dict[str, list[Finalist]] = {name: [] for name in finalists}
+    for (name, a, proxy), results in zip(flat, trained, strict=True):
+        result[name].append(Finalist(a, proxy, _validation(results)))
+    return result
+
+
+def retrain(
+    originals: dict[str, Architecture],
+    chosen: dict[str, Finalist],
+    policy: Policy,
+    skeleton: Skeleton,
+    data: ImageData,
+    settings: DemoSettings,
+    bar: Progress,
+) -> tuple[list[Row], dict[str, Weights]]:
+    """Originals, what was made of them, and random transformations of the same cost; here test data is read, once.
+
+    And the weights of the transformed ones, by name, from the first seed's training.
+    """
+    named: list[tuple[str, str, Architecture]] = []
+    for name, original in originals.items():
+        after = chosen[name].architecture
+        own = len(original.operations) == policy.space.n_slots
+        space: Any = policy.space if own else find_space("enas")
+        space = replace(space, skeleton=skeleton)  # the MAdds of the networks that are trained here
+        matched = cost_matched_random(space, original, space.cost(after).madds, settings.seed)
+        named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
+    architectures = [a for _, _, a in named]
+    seeds = tuple(range(settings.seeds))
+    trained = _train("retraining", architectures, skeleton, data, seeds, settings, bar, read_test=True)
+    rows = [
+        Row.measured(name, variant, a, skeleton, validation=_validation(results), test=_test(results))  # type: ignore[arg-type]
+        for (name, variant, a), results in zip(named, trained, strict=True)
+    ]
+    pairs = zip(named, trained, strict=True)
+    return rows, {name: results[0].weights for (name, variant, _), results in pairs if variant == "transformed"}
+
+
+def _train(
+    label: str,
+    architectures: list[Architecture],
+    skeleton: Skeleton,
+    data: ImageData,
+    seeds: tuple[int, ...],
+    settings: DemoSettings,
+    bar: Progress,
+    *,
+    read_test: bool = False,
+) -> list[list[TrainingResult]]:
+    """The results of each architecture, one a seed, with the weights of the first where test data is read."""
+    total = len({a.key for a in architectures}) * len(seeds)
+    task = bar.add_task(label, total=total, note="")
+    return train_all(
+        architectures,
+        skeleton,
+        data,
+        settings.schedule(size_of(data.train)),
+        seeds=seeds,
+        read_test=read_test,
+        keep_weights=read_test,
+        num_gpus=settings.gpus_per_actor,
+        on_result=lambda: bar.advance(task),
+    )
+
+
+def _validation(results: list[TrainingResult]) -> tuple[float, ...]:
+    return tuple(r.validation_accuracy for r in results)
+
+
+def _test(results: list[TrainingResult]) -> tuple[float, ...]:
+    return tuple(r.test_accuracy for r in results if r.test_accuracy is not None)
+
+
+@contextmanager
+def timed(clock: dict[str, float], name: str) -> Iterator[None]:
+    """Stores the seconds that the body took."""
+    start = time.perf_counter()
+    yield
+    clock[name] = time.perf_counter() - start
