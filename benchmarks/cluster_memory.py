@@ -22,6 +22,7 @@ from _machines import architectures, fill, one_machine
 from _rows import print_row
 from torch.utils.data import TensorDataset
 
+import natrl
 from natrl import Architecture, Skeleton
 from natrl import space as find_space
 from natrl.data import ImageData
@@ -108,7 +109,9 @@ def memory() -> None:
         for size in sizes:
             data = images(size)
             megabytes[size] = [sum(t.nbytes for t in data.train.tensors) / 1e6, 0.0]  # type: ignore[attr-defined]
-            pool = PoolEvaluator(partial(SupernetEvaluator, "darts", skeleton, data, device="cpu"), actors=8)
+            pool = PoolEvaluator(
+                partial(SupernetEvaluator, natrl.space("darts").on(skeleton), data, device="cpu"), actors=8
+            )
             fill(pool, 8)
             rng = np.random.default_rng(0)
             pool.train_weights(2)

@@ -21,8 +21,8 @@ from _rows import print_row
 from scipy.stats import rankdata, spearmanr
 
 from natrl.data import batches, ImageData
-from natrl.evaluation.inherited import FALLBACK_STEPS, ModuleEvaluator
-from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
+from natrl.evaluation.inherited import FALLBACK_STEPS, InheritedEvaluator
+from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules import from_module
 from natrl.training.fine_tuning import FINE_TUNING
 from natrl.tuning.modules import OptimizeSettings
@@ -44,11 +44,11 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
     drawn.pop(space.architecture.key, None)
     architectures = list(drawn.values())[: options.transformations]
     evaluators = {
-        name: ModuleEvaluator(space, data, steps=steps, seed=options.seed)
+        name: InheritedEvaluator(space, data, steps=steps, seed=options.seed)
         for name, steps in (("inherited", 0), ("steps", FALLBACK_STEPS))
     }
     columns = {name: evaluator.evaluate(architectures) for name, evaluator in evaluators.items()}
-    supernet = ModuleSupernetEvaluator(space, data, seed=options.seed)
+    supernet = SupernetEvaluator(space, data, seed=options.seed)
     supernet.train_weights(options.supernet_steps)
     columns["supernet"] = supernet.evaluate(architectures)
     replaced = np.array([len(space.architecture.changes(a)) for a in architectures], dtype=float)

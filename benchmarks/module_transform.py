@@ -26,7 +26,7 @@ from torch import nn
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.data import ImageData
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.modules.space import ModuleSpace
 from natrl.search.random_transform import cost_matched_random
 from natrl.training.fine_tuning import FINE_TUNING
@@ -68,7 +68,7 @@ def rivals(
 ) -> list[tuple[str, Architecture, nn.Module]]:
     """The other ways, with inherited weights."""
     space = found.space
-    evaluator = ModuleEvaluator(space, data, reference_images=settings.reference_images, seed=seed)
+    evaluator = InheritedEvaluator(space, data, reference_images=settings.reference_images, seed=seed)
     architectures = {
         "tuned": space.architecture,
         "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from _rows import print_row
 
+import natrl
 from natrl import Architecture, network_cost, Skeleton
 from natrl import space as find_space
 from natrl.data import ImageData, load_data
 from natrl.evaluation import Evaluator
-from natrl.evaluation.factory import fit_skeleton
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.training.schedule import schedule
@@ -56,13 +56,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load_data("digits", seed=0)
-    skeleton = fit_skeleton(replace(Skeleton(), channels=8, cells=3), data)
+    skeleton = replace(Skeleton(), channels=8, cells=3).fitted(data)
     rng = np.random.default_rng(0)
     sampled = [find_space("darts").sample(rng) for _ in range(arguments.architectures)]
     madds = float(np.mean([network_cost(a, skeleton).madds for a in sampled]))
     by_training, in_supernet = passes(data, schedule("quick").epochs)
-    measure("scratch", ScratchEvaluator(data, skeleton, "quick"), sampled, madds * by_training)
-    supernet = SupernetEvaluator("darts", skeleton, data)
+    measure("scratch", ScratchEvaluator(skeleton, data, "quick"), sampled, madds * by_training)
+    supernet = SupernetEvaluator(natrl.space("darts").on(skeleton), data)
     measure("supernet", supernet, sampled, madds * in_supernet)
 
 

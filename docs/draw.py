@@ -94,7 +94,7 @@ def main() -> None:
         zoo[1],
         IMAGES / "transition.png",
         before=zoo[0],
-        skeleton=natrl.Skeleton(),
+        networks=natrl.Skeleton(),
         title="VGG and the NAT++ paper's answer",
     )
 

@@ -158,8 +158,7 @@ class ArchTransitionEnv(gymnasium.Env):
             self._window.show(self._picture(), 1 / self.metadata["render_fps"])
 
     def _picture(self) -> np.ndarray:
-        space = self.core.space
-        return picture(self._view(), space.skeleton if space.stacked else None)
+        return picture(self._view(), self.core.space)
 
     def _start(self, initial: Batch) -> None:
         self._episodes = Episodes(self.core, initial)

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.spaces import Skeleton
+from natrl.spaces import Space
 
 __all__ = ["RENDER_MODES", "RenderMode", "View", "Window", "describe", "picture", "shows_windows"]
 
@@ -44,18 +44,15 @@ def describe(view: View) -> str:
     return "\n".join([*lines, view.summary])
 
 
-def picture(view: View, skeleton: Skeleton | None) -> np.ndarray:
-    """uint8 (HEIGHT, WIDTH, 3): both architectures as the papers draw them, changed operations marked and listed.
-
-    With a skeleton, what they cost too.
-    """
+def picture(view: View, space: Space) -> np.ndarray:
+    """uint8 (HEIGHT, WIDTH, 3): both architectures as the papers draw them, with costs and changed operations."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         from natrl.drawing.architectures import architecture_figure, settings
     except ImportError as error:
         raise gymnasium.error.DependencyNotInstalled(f"pictures need matplotlib, pandas and scipy: {error}") from None
-    figure = architecture_figure(view.after, before=view.before, skeleton=skeleton, title=view.summary)
+    figure = architecture_figure(view.after, before=view.before, networks=space, title=view.summary)
     width, height = figure.get_size_inches()
     figure.set_dpi(min(WIDTH / width, HEIGHT / height, SHARPEST))
     with settings():

@@ -13,7 +13,6 @@ from rich.progress import Progress
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import zoo
 from natrl.evaluation import CachedEvaluator, Evaluator
-from natrl.evaluation.factory import fit_skeleton
 from natrl.policies import load_policy, Policy
 from natrl.report.candidates import CandidateScores
 from natrl.runs.directory import read_config
@@ -43,7 +42,7 @@ def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Prog
     policy, evaluator = load_policy(run), _evaluator(run, settings)
     skeleton = settings.evaluator.skeleton or policy.space.skeleton
     data = getattr(evaluator.inner, "data", None)  # of a supernet
-    skeleton = skeleton if data is None else fit_skeleton(skeleton, data)
+    skeleton = skeleton if data is None else skeleton.fitted(data)
     task = progress.add_task("comparison", total=n, note="") if progress is not None else None
     rows: list[dict[str, Any]] = []
     for i, (name, original) in enumerate(originals(policy.space, n, seed).items()):

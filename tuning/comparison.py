@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from natrl.core.architecture import Architecture
 from natrl.data import ImageData
-from natrl.spaces import Skeleton
+from natrl.spaces.networks import Networks
 from natrl.training.fitting import train_network, TrainingResult
 from natrl.training.schedule import Schedule
 from natrl.tuning.tasks import put, run_tasks
@@ -16,7 +16,7 @@ __all__ = ["train_all"]
 
 def train_all(
     architectures: Sequence[Architecture],
-    skeleton: Skeleton,
+    networks: Networks,
     data: ImageData,
     schedule: Schedule,
     *,
@@ -29,17 +29,17 @@ def train_all(
 ) -> list[list[TrainingResult]]:
     """One Ray task for each architecture and seed; results [architecture][seed] in the order given. Ray must run.
 
-    Equal architectures are trained once a seed. With `keep_weights` the results of the first seed hold the weights. The
-    data set travels once, through the object store. ValueError or RuntimeError with the training's own message if one
-    fails.
+    `networks`: the space of the architectures, or the skeleton that their cells are stacked on. Equal architectures are
+    trained once a seed. With `keep_weights` the results of the first seed hold the weights. The data set travels once,
+    through the object store. ValueError or RuntimeError with the training's own message if one fails.
     """
     shared = put(data)
     jobs = dict.fromkeys((a.key, seed) for seed in seeds for a in architectures)
     known = {a.key: a for a in architectures}
     calls = [
         {
+            "networks": networks,
             "architecture": known[key],
-            "skeleton": skeleton,
             "data": shared,
             "schedule": schedule,
             "seed": seed,

@@ -17,7 +17,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.genotypes import zoo
 from natrl.data import ImageData, load_data
 from natrl.data.labels import size_of
-from natrl.evaluation.factory import EvaluatorSpec, fit_skeleton
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.export.folder import export_architectures, Weights
 from natrl.policies import load_policy, Policy
 from natrl.report.candidates import CANDIDATES, write_candidates
@@ -104,7 +104,7 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
     """Runs the demo in a new run directory and returns what came of it; Ray must run."""
     clock: dict[str, float] = {}
     data = load_data(settings.data, seed=settings.seed, image_size=settings.image_size)
-    skeleton = fit_skeleton(Skeleton(channels=8, cells=3), data)
+    skeleton = Skeleton(channels=8, cells=3).fitted(data)
     with progress_bar() as bar:
         with timed(clock, "policy"):
             train(settings.run, out, command=command, progress=bar)
@@ -203,7 +203,7 @@ def retrain(
         after = chosen[name].architecture
         own = len(original.operations) == policy.space.n_slots
         space: Any = policy.space if own else find_space("enas")
-        space = replace(space, skeleton=skeleton)  # the MAdds of the networks that are trained here
+        space = space.on(skeleton)  # the MAdds of the networks that are trained here
         matched = cost_matched_random(space, original, space.cost(after).madds, settings.seed)
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]

@@ -10,10 +10,10 @@ from typing import Any
 from natrl.checks.arguments import checked
 from natrl.documents import read_document
 from natrl.files.paths import absolute_settings, quote
-from natrl.networks.weight_settings import FAIR
 from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
 from natrl.spaces import space as find_space
+from natrl.training.weight_settings import FAIR
 from natrl.tuning.presets import in_turns, one_pass, presets_of
 
 __all__ = ["complete", "read_settings"]

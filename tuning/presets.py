@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, TYPE_CHECKING
 
-from natrl.networks.weight_settings import PAPER
+from natrl.training.weight_settings import PAPER
 
 if TYPE_CHECKING:
     from natrl.evaluation.factory import EvaluatorSpec

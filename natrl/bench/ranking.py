@@ -19,7 +19,7 @@ from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.surrogate.evaluator import ScoreRegressor
 from natrl.evaluation.surrogate.path_features import path_counts
-from natrl.spaces import network_cost, Space
+from natrl.spaces import Space
 from natrl.spaces import space as find_space
 from natrl.tuning.comparison import train_all
 from natrl.tuning.progress import progress_bar
@@ -67,9 +67,9 @@ def measure(question: Question) -> pd.DataFrame:
     drawn = draw_different(space, question.number + learned, np.random.default_rng(question.seed))
     asked, others = drawn[: question.number], drawn[question.number :]
     truth = question.truth()  # what cannot work says so before anything is trained
-    skeleton = question.truth.skeleton or space.skeleton
+    space = space if question.truth.skeleton is None else space.on(question.truth.skeleton)
     if isinstance(truth, ScratchEvaluator):  # the longer work comes last
-        skeleton = truth.skeleton  # of the data set's images
+        space = space.fitted(truth.data)
         proxy = None if learned else _proxy_scores(question, asked)
         trained = _train(question, truth, drawn)
     else:
@@ -84,7 +84,7 @@ def measure(question: Question) -> pd.DataFrame:
             "architecture": [a.key for a in asked],
             "proxy": proxy,
             "trained": trained[: question.number],
-            "madds": [network_cost(a, skeleton).madds for a in asked],
+            "madds": [space.cost(a).madds for a in asked],
         }
     )
 
@@ -116,7 +116,7 @@ def _train(question: Question, truth: ScratchEvaluator, architectures: Sequence[
         task = bar.add_task("training", total=len(architectures) * question.seeds, note="")
         trained = train_all(
             architectures,
-            truth.skeleton,
+            truth.networks,
             truth.data,
             truth.schedule,
             seeds=range(question.seeds),

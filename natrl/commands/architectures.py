@@ -63,7 +63,7 @@ def transform_architecture(
     if picture is not None:
         from natrl.drawing.architectures import draw
 
-        draw(candidates.best, picture, before=architecture, skeleton=skeleton)
+        draw(candidates.best, picture, before=architecture, networks=candidates.space)
     files = [] if out is None else export_architecture(candidates.best, skeleton, out, onnx=onnx)
     if as_json:
         print(json.dumps(_document(architecture, candidates)))
@@ -117,7 +117,7 @@ def _print(before: Architecture, candidates: Candidates) -> None:
 
     console = Console()
     old, new = candidates.costs[0], candidates.costs[candidates.best_index]
-    console.print(change_table(before, candidates.best, candidates.skeleton))
+    console.print(change_table(before, candidates.best, candidates.space))
     console.print(
         f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
         f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "

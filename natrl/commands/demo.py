@@ -90,12 +90,12 @@ def _draw(results, run: Path) -> list[Path]:  # type: ignore[no-untyped-def]  # 
     pairs = [(results.row(name, "original"), results.row(name, "transformed")) for name in results.names]
     before, after = max(pairs, key=lambda pair: len(pair[0].architecture.changes(pair[1].architecture)))
     paths = [run / "before.png", run / "after.png"]
-    draw(before.architecture, paths[0], skeleton=results.skeleton, title=before.name)
+    draw(before.architecture, paths[0], networks=results.skeleton, title=before.name)
     draw(
         after.architecture,
         paths[1],
         before=before.architecture,
-        skeleton=results.skeleton,
+        networks=results.skeleton,
         title=f"{before.name}, transformed",
     )
     return paths

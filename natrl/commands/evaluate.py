@@ -69,7 +69,6 @@ def evaluate(
     archs = {name: parse(name) for name in architectures}
     with ray_session(address, verbose=verbose):
         from natrl.data import load_data
-        from natrl.evaluation.factory import fit_skeleton
         from natrl.report.results import Results, Row, write_results
         from natrl.report.tables import comparison_table
         from natrl.runs.directory import versions
@@ -79,7 +78,7 @@ def evaluate(
 
         images, plan = load_data(data), find_schedule(schedule)
         inputs = next(iter(archs.values())).cells[0].inputs
-        skeleton = fit_skeleton(trained_skeleton(schedule, inputs, channels, cells), images)
+        skeleton = trained_skeleton(schedule, inputs, channels, cells).fitted(images)
         with progress_bar() as bar:
             task = bar.add_task("training", total=len(archs) * seeds, note="")
             trained = train_all(

@@ -45,7 +45,7 @@ def show(
     if picture is not None:
         from natrl.drawing.architectures import draw
 
-        draw(arch, picture, skeleton=skeleton, title=architecture if len(architecture) < 40 else None)
+        draw(arch, picture, networks=skeleton, title=architecture if len(architecture) < 40 else None)
     if as_json:
         document = {
             "architecture": arch.to_dict(),

@@ -15,7 +15,7 @@ from natrl.drawing.frames import change_frame
 from natrl.drawing.layout import CellLayout, layout_cell
 from natrl.drawing.palette import looks_of
 from natrl.formats import count, signed_percent
-from natrl.spaces import network_cost, Skeleton
+from natrl.spaces.networks import Networks
 
 __all__ = ["architecture_figure", "draw", "save_figure", "settings"]
 
@@ -30,7 +30,7 @@ def draw(
     path: str | Path,
     *,
     before: Architecture | None = None,
-    skeleton: Skeleton | None = None,
+    networks: Networks | None = None,
     title: str | None = None,
 ) -> Path:
     """Writes the picture of `architecture_figure` and returns its path; the suffix (.png, .svg, .pdf) is the format.
@@ -41,7 +41,7 @@ def draw(
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ValueError(f"a picture is written as {', '.join(SUFFIXES)}; got {path.name!r}")
-    save_figure(architecture_figure(architecture, before=before, skeleton=skeleton, title=title), path, kind[1:])
+    save_figure(architecture_figure(architecture, before=before, networks=networks, title=title), path, kind[1:])
     return path
 
 
@@ -61,19 +61,19 @@ def architecture_figure(
     architecture: Architecture,
     *,
     before: Architecture | None = None,
-    skeleton: Skeleton | None = None,
+    networks: Networks | None = None,
     title: str | None = None,
 ) -> Figure:
     """One column a cell; with `before` a row for it above. Each changed slot is numbered in both, and listed below.
 
-    With a skeleton, the costs of the networks and what each change saves are written too. Cells that are too wide for
-    one row stand below each other. Artists carry ids: "slot-CELL-I" is the arrow of slot I of a cell, "label-CELL-I"
-    its label, "changed-N" a mark of change N. ValueError where `before` has another topology.
+    Where `networks` (a space or a skeleton) says what networks cost, this and what each change saves are written too.
+    Cells that are too wide for one row stand below each other. Artists carry ids: "slot-CELL-I" is the arrow of slot I
+    of a cell, "label-CELL-I" its label, "changed-N" a mark of change N. ValueError where `before` has another topology.
     """
     versions = {"": architecture} if before is None else {"before": before, "after": architecture}
     rows = _rows(versions)
-    lines = _change_lines(before, architecture, skeleton) if before is not None else []
-    costs = _cost_lines(versions, skeleton) if skeleton is not None else []
+    lines = _change_lines(before, architecture, networks) if before is not None else []
+    costs = _cost_lines(versions, networks) if networks is not None else []
     widths = [max(panel.width for panel in column) for column in zip(*rows, strict=True)]
     texts = [*(text_width(line, HEADING) for line in costs), *map(change_width, lines)]
     with settings():
@@ -131,9 +131,9 @@ def _shared_layout(
     )
 
 
-def _cost_lines(versions: dict[str, Architecture], skeleton: Skeleton) -> list[str]:
+def _cost_lines(versions: dict[str, Architecture], networks: Networks) -> list[str]:
     """What each version costs, and what the last one saves."""
-    costs = {name: network_cost(version, skeleton) for name, version in versions.items()}
+    costs = {name: networks.cost(version) for name, version in versions.items()}
     lines = []
     first = next(iter(costs.values()))
     for name, cost in costs.items():
@@ -145,12 +145,12 @@ def _cost_lines(versions: dict[str, Architecture], skeleton: Skeleton) -> list[s
     return lines
 
 
-def _change_lines(before: Architecture, after: Architecture, skeleton: Skeleton | None) -> list[str]:
-    """A line for each change; with a skeleton, what it takes off the network before."""
+def _change_lines(before: Architecture, after: Architecture, networks: Networks | None) -> list[str]:
+    """A line for each change; with `networks`, what it takes off the network before."""
     lines = []
-    for change in change_frame(before, after, skeleton).itertuples():
+    for change in change_frame(before, after, networks).itertuples():
         line = f"{change.cell} {change.source} → {change.target}:  {change.before} → {change.after}"
-        if skeleton is not None:
+        if networks is not None:
             line += f"   {signed_percent(-change.madds_share)} MAdds, {signed_percent(-change.params_share)} parameters"
         lines.append(line)
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
@@ -14,9 +14,9 @@ from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.files.paths import absolute_settings
-from natrl.networks.weight_settings import FAIR, WeightSettings
 from natrl.spaces import register_space, Skeleton, space, space_names
 from natrl.training.schedule import schedule, schedule_names
+from natrl.training.weight_settings import FAIR, WeightSettings
 
 if TYPE_CHECKING:
     from natrl.data import ImageData
@@ -120,13 +120,13 @@ class EvaluatorSpec:
             return load_table(self.reward.removeprefix("table:"), self.column)
         data = data or self.load_data()
         assert data is not None
-        skeleton = fit_skeleton(self.skeleton or space(self.space).skeleton, data)
+        home = space(self.space) if self.skeleton is None else space(self.space).on(self.skeleton)
         if self.reward == "scratch":
             from natrl.evaluation.scratch import ScratchEvaluator
 
             return ScratchEvaluator(
+                home,
                 data,
-                skeleton,
                 schedule(self.schedule),
                 seeds=(self.seed,),
                 metric=self.metric,
@@ -136,8 +136,7 @@ class EvaluatorSpec:
         from natrl.evaluation.supernet import SupernetEvaluator
 
         return SupernetEvaluator(
-            self.space,
-            skeleton,
+            home,
             data,
             metric=self.metric,
             settings=self.weights,
@@ -193,10 +192,3 @@ class EvaluatorSpec:
 def _is_callable(data: str) -> bool:
     """Whether this is "module:function", and no folder."""
     return ":" in data and not data.startswith("folder:")
-
-
-def fit_skeleton(skeleton: Skeleton, data: Any) -> Skeleton:
-    """The skeleton with the image size, channels and classes of a data set (`natrl.data.ImageData`)."""
-    return replace(
-        skeleton, image_size=data.image_size, image_channels=data.image_channels, num_classes=data.num_classes
-    )

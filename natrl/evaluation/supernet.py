@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,75 +12,74 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from natrl.checks.arguments import checked
+from natrl.checks.fields import Count, Portion, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice
 from natrl.data import batches, ImageData, load_data
 from natrl.data.arrays import as_tensor
 from natrl.data.passes import in_two, Passes
-from natrl.evaluation.base import check_scores, Evaluator, Metric
-from natrl.networks.shared_weights import StackedNodes
-from natrl.networks.supernet import Supernet
-from natrl.networks.weight_settings import FAIR, WeightSettings
-from natrl.networks.weights_training import SupernetTrainer
-from natrl.spaces import Skeleton, Space
+from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.spaces import Space
 from natrl.spaces import space as find_space
 from natrl.training.device import default_device, free_memory, use_bf16
+from natrl.training.supernet import SupernetTrainer
+from natrl.training.weight_settings import WeightSettings
 
 __all__ = ["SupernetEvaluator"]
+
+NOT_FINITE = "gives numbers that are not finite"
 
 
 class SupernetEvaluator(Evaluator):
     """Scores architectures by a supernet on one batch of images, the same for all.
 
-    The batch, of up to `score_images` images, is drawn from the validation split by the seed; batch-norms use its
-    statistics. With a `weight_share` below 1 it is the papers' way (arXiv 2102.10301, section 6): that share of the
-    training images trains the weights, and scores are of the others, of another batch at each version, pass after pass.
-    Until `train_weights` has run, scores are those of random weights.
+    The batch, of up to `score_images` images, is drawn from the validation split by the seed. With a `weight_share`
+    below 1 it is the papers' way (arXiv 2102.10301, section 6): that share of the training images trains the weights,
+    and scores are of the others, of another batch at each version, pass after pass. Until `train_weights` has run,
+    scores are those of the first weights: random ones of cells, inherited ones of a user's network. What batch-norms do
+    is the supernet's affair (`Space.supernet`). The test split is not read.
     """
 
+    @checked
     def __init__(
         self,
         space: str | Space,
-        skeleton: Skeleton,
         data: str | ImageData,
         *,
         metric: Metric = "accuracy",
-        settings: WeightSettings = FAIR,
-        total_steps: int = 3000,
-        score_images: int = 512,
-        weight_share: float = 1.0,
+        settings: WeightSettings | None = None,
+        total_steps: Count = 3000,
+        score_images: Count = 512,
+        reference_images: Count = 256,
+        weight_share: Portion = 1.0,
         bf16: bool | None = None,
-        seed: int = 0,
-        data_seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str | None = None,
     ) -> None:
-        """`total_steps`: steps of `train_weights` in all, the length of the learning-rate schedule. `bf16`: autocast in
-        evaluation; None: on GPUs that have it. `seed`: of the weights and all draws; `data_seed`: of the splits where
-        `data` is a name. `device`: the GPU where there is one. ValueError on unknown names or a skeleton that does not
-        fit the data.
+        """`total_steps`: steps of `train_weights` in all, the length of the learning-rate schedule. `reference_images`:
+        unlabelled training images that first weights may be fitted on. `bf16`: autocast in evaluation; None: on GPUs
+        that have it. `seed`: of the weights and all draws. `device`: the GPU where there is one. ValueError on unknown
+        names, or where the space's networks do not fit the data.
         """
         check_choice("metric", metric, Metric)
-        if score_images < 1:
-            raise ValueError(f"score_images must be at least 1, got {score_images}")
-        if not 0 < weight_share <= 1:
-            raise ValueError(f"weight_share must be above 0 and at most 1, got {weight_share}")
-        if isinstance(data, str):
-            data = load_data(data, seed=data_seed, image_size=skeleton.image_size)
-        _check_skeleton(skeleton, data)
+        data = load_data(data) if isinstance(data, str) else data
+        self.space = find_space(space).fitted(data)
         self.metric = metric
         self.version = 0
         self.data = data  # `train`: what the weights are trained on
         self.rotates = weight_share < 1
         self.device = default_device(device)
-        self._settings = (settings, total_steps, seed)
         self._bf16 = use_bf16(bf16, self.device)
+        reference, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            supernet = Supernet(find_space(space), skeleton)
+            supernet = self.space.supernet(reference)
         layout = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
-        self.supernet = supernet.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.supernet: Any = supernet.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self._settings = (settings or self.supernet.settings, total_steps, seed)
         self._trainer: SupernetTrainer | None = None  # made when it is needed: most actors only evaluate
-        self._embedded: tuple[StackedNodes, StackedNodes] | None = None  # the stem's, until weights change
+        self._prepared: Any = None  # of the images, until weights change
         self._passes: Passes | None = None
         if self.rotates:
             weights, policy = in_two(data.train, weight_share, seed=seed)
@@ -91,15 +91,27 @@ class SupernetEvaluator(Evaluator):
                 batches(data.validation, score_images, shuffle_seed=seed, device=self.device)
             )
 
+    def __deepcopy__(self, memo: Any) -> SupernetEvaluator:
+        return self  # RLlib copies its configuration at every iteration
+
     @torch.inference_mode()
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """float64 (N,): validation accuracy, or minus the cross-entropy. ValueError on one that is not of the space."""
+        """float64 (N,): validation accuracy, or minus the cross-entropy. ValueError on one that is not of the space.
+
+        FailedEvaluations names those whose outputs are not finite.
+        """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            self._embedded = self._embedded or self.supernet.embed(self._images)
-            scores = [self._score(self.supernet.classify(self._embedded, a).float()) for a in architectures]
+            if self._prepared is None:
+                self._prepared = self.supernet.prepare(self._images)
+            scores = [self._score(self.supernet.score(self._prepared, a).float()) for a in architectures]
+        failed = [a.key for a, score in zip(architectures, scores, strict=True) if math.isnan(score)]
+        if failed:
+            raise FailedEvaluations(dict.fromkeys(failed, NOT_FINITE), np.array(scores))
         return check_scores(np.array(scores, dtype=np.float64), architectures, self.metric)
 
     def _score(self, logits: Tensor) -> float:
+        if not logits.isfinite().all():
+            return math.nan
         if self.metric == "accuracy":
             return (logits.argmax(1) == self._labels).double().mean().item()
         return -F.cross_entropy(logits, self._labels).item()
@@ -118,7 +130,7 @@ class SupernetEvaluator(Evaluator):
     def _move(self, version: int) -> None:
         """To a version: what was computed from weights and images of another one is forgotten."""
         self.version = version
-        self._embedded = None
+        self._prepared = None
         if self._passes:
             self._images, self._labels = self._passes.batch(max(0, version - 1))
 
@@ -154,7 +166,7 @@ class SupernetEvaluator(Evaluator):
 
     def close(self) -> None:
         """Gives back the GPU's memory; the evaluator is of no use after it."""
-        self._embedded = self._trainer = self._passes = None
+        self._prepared = self._trainer = self._passes = None
         self.supernet.to("meta")
         del self._images, self._labels
         free_memory(self.device)
@@ -163,10 +175,3 @@ class SupernetEvaluator(Evaluator):
 def _copy(weight: Tensor) -> Tensor:
     """On the CPU and contiguous, whatever the layout on the device: others pickle without a copy only then."""
     return weight.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
-def _check_skeleton(skeleton: Skeleton, data: ImageData) -> None:
-    for name in ("image_size", "image_channels", "num_classes"):
-        if getattr(skeleton, name) != getattr(data, name):
-            have, wanted = getattr(skeleton, name), getattr(data, name)
-            raise ValueError(f"the skeleton's {name} is {have}, but data {data.name!r} needs {wanted}")

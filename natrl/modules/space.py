@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
@@ -18,6 +19,10 @@ from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
 from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
+from natrl.data import batches
+from natrl.digests import digest
+from natrl.modules.inherit.inheritance import Inheritance
+from natrl.modules.original import check_outputs
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.geometry import Layer
@@ -70,7 +75,7 @@ class ModuleSpace(Space):
     """
 
     primitives = PRIMITIVES
-    stacked = False
+    is_free = False
 
     def __init__(
         self,
@@ -91,6 +96,7 @@ class ModuleSpace(Space):
         self.frozen = dict(frozen)
         self.n_slots = len(architecture.operations)
         self._sandbox, self._choices = sandbox, choices
+        self._sent: str | None = None  # the network's digest, in a copy that was sent to another process
         self._by_name = {slot.name: slot for slot in slots}
         self._possible = np.zeros((self.n_slots, len(PRIMITIVES)), dtype=bool)  # (E, K)
         self._prunable = np.zeros(self.n_slots, dtype=bool)  # (E,)
@@ -117,8 +123,7 @@ class ModuleSpace(Space):
         """The example input that the network was imported with."""
         return self._sandbox.inputs
 
-    @property
-    def skeleton(self) -> Skeleton:  # type: ignore[override]  # a plain attribute where there is one
+    def on(self, skeleton: Skeleton) -> Space:
         """ValueError: a network of a user's own is stacked of no cells."""
         raise ValueError(f"{self.name} is a whole network, not cells to be stacked: it has no skeleton")
 
@@ -232,18 +237,18 @@ class ModuleSpace(Space):
 
     # Costs and masks
 
-    def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
+    def cost(self, architecture: Architecture) -> Cost:
         """What the network costs; slots count that nothing uses and that are not null (`prune` leaves none)."""
         batch = Batch.of(self, [architecture])
         params, madds = self.costs_of(batch.choices, batch.topologies)[0].tolist()
-        return Cost(params, madds) if skeleton is None else cast(Cost, self.skeleton)
+        return Cost(params, madds)
 
-    def cost_table(self, architecture: Architecture, skeleton: Skeleton | None = None) -> CostTable:
+    def cost_table(self, architecture: Architecture) -> CostTable:
         """What each operation adds in each slot, all calls counted, with what goes where that slot alone is null.
 
-        A sum of it is never below the cost: only `cost` knows what goes where several are. ValueError on a skeleton.
+        A sum of it is never below the cost: only `cost` knows what goes where several are.
         """
-        return self._costs.prices if skeleton is None else cast(CostTable, self.skeleton)
+        return self._costs.prices
 
     def costs_of(self, choices: np.ndarray, topologies: Topologies) -> np.ndarray:
         """int64 (B, 2): parameters and MAdds of the networks with primitives `choices` int (B, E)."""
@@ -301,7 +306,35 @@ class ModuleSpace(Space):
 
     # Networks
 
-    def build(self, architecture: Architecture, *, verify: bool = True) -> nn.Module:
+    def fitted(self, images: Any) -> ModuleSpace:
+        """The space itself, where the network gives one logit for each class of the data. ValueError where not."""
+        check_outputs(self.model, next(batches(images.train, 2))[0], images)
+        return self
+
+    def supernet(self, reference: Tensor) -> nn.Module:
+        """All choices of all slots; they begin with what fits the trained layers on the reference images."""
+        from natrl.modules.supernet import ModuleSupernet
+
+        return ModuleSupernet(self, reference, seed=torch.initial_seed() % 2**31)
+
+    def inheritance(self, reference: Tensor, *, seed: int, device: torch.device) -> Inheritance:
+        """What gives architectures weights of the trained network (natrl.modules.inherit)."""
+        return Inheritance(self, reference, seed=seed, device=device)
+
+    def identity(self) -> dict[str, Any]:
+        """The network is known by its code and all that it holds."""
+        return {"network": self.digest}
+
+    @property
+    def digest(self) -> str:
+        """Of the network (natrl.digests)."""
+        return self._sent or digest(self.model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # In a worker a module that the network's code reads may not be importable: its digest travels along.
+        return self.__dict__ | {"_sent": self.digest}
+
+    def build(self, architecture: Architecture, *, auxiliary: bool = False, verify: bool = True) -> nn.Module:
         """A copy of the model in which the slots' layers are replaced: the user's class, methods and other weights.
 
         A slot that holds what its layer is keeps the layer: `build(space.architecture)` computes the same to the last
@@ -312,6 +345,8 @@ class ModuleSpace(Space):
         shapes where that is possible.
         ValueError if the architecture is not one of this space, or the network does not run.
         """
+        if auxiliary:
+            raise ValueError(f"{self.name} has no auxiliary head for natrl to add")
         architecture = self.prune(self.check(architecture))
         replaced: dict[nn.Module, nn.Module] = {}
         for slot in self.slots:
@@ -330,6 +365,17 @@ class ModuleSpace(Space):
         if verify:
             self._verify(model)
         return model
+
+    def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
+        """`build` with weights drawn at random. ValueError naming a part whose weights cannot be drawn anew."""
+        network = self.build(architecture, auxiliary=auxiliary)
+        for name, module in network.named_modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+            elif any(True for _ in module.parameters(recurse=False)):
+                kind = type(module).__name__
+                raise ValueError(f"{name or self.name} ({kind}) has weights, and no reset_parameters to draw them anew")
+        return network
 
     def _verify(self, model: nn.Module) -> None:
         try:

@@ -5,21 +5,25 @@ Choices start from the trained layer (natrl.modules.inherit); all layers that ar
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, ExitStack, suppress
 from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn, Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.core.architecture import Architecture
-from natrl.modules.inherit.least_squares import fit_layer, Reference
+from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.geometry import Layer
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
+from natrl.training.fitting import MEASURING_BATCH
 from natrl.training.modes import in_mode
+from natrl.training.weight_settings import INHERITED
 
 __all__ = ["Choice", "ModuleSupernet"]
 
@@ -49,10 +53,13 @@ class ModuleSupernet(nn.Module):
     The path of the original computes the same as the network, to the last bit, until weights are trained.
     """
 
-    def __init__(self, space: ModuleSpace, images: Tensor, *, seed: int = 0) -> None:
-        """`images` (N, C, H, W), unlabelled, on the model's device: what choices are fitted on."""
+    settings = INHERITED
+
+    def __init__(self, space: ModuleSpace, reference: Tensor, *, seed: int = 0) -> None:
+        """`reference` (N, C, H, W): unlabelled images that choices are fitted on, and batch-norms measured with."""
         super().__init__()
         self.space = space
+        self._reference = reference
         masks = space.masks(space.architecture)
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
             self._choices = {slot.name: _choice(space, slot, masks[slot.index]) for slot in space.slots}
@@ -60,7 +67,7 @@ class ModuleSupernet(nn.Module):
         layers = {space.model.get_submodule(name): choice for name, choice in (self._choices | self._rest).items()}
         self.network = copied(space.model, layers)
         self.training = self.network.training
-        self._inherit(images, seed)
+        self._inherit(reference, seed)
 
     def _inherit(self, images: Tensor, seed: int) -> None:
         """Fits each choice to what its layer gives for what that reads in the original."""
@@ -95,8 +102,39 @@ class ModuleSupernet(nn.Module):
             choice.active = op
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(x)
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Images (B, C, H, W) → logits (B, classes) of an architecture. ValueError if a slot has no such choice."""
+        return self._logits(self.select(architecture).network(images))
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return images
+
+    def score(self, prepared: Tensor, architecture: Architecture) -> Tensor:
+        """Logits (B, classes) of an architecture whose batch-norms take the statistics of the reference images first.
+
+        What they held is put back after it.
+        """
+        self.select(architecture)
+        with self._statistics_put_back(), torch.no_grad():
+            with recalibrating(self.network):
+                self.network(self._reference.to(prepared.device))
+            with in_mode(self.network, training=False):
+                return torch.cat([self._logits(self.network(part)) for part in prepared.split(MEASURING_BATCH)])
+
+    @staticmethod
+    def _logits(outputs: Any) -> Tensor:
+        return outputs[0] if isinstance(outputs, tuple) else outputs  # in training, others are of auxiliary heads
+
+    @contextmanager
+    def _statistics_put_back(self) -> Iterator[None]:
+        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
+        held = [{name: buffer.clone() for name, buffer in norm.named_buffers(recurse=False)} for norm in norms]
+        try:
+            yield
+        finally:
+            for norm, buffers in zip(norms, held, strict=True):
+                for name, buffer in buffers.items():
+                    getattr(norm, name).copy_(buffer)
 
 
 def _present_or_not(layer: nn.Module) -> Choice:

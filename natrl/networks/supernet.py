@@ -26,6 +26,7 @@ from natrl.networks.shared_weights import (
 )
 from natrl.spaces import Skeleton, Space
 from natrl.spaces.skeleton import Block
+from natrl.training.weight_settings import FAIR
 
 __all__ = ["Supernet"]
 
@@ -47,6 +48,8 @@ class Supernet(nn.Module):
     batch at hand, in training and evaluation. Only what is live runs: slots that no input reaches (in a plain network
     they add a constant, their batch-norm's bias), or that reach no output, do not.
     """
+
+    settings = FAIR
 
     def __init__(self, space: Space, skeleton: Skeleton) -> None:
         super().__init__()
@@ -93,6 +96,8 @@ class Supernet(nn.Module):
         assert last is not None
         features = torch.cat([global_average(self.head(x)) for x in last.maps], dim=1)
         return nn.functional.linear(features, of_nodes(self.classifier, last.nodes), self.classifier_bias)
+
+    prepare, score = embed, classify  # as natrl.training.supernet.Supernet names them
 
     def check(self, architecture: Architecture) -> None:
         """ValueError if the architecture has an operation, slot or node for which there are no weights."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import Cost, VOCABULARY_INDEX
-from natrl.spaces import Skeleton, Space
+from natrl.spaces import Space
 from natrl.spaces.counting import CostTable
 
 __all__ = ["Budget", "cheapest", "cheapest_within", "limit_of"]
@@ -63,16 +63,14 @@ def limit_of(label: str, value: float | str | None, reference: float, *, counted
     return number
 
 
-def cheapest_within(
-    budget: Budget, architecture: Architecture, mask: np.ndarray, space: Space, skeleton: Skeleton | None
-) -> Architecture:
+def cheapest_within(budget: Budget, architecture: Architecture, mask: np.ndarray, space: Space) -> Architecture:
     """A cheapest transformation that the budget allows; `mask` bool (E, K). ValueError if there is none."""
 
     def cost(found: Architecture) -> Cost:
-        return space.cost(space.prune(found), skeleton)
+        return space.cost(space.prune(found))
 
     primitives = space.primitives
-    prices = _slot_costs(space.cost_table(architecture, skeleton), primitives)
+    prices = _slot_costs(space.cost_table(architecture), primitives)
     found = []
     for weights in ((1.0, 0.0), (0.0, 1.0), (1 / max(budget.params or 1, 1), 1 / max(budget.madds or 1, 1))):
         found.append(cheapest(architecture, np.where(mask, prices @ np.array(weights), np.inf), primitives))

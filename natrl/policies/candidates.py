@@ -10,8 +10,7 @@ import numpy as np
 from natrl.core.architecture import Architecture, Slot
 from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.policies.budget import Budget
-from natrl.spaces import Skeleton
-from natrl.spaces.counting import CostTable
+from natrl.spaces import Space
 
 __all__ = ["Candidates", "Change"]
 
@@ -36,15 +35,7 @@ class Candidates:
     costs: tuple[Cost, ...]  # of the networks
     scores: np.ndarray | None  # float64 (N,): the evaluator's, if there is one
     best_index: int
-    table: CostTable  # what each operation costs in each slot
-    stacked_to: Skeleton | None = None  # None: an architecture is a whole network
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """That the cells are stacked to. ValueError where an architecture is a whole network."""
-        if self.stacked_to is None:
-            raise ValueError("these architectures are whole networks: there is no skeleton")
-        return self.stacked_to
+    space: Space  # whose networks they are
 
     @property
     def original(self) -> Architecture:
@@ -61,7 +52,7 @@ class Candidates:
     def changes(self, architecture: Architecture | None = None) -> tuple[Change, ...]:
         """The changed slots of the chosen architecture, or of another one of the same topology."""
         before, after = self.original, architecture or self.best
-        table = self.table.slots
+        table = self.space.cost_table(before).slots
         changes = []
         for i in before.changes(after):
             old, new = before.operations[i], after.operations[i]

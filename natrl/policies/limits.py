@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.digests import digest
 from natrl.evaluation.base import check_scores, Evaluator
 from natrl.evaluation.wrapper import EvaluatorWrapper
-from natrl.modules.space import ModuleSpace
 from natrl.policies.budget import Budget, limit_of
 from natrl.spaces import Space
 
@@ -78,7 +76,7 @@ class BudgetedEvaluator(EvaluatorWrapper):
     cross-entropy is divided by the same factor.) What is within the budget scores as the wrapped evaluator says.
     """
 
-    def __init__(self, inner: Evaluator, space: ModuleSpace, budget: Budget) -> None:
+    def __init__(self, inner: Evaluator, space: Space, budget: Budget) -> None:
         super().__init__(inner)
         self.space = space
         self.budget = budget
@@ -104,4 +102,4 @@ class BudgetedEvaluator(EvaluatorWrapper):
         if inner is None:
             return None
         limits = {"max_madds": self.budget.madds, "max_params": self.budget.params}
-        return {**inner, **limits, "costs": digest(self.space.cost_table(self.space.architecture))}
+        return {**inner, **limits, "space": self.space.identity()}

@@ -26,7 +26,6 @@ from natrl.policies.network import PolicyNetwork
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
 from natrl.spaces import apply_actions, encode, Skeleton, Space, wiring_of
 from natrl.spaces import space as space_of
-from natrl.spaces.base import mask_tables
 
 __all__ = ["Policy", "load_policy"]
 
@@ -68,11 +67,10 @@ class Policy:
         """Writes policy.json and policy.safetensors into the directory, which is made if need be."""
         write_policy(Path(directory), self.network, StoredPolicy(self.space.name, self.rule, self.cost))
 
-    def observe(self, architectures: Sequence[Architecture], skeleton: Skeleton | None = None) -> dict[str, Tensor]:
+    def observe(self, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
         """The network's observations: ops, adjacency, features, action_mask, on its device.
 
-        Masks are those of the space; with a skeleton they also keep the promise at its widths. ValueError if an
-        architecture is not one of the space.
+        ValueError if an architecture is not one of the space.
         """
         if any(len(a.operations) != self.space.n_slots for a in architectures):
             self._check_each(architectures)
@@ -80,10 +78,6 @@ class Policy:
         mask = self.space.batch_masks(architectures, self.rule, self.cost)
         if not mask.any(-1).all():
             self._check_each(architectures)
-        if skeleton is not None and self.cost != "rule":
-            tables = mask_tables(self.space.primitives, self.rule, "strict", skeleton.widths)
-            strides = np.array([[slot.stride for slot in a.slots] for a in architectures])
-            mask &= tables[strides - 1, arrays["ops"]]
         device = self.network.primitives.device
         return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
 
@@ -163,44 +157,31 @@ class Policy:
         """
         if evaluator is not None:
             check_evaluator(evaluator)
-        if space is not None:
-            return self.on(space).transform(
-                architecture,
-                n=n,
-                evaluator=evaluator,
-                max_madds=max_madds,
-                max_params=max_params,
-                seed=seed,
-                skeleton=skeleton,
+        if space is not None or skeleton is not None:
+            other = self.space if space is None else space_of(space)
+            return self.on(other if skeleton is None else other.on(skeleton)).transform(
+                architecture, n=n, evaluator=evaluator, max_madds=max_madds, max_params=max_params, seed=seed
             )
-        skeleton = skeleton or (self.space.skeleton if self.space.stacked else None)
-        original = self.space.cost(self.space.check(architecture), skeleton)
+        original = self.space.cost(self.space.check(architecture))
         budget = Budget.of(original, max_madds, max_params)
-        obs = self.observe([architecture], skeleton)
-        proposed, mode = self._propose(architecture, obs, n, seed, skeleton, budget)
+        obs = self.observe([architecture])
+        proposed, mode = self._propose(architecture, obs, n, seed, budget)
         found = [architecture, *map(self.space.prune, proposed[1:])]
-        costs = tuple(self.space.cost(a, skeleton) for a in found)
+        costs = tuple(self.space.cost(a) for a in found)
         assert self.cost == "rule" or all(cost <= original for cost in costs), "a candidate costs more"
         scores = None if evaluator is None else check_scores(evaluator.evaluate(found), found, evaluator.metric)
         log_probabilities = self.log_probabilities(obs, proposed)
         best = choose(log_probabilities, costs, scores, mode, budget)
-        table = self.space.cost_table(architecture, skeleton)
-        return Candidates(tuple(found), log_probabilities, costs, scores, best, table, skeleton)
+        return Candidates(tuple(found), log_probabilities, costs, scores, best, self.space)
 
     def _propose(
-        self,
-        architecture: Architecture,
-        obs: dict[str, Tensor],
-        n: int,
-        seed: int,
-        skeleton: Skeleton | None,
-        budget: Budget,
+        self, architecture: Architecture, obs: dict[str, Tensor], n: int, seed: int, budget: Budget
     ) -> tuple[list[Architecture], int]:
         """Different candidates as decoded, the original first, and the index of the most probable transformation.
 
         With a budget the samples are within it, and so is one more: the most probable one at the lowest prices.
         """
-        prices, modes = self._price(architecture, obs, skeleton, budget)
+        prices, modes = self._price(architecture, obs, budget)
         prune = self.space.prune
         found = {architecture.key: architecture}
         for mode in modes:
@@ -215,28 +196,28 @@ class Policy:
             )
             for sample in drawn:
                 pruned = prune(sample)
-                if len(found) < limit and budget.allows(self.space.cost(pruned, skeleton)):
+                if len(found) < limit and budget.allows(self.space.cost(pruned)):
                     found.setdefault(pruned.key, sample)
             if len(found) == limit:
                 break
         return list(found.values()), list(found).index(prune(modes[0]).key)
 
     def _price(
-        self, architecture: Architecture, obs: dict[str, Tensor], skeleton: Skeleton | None, budget: Budget
+        self, architecture: Architecture, obs: dict[str, Tensor], budget: Budget
     ) -> tuple[Tensor, list[Architecture]]:
         """Prices of operations in logits (E, K), proportional to what they cost, as low as the budget lets them be.
 
         And the most probable transformations, without prices and at these: the second one is within the budget.
         """
         mask = obs["action_mask"][0].cpu().numpy()
-        cheap = cheapest_within(budget, architecture, mask, self.space, skeleton)
-        table = self.space.cost_table(architecture, skeleton)
+        cheap = cheapest_within(budget, architecture, mask, self.space)
+        table = self.space.cost_table(architecture)
         share = torch.as_tensor(budget.shares(table, self.space.primitives)).to(obs["features"])
         prices = share.new_tensor(PRICES if budget else PRICES[:1])[:, None, None] * share
         count = len(prices)
         modes = self._decode([architecture] * count, _repeat(obs, count), True, penalty=prices)
         for price, mode in zip(prices, modes, strict=True):
-            if budget.allows(self.space.cost(self.space.prune(mode), skeleton)):
+            if budget.allows(self.space.cost(self.space.prune(mode))):
                 return price, [modes[0], mode]
         return prices[-1], [modes[0], cheap]
 

@@ -49,7 +49,7 @@ def _portrait(name: str, variants: dict[str, Architecture], skeleton: Skeleton) 
     original, transformed = variants.get("original"), variants.get("transformed")
     shown = transformed or original or variants["random"]
     before = original if shown != original else None
-    figure = architecture_figure(shown, before=before, skeleton=skeleton)
+    figure = architecture_figure(shown, before=before, networks=skeleton)
     text = f"{name} before and after, changed slots numbered" if before else f"Architecture {name}"
     changes: dict[str, pd.DataFrame] = {}
     if original:

@@ -17,7 +17,7 @@ from natrl.core.architecture import Architecture
 from natrl.drawing.frames import change_frame, slot_frame
 from natrl.report.frames import comparison_frame, summary_frame
 from natrl.report.results import Results
-from natrl.spaces import network_cost, Skeleton
+from natrl.spaces.networks import Networks
 
 __all__ = ["COMPARISON_NOTE", "change_table", "comparison", "comparison_table", "slot_table", "summary_line"]
 
@@ -30,13 +30,13 @@ COMPARISON_NOTE = (
 STYLES = {"original": "", "transformed": "bold", "random": "dim"}
 
 
-def slot_table(architecture: Architecture, skeleton: Skeleton, *, title: str | None = None) -> Table:
+def slot_table(architecture: Architecture, networks: Networks, *, title: str | None = None) -> Table:
     """One row a slot: its number, cell and nodes, operation, parameters and MAdds over all cells of the network.
 
     Operations on no path from input to output are marked dead. Below: what is no slot, and the whole network.
     """
-    frame = slot_frame(architecture, skeleton)
-    whole = network_cost(architecture, skeleton)
+    frame = slot_frame(architecture, networks)
+    whole = networks.cost(architecture)
     table = _table(title, "#>", "slot", "operation", "parameters>", "MAdds>")
     for slot in frame.itertuples():
         dead = not slot.live and slot.operation != "null"
@@ -55,9 +55,9 @@ def slot_table(architecture: Architecture, skeleton: Skeleton, *, title: str | N
     return table
 
 
-def change_table(before: Architecture, after: Architecture, skeleton: Skeleton, *, title: str | None = None) -> Table:
+def change_table(before: Architecture, after: Architecture, networks: Networks, *, title: str | None = None) -> Table:
     """One row a changed slot: what it was and is, and what that takes off the network in parameters and MAdds."""
-    frame = change_frame(before, after, skeleton)
+    frame = change_frame(before, after, networks)
     table = _table(title, "slot", "before → after", "parameters>", "MAdds>")
     for slot in frame.itertuples():
         savings = (_saving(slot.params, slot.params_share), _saving(slot.madds, slot.madds_share))

@@ -10,10 +10,10 @@ from natrl.checks.fields import check_fields, Count, FieldError, Logit, Positive
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.files.paths import absolute_settings
-from natrl.networks.weight_settings import WeightSettings
 from natrl.policies.network import Head
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import Skeleton
+from natrl.training.weight_settings import WeightSettings
 
 __all__ = ["RunSettings", "field_names"]
 

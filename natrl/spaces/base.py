@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cache
+from importlib import import_module
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
@@ -18,20 +21,25 @@ from natrl.spaces.encoding import operation_indices
 from natrl.spaces.skeleton import Skeleton
 from natrl.spaces.topologies import Topologies
 
+if TYPE_CHECKING:
+    from torch import nn
+
 __all__ = ["Space"]
 
 
 class Space(ABC):
-    """Which architectures exist and what they cost. E slots, K primitives.
+    """Which architectures exist, what they cost, and their networks. E slots, K primitives.
 
-    A subclass sets `name`, `primitives`, `n_slots` and `skeleton` (the default network), and defines `sample`.
+    A subclass sets `name`, `primitives`, `n_slots` and `skeleton`, and defines `sample`: its cells are stacked on the
+    skeleton. One whose architectures are no cells of a skeleton says what they cost (`cost_table`, `costs_of`,
+    `masks_of`) and what their networks are (`build`, `fitted`, `supernet`, `identity`) instead.
     """
 
     name: str
     primitives: tuple[str, ...]  # K operation names: the actions of a slot
     n_slots: int  # E, the same for every architecture of the space
     skeleton: Skeleton
-    stacked: bool = True  # False: an architecture is a whole network, and there is no skeleton
+    is_free: bool = True  # every slot can hold every primitive
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -68,13 +76,13 @@ class Space(ABC):
         return type(self).architectures is not Space.architectures
 
     @checked
-    def cost(self, architecture: Architecture, skeleton: Skeleton | None = None) -> Cost:
-        """What the network costs, dead slots counted (the space's own skeleton unless another is given)."""
-        return self.cost_table(architecture, skeleton).cost(architecture)
+    def cost(self, architecture: Architecture) -> Cost:
+        """What the network costs, dead slots counted."""
+        return self.cost_table(architecture).cost(architecture)
 
-    def cost_table(self, architecture: Architecture, skeleton: Skeleton | None = None) -> CostTable:
+    def cost_table(self, architecture: Architecture) -> CostTable:
         """What each operation adds in each slot to the network of this topology, and what is there without them."""
-        return cost_table(architecture.cells, skeleton or self.skeleton)
+        return cost_table(architecture.cells, self.skeleton)
 
     def costs_of(self, choices: np.ndarray, topologies: Topologies) -> np.ndarray:
         """int64 (B, 2): parameters and MAdds of the networks with primitives `choices` int (B, E)."""
@@ -118,6 +126,53 @@ class Space(ABC):
             skip = self.primitives.index("skip_connect")
             masks[:, :, skip] &= ~topologies.revived(ops != VOCABULARY_INDEX["null"])
         return masks
+
+    # Networks: where they are made is named, not imported, since spaces do without torch.
+
+    def on(self, skeleton: Skeleton) -> Space:
+        """The same architectures on another skeleton. ValueError where they are no cells that a skeleton stacks."""
+        space = copy(self)
+        object.__setattr__(space, "skeleton", skeleton)  # a space may be a frozen dataclass
+        return space
+
+    def fitted(self, images: Any) -> Space:
+        """The space whose networks take these images (such as a `natrl.data.ImageData`) and tell their classes apart.
+
+        ValueError where they cannot.
+        """
+        return self.on(self.skeleton.fitted(images))
+
+    def build(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
+        """The network of an architecture: images (B, C, H, W) → logits (B, classes).
+
+        `auxiliary`: in training it gives (logits, logits of an auxiliary head), which no count includes. ValueError if
+        the architecture is none of the space, or there is no such head.
+        """
+        return self.skeleton.build(self.check(architecture), auxiliary=auxiliary)
+
+    def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
+        """`build` with all weights drawn at random, to be trained from scratch."""
+        return self.build(architecture, auxiliary=auxiliary)
+
+    def supernet(self, reference: Any) -> nn.Module:
+        """One set of weights for all architectures (`natrl.training.supernet.Supernet` says what it does).
+
+        `reference`, float32 (N, C, H, W): unlabelled images of the training split, which weights may be fitted on. What
+        is drawn comes from torch's default generator. ValueError where a space has none.
+        """
+        supernet: nn.Module = import_module("natrl.networks.supernet").Supernet(self, self.skeleton)
+        return supernet
+
+    def inheritance(self, reference: Any, *, seed: int, device: Any) -> Any:
+        """What gives architectures the weights of a trained network (`natrl.modules.inherit.Inheritance`).
+
+        `reference`, float32 (N, C, H, W): unlabelled images of the training split. ValueError where none was trained.
+        """
+        raise ValueError(f"space {self.name!r} has no trained network, whose weights could be inherited")
+
+    def identity(self) -> dict[str, Any]:
+        """What scores of its networks depend on, JSON-ready: part of their key in the ledger."""
+        return self.skeleton.identity()
 
     def __repr__(self) -> str:
         return f"<space {self.name}: {self.n_slots} slots, {len(self.primitives)} primitives>"

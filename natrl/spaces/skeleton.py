@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Annotated, NamedTuple
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
 
 from natrl.checks.fields import check_fields, Range, Size
 from natrl.core.architecture import Architecture, Cell
+from natrl.spaces.networks import Images
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from natrl.core.operations import Cost
+    from natrl.spaces.counting import CostTable
 
 __all__ = ["Block", "Skeleton"]
 
@@ -57,6 +65,38 @@ class Skeleton:
     def plan(self, architecture: Architecture) -> tuple[Block, ...]:
         """The blocks from stem to classifier. ValueError if the cells fit neither way of stacking."""
         return _plan(self, architecture.cells)
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """`natrl.network_cost` on this skeleton."""
+        return self.cost_table(architecture).cost(architecture)
+
+    def cost_table(self, architecture: Architecture) -> CostTable:
+        """What each operation adds in each slot. ValueError if the skeleton cannot stack such cells."""
+        from natrl.spaces.counting import cost_table  # which follows `plan`
+
+        return cost_table(architecture.cells, self)
+
+    def fitted(self, images: Images) -> Skeleton:
+        """The skeleton whose networks take these images and tell their classes apart."""
+        return replace(
+            self,
+            image_size=images.image_size,
+            image_channels=images.image_channels,
+            num_classes=images.num_classes,
+        )
+
+    def build(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
+        """`natrl.build_network` on this skeleton (named, not imported: this floor does without torch)."""
+        network: nn.Module = import_module("natrl.networks").build_network(architecture, self, auxiliary=auxiliary)
+        return network
+
+    def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
+        """The network, with weights drawn at random."""
+        return self.build(architecture, auxiliary=auxiliary)
+
+    def identity(self) -> dict[str, Any]:
+        """What scores of its networks depend on, JSON-ready: part of their key in the ledger."""
+        return {"skeleton": asdict(self)}
 
     @property
     def _stem_stride(self) -> int:

@@ -18,8 +18,7 @@ from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
 from natrl.data.labels import size_of
-from natrl.networks.network import build_network
-from natrl.spaces.skeleton import Skeleton
+from natrl.spaces.networks import Networks
 from natrl.training.device import default_device
 from natrl.training.distillation import Distillation
 from natrl.training.modes import in_mode, set_training
@@ -55,8 +54,8 @@ class TrainingResult:
 
 
 def train_network(
+    networks: Networks,
     architecture: Architecture,
-    skeleton: Skeleton,
     data: ImageData,
     schedule: Schedule,
     *,
@@ -68,21 +67,21 @@ def train_network(
     keep_weights: bool = False,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> TrainingResult:
-    """Builds the architecture's network, trains it and measures it on the validation split.
+    """Trains the architecture's network, of a space or on a skeleton, and measures it on the validation split.
 
     The test split is touched only with `read_test`. The seed fixes the initial weights, the batches and what is drawn
     in training. On a CPU one thread computes, so that the result repeats to the bit, whatever the global random state
     and the number of threads are (both are left as they were); run several trainings side by side to use more cores.
     `network` is trained in place of a new one. With `keep_weights` the result holds the trained weights, without those
-    of an auxiliary head: `build_network(architecture, skeleton)` takes them. The device is the GPU where there is one.
-    ValueError where the skeleton does not fit the data, or the loss is not finite.
+    of an auxiliary head: `networks.build(architecture)` takes them. The device is the GPU where there is one.
+    ValueError where the networks do not fit the data, or the loss is not finite.
     """
     start = time.perf_counter()
-    _check_skeleton(skeleton, data)
+    networks = networks.fitted(data)
     device = default_device(device)
     with _reproducible(seed, device):
         if network is None:
-            network = build_network(architecture, skeleton, auxiliary=schedule.auxiliary > 0)
+            network = networks.fresh(architecture, auxiliary=schedule.auxiliary > 0)
         try:
             loss = fit(network, data, schedule, seed=seed, device=device, amp=amp, on_epoch=on_epoch)
             validation = measure(network, data.validation, device=device)
@@ -241,10 +240,3 @@ def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
-
-
-def _check_skeleton(skeleton: Skeleton, data: ImageData) -> None:
-    for name in ("image_size", "image_channels", "num_classes"):
-        have, wanted = getattr(skeleton, name), getattr(data, name)
-        if have != wanted:
-            raise ValueError(f"the skeleton's {name} is {have}, but data {data.name!r} needs {wanted}")

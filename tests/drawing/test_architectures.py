@@ -53,7 +53,7 @@ def check_text_and_labels(figure: Figure) -> None:
 def test_texts_do_not_overlap_in_the_zoo(pair):
     before, after = (zoo()[name] for name in PAIRS[pair])
     check_text_and_labels(architecture_figure(before, title=pair))
-    check_text_and_labels(architecture_figure(after, before=before, skeleton=Skeleton(), title=" → ".join(PAIRS[pair])))
+    check_text_and_labels(architecture_figure(after, before=before, networks=Skeleton(), title=" → ".join(PAIRS[pair])))
 
 
 @pytest.mark.parametrize("cell", [dense_cell(), sparse_cell()], ids=["dense", "sparse"])
@@ -111,7 +111,7 @@ def test_kinds_differ_in_colour_and_in_line():
 def test_changed_slots_alone_are_marked_before_and_after_and_listed():
     before = zoo()["DARTS"]
     after = changed(before, {2: "skip_connect", 10: "null"})
-    figure = architecture_figure(after, before=before, skeleton=SKELETON)
+    figure = architecture_figure(after, before=before, networks=SKELETON)
     marks = [a.get_gid() for a in artists(figure, "changed-")]
     assert sorted(marks) == ["changed-1"] * 3 + ["changed-2"] * 3  # before, after, and in the list
     edges = {a.get_gid(): {b.get_linewidth() for b in artists(figure, a.get_gid())} for a in artists(figure, "label-")}

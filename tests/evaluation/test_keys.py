@@ -10,8 +10,8 @@ import pytest
 
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.ledger.file import settings_text
-from natrl.networks.weights_training import FAIR
 from natrl.spaces import Skeleton
+from natrl.training.supernet import FAIR
 
 SKELETON = Skeleton(channels=2, cells=3, image_size=8, image_channels=1, num_classes=10)
 SCRATCH = EvaluatorSpec(reward="scratch", skeleton=SKELETON)

@@ -225,27 +225,27 @@ def test_settings_tell_apart_what_gives_other_scores():
     short = Schedule(epochs=1, batch_size=64)
     data = load_data("digits")
     evaluators = [
-        ScratchEvaluator(data, skeleton, short),
-        ScratchEvaluator(data, skeleton, "quick"),
-        ScratchEvaluator(data, skeleton, short, seeds=(0, 1)),
-        ScratchEvaluator(data, skeleton, short, metric="cross_entropy"),
-        ScratchEvaluator(data, skeleton, short, data_seed=1),
-        ScratchEvaluator(data, skeleton, short, bf16=True),
-        ScratchEvaluator(data, Skeleton(channels=4, cells=3, image_size=8, image_channels=1), short),
-        ScratchEvaluator(load_data("digits", image_size=16), skeleton, short),
-        ScratchEvaluator(load_data("digits", seed=3), skeleton, short),
-        ScratchEvaluator(replace(data, augmentation=Augmentation(padding=1)), skeleton, short),
+        ScratchEvaluator(skeleton, data, short),
+        ScratchEvaluator(skeleton, data, "quick"),
+        ScratchEvaluator(skeleton, data, short, seeds=(0, 1)),
+        ScratchEvaluator(skeleton, data, short, metric="cross_entropy"),
+        ScratchEvaluator(skeleton, data, short, data_seed=1),
+        ScratchEvaluator(skeleton, data, short, bf16=True),
+        ScratchEvaluator(Skeleton(channels=4, cells=3, image_size=8, image_channels=1), data, short),
+        ScratchEvaluator(skeleton, load_data("digits", image_size=16), short),
+        ScratchEvaluator(skeleton, load_data("digits", seed=3), short),
+        ScratchEvaluator(skeleton, replace(data, augmentation=Augmentation(padding=1)), short),
         TableEvaluator({ARCHS[0]: 0.5}, "other"),
         TableEvaluator({ARCHS[0]: 0.5}),
         TableEvaluator({ARCHS[0]: 0.6}),
     ]
     texts = [settings_text(e.settings()) for e in evaluators]
     assert len(set(texts)) == len(texts)
-    assert settings_text(ScratchEvaluator("digits", skeleton, short).settings()) == texts[0]
+    assert settings_text(ScratchEvaluator(skeleton, "digits", short).settings()) == texts[0]
     assert settings_text(TableEvaluator({ARCHS[0]: 0.5}).settings()) == texts[-2]
-    cpu = ScratchEvaluator(data, skeleton, short, device="cpu").settings()
-    assert cpu == ScratchEvaluator(data, skeleton, short, device="cpu", bf16=False).settings(), "as it is resolved"
-    assert cpu == ScratchEvaluator(replace(data, test=data.validation), skeleton, short, device="cpu").settings()
+    cpu = ScratchEvaluator(skeleton, data, short, device="cpu").settings()
+    assert cpu == ScratchEvaluator(skeleton, data, short, device="cpu", bf16=False).settings(), "as it is resolved"
+    assert cpu == ScratchEvaluator(skeleton, replace(data, test=data.validation), short, device="cpu").settings()
 
 
 def test_scores_stored_under_settings_of_before_are_not_taken_for_others(tmp_path):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+import natrl
 from natrl import Skeleton, zoo
 from natrl.data import load_data
 from natrl.evaluation import CachedEvaluator
@@ -81,7 +82,7 @@ def test_actors_score_as_one_process_does(ray_session):
 
 
 def test_a_usual_supernet_stays_with_its_validation_images():
-    evaluator = SupernetEvaluator("darts", SPEC.skeleton, "digits", total_steps=10)
+    evaluator = SupernetEvaluator(natrl.space("darts").on(SPEC.skeleton), "digits", total_steps=10)
     before = evaluator.evaluate(NAMED)
     evaluator.before_update()
     assert evaluator.version == 0

@@ -17,7 +17,7 @@ from natrl.core.architecture import Architecture
 from natrl.data import load_data
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import FailedEvaluations
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import settings_text
 from natrl.modules.importing import from_module
 from natrl.modules.inherit.least_squares import recalibrating
@@ -42,15 +42,15 @@ def space() -> ModuleSpace:
 
 
 @pytest.fixture(scope="module")
-def evaluator(space: ModuleSpace) -> ModuleEvaluator:
+def evaluator(space: ModuleSpace) -> InheritedEvaluator:
     data = replace(digits(), test=Sealed(*digits().test.tensors))
-    return ModuleEvaluator(space, data, validation_images=200)
+    return InheritedEvaluator(space, data, validation_images=200)
 
 
 def test_the_original_scores_with_new_statistics_as_candidates_do(
-    space: ModuleSpace, evaluator: ModuleEvaluator
+    space: ModuleSpace, evaluator: InheritedEvaluator
 ) -> None:
-    whole, twin = ModuleEvaluator(space, digits(), validation_images=10**6, steps=0), deepcopy(trained())
+    whole, twin = InheritedEvaluator(space, digits(), validation_images=10**6, steps=0), deepcopy(trained())
     with recalibrating(twin), torch.no_grad():
         twin(whole._images)
     assert whole.evaluate([space.architecture]) == [measure(twin, digits().validation).accuracy]
@@ -58,7 +58,9 @@ def test_the_original_scores_with_new_statistics_as_candidates_do(
     assert evaluator.steps == 0
 
 
-def test_inherited_weights_are_worth_far_more_than_fresh_ones(space: ModuleSpace, evaluator: ModuleEvaluator) -> None:
+def test_inherited_weights_are_worth_far_more_than_fresh_ones(
+    space: ModuleSpace, evaluator: InheritedEvaluator
+) -> None:
     changed = space.with_operations({"stem": "conv_3x3", "conv1": "dil_conv_3x3", "conv2": "sep_conv_3x3"})
     score = evaluator.evaluate([changed])[0]
     fresh = measure(space.build(changed), digits().validation).accuracy
@@ -70,7 +72,7 @@ def test_inherited_weights_are_worth_far_more_than_fresh_ones(space: ModuleSpace
 
 
 def test_scores_repeat_in_other_processes_and_leave_the_random_state(
-    space: ModuleSpace, evaluator: ModuleEvaluator
+    space: ModuleSpace, evaluator: InheritedEvaluator
 ) -> None:
     architectures = list(space.samples(np.random.default_rng(1), 3))
     state = torch.get_rng_state()
@@ -95,16 +97,16 @@ def test_everything_that_a_score_depends_on_is_in_its_key(space: ModuleSpace) ->
     large = from_module(trained(), torch.zeros(2, 1, 16, 16))
     labels = replace(digits(), validation=TensorDataset(digits().validation.tensors[0], digits().test.tensors[1][:450]))
     evaluators = [
-        ModuleEvaluator(space, digits(), steps=0),
-        ModuleEvaluator(gelu, digits(), steps=0),
-        ModuleEvaluator(large, load_data("digits", image_size=16), steps=0),
-        ModuleEvaluator(space, load_data("digits", seed=3), steps=0),
-        ModuleEvaluator(space, labels, steps=0),
-        ModuleEvaluator(space, digits(), steps=1),
-        ModuleEvaluator(space, digits(), steps=0, seed=1),
-        ModuleEvaluator(space, digits(), steps=0, metric="cross_entropy"),
-        ModuleEvaluator(space, digits(), steps=0, reference_images=100),
-        ModuleEvaluator(space, digits(), steps=0, validation_images=100),
+        InheritedEvaluator(space, digits(), steps=0),
+        InheritedEvaluator(gelu, digits(), steps=0),
+        InheritedEvaluator(large, load_data("digits", image_size=16), steps=0),
+        InheritedEvaluator(space, load_data("digits", seed=3), steps=0),
+        InheritedEvaluator(space, labels, steps=0),
+        InheritedEvaluator(space, digits(), steps=1),
+        InheritedEvaluator(space, digits(), steps=0, seed=1),
+        InheritedEvaluator(space, digits(), steps=0, metric="cross_entropy"),
+        InheritedEvaluator(space, digits(), steps=0, reference_images=100),
+        InheritedEvaluator(space, digits(), steps=0, validation_images=100),
     ]
     texts = [settings_text(e.settings()) for e in evaluators]
     assert len(set(texts)) == len(texts)
@@ -112,16 +114,16 @@ def test_everything_that_a_score_depends_on_is_in_its_key(space: ModuleSpace) ->
     with torch.no_grad():
         other.norm.bias += 1
     assert settings_text(evaluators[1].settings()) != texts[1], "a network that is trained on is another one"
-    again = ModuleEvaluator(from_module(trained(), torch.zeros(2, 1, 8, 8)), digits(), steps=0)
+    again = InheritedEvaluator(from_module(trained(), torch.zeros(2, 1, 8, 8)), digits(), steps=0)
     assert settings_text(again.settings()) == texts[0]
 
 
 def test_where_inherited_weights_say_nothing_networks_are_trained_for_a_few_steps() -> None:
     torch.manual_seed(0)
     untrained = from_module(Residual(), torch.zeros(2, 1, 8, 8))
-    evaluator = ModuleEvaluator(untrained, digits(), metric="cross_entropy", validation_images=100)
+    evaluator = InheritedEvaluator(untrained, digits(), metric="cross_entropy", validation_images=100)
     assert evaluator.steps == 20
-    none = ModuleEvaluator(untrained, digits(), metric="cross_entropy", validation_images=100, steps=0)
+    none = InheritedEvaluator(untrained, digits(), metric="cross_entropy", validation_images=100, steps=0)
     architectures = [untrained.architecture]
     assert none.evaluate(architectures) < evaluator.evaluate(architectures) < 0
 
@@ -132,7 +134,7 @@ def test_outputs_that_are_not_finite_are_named() -> None:
         broken.classifier.weight.fill_(torch.nan)
     space = from_module(broken, torch.zeros(2, 1, 8, 8))
     with pytest.raises(FailedEvaluations, match=f"{space.architecture.key[:20]}.*cross-entropy on held-out"):
-        ModuleEvaluator(space, digits(), steps=0).evaluate([space.architecture])
+        InheritedEvaluator(space, digits(), steps=0).evaluate([space.architecture])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_outputs_that_are_not_finite_are_named() -> None:
 )
 def test_bad_settings_are_named(space: ModuleSpace, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ModuleEvaluator(space, digits(), **settings)
+        InheritedEvaluator(space, digits(), **settings)
 
 
 class Fixed(Evaluator):
@@ -193,7 +195,7 @@ def test_a_bad_budget_is_named(given: dict, message: str) -> None:
         Limits.of(given).seconds("latency", 1.0)
 
 
-def test_a_skip_recalibrates_too(space: ModuleSpace, evaluator: ModuleEvaluator) -> None:
+def test_a_skip_recalibrates_too(space: ModuleSpace, evaluator: InheritedEvaluator) -> None:
     """Nothing is fitted where a layer without weights comes in, but the statistics behind it change."""
     network = evaluator.inherit(space.with_operations({"conv2": "skip_connect"}))
     assert isinstance(network.conv2, Copy)

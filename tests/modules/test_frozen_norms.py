@@ -11,8 +11,8 @@ import torch
 import torchvision
 from torch import nn
 
-from natrl.evaluation.inherited import ModuleEvaluator
-from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
+from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.inherit.least_squares import recalibrating
 from natrl.training.fine_tuning import fine_tune, FINE_TUNING
@@ -79,7 +79,7 @@ def test_frozen_statistics_stay(make: Callable[[], nn.Module]) -> None:
     model, data = make(), digits()
     frozen, other = statistics(model.norm1), statistics(model.norm2)
     space = from_module(model, torch.zeros(2, 1, 8, 8))
-    evaluator = ModuleEvaluator(space, data, validation_images=100, reference_images=64, steps=1)
+    evaluator = InheritedEvaluator(space, data, validation_images=100, reference_images=64, steps=1)
     evaluator.evaluate([space.architecture])
     for changes in ({}, {"stem": "conv_3x3", "down": "conv_1x1"}):
         network = evaluator.inherit(space.with_operations(changes))
@@ -95,7 +95,7 @@ def test_frozen_statistics_stay(make: Callable[[], nn.Module]) -> None:
 
 def test_frozen_statistics_stay_in_a_supernet() -> None:
     space = from_module(by_mode(), torch.zeros(2, 1, 8, 8))
-    evaluator = ModuleSupernetEvaluator(space, digits(), validation_images=100, reference_images=64)
+    evaluator = SupernetEvaluator(space, digits(), score_images=100, reference_images=64)
     evaluator.train_weights(2)
     evaluator.evaluate([space.architecture])
     state = evaluator.supernet.state_dict()
@@ -128,12 +128,12 @@ def test_the_original_gets_what_candidates_get() -> None:
     space = from_module(model, torch.zeros(2, 1, 8, 8))
     as_it_is = measure(deepcopy(model), data.validation).accuracy
     for evaluator in (
-        ModuleEvaluator(space, data, validation_images=10**6, steps=0),
-        ModuleSupernetEvaluator(space, data, validation_images=10**6),
+        InheritedEvaluator(space, data, validation_images=10**6, steps=0),
+        SupernetEvaluator(space, data, score_images=10**6),
     ):
         assert evaluator.evaluate([space.architecture])[0] > as_it_is + 0.1
-    network = ModuleEvaluator(space, data, steps=0).inherit(space.architecture)
+    network = InheritedEvaluator(space, data, steps=0).inherit(space.architecture)
     twin = deepcopy(model)
     with recalibrating(twin), torch.no_grad():
-        twin(ModuleEvaluator(space, data, steps=0)._images)
+        twin(InheritedEvaluator(space, data, steps=0)._images)
     torch.testing.assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=0, atol=0)

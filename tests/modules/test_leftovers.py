@@ -260,8 +260,8 @@ def test_the_supernet_leaves_out_the_same():
     dropped = space.prune(space.with_operations({"conv2": "null"}))
     built = space.build(dropped).eval()
     with torch.no_grad():
-        torch.testing.assert_close(supernet.select(dropped).eval()(IMAGE), built(IMAGE))
-        torch.testing.assert_close(supernet.select(space.architecture)(IMAGE), space.model.eval()(IMAGE))
+        torch.testing.assert_close(supernet.eval()(IMAGE, dropped), built(IMAGE))
+        torch.testing.assert_close(supernet(IMAGE, space.architecture), space.model.eval()(IMAGE))
 
 
 def test_distributed_training_with_its_defaults(tmp_path):

@@ -12,8 +12,8 @@ from torch.utils.data import TensorDataset
 
 import natrl
 from natrl.data import ImageData, load_data
-from natrl.evaluation.inherited import ModuleEvaluator
-from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
+from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original, Original
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
@@ -119,7 +119,7 @@ def test_outputs_and_classes_must_agree(outputs: int) -> None:
         check_outputs(Pair(), torch.zeros(2, 1, 8, 8), digits())
 
 
-@pytest.mark.parametrize("evaluator", [ModuleEvaluator, ModuleSupernetEvaluator])
+@pytest.mark.parametrize("evaluator", [InheritedEvaluator, SupernetEvaluator])
 def test_no_evaluator_scores_a_network_of_other_classes(evaluator: type) -> None:
     space = natrl.from_module(trained(), torch.zeros(2, 1, 8, 8))
     with pytest.raises(ValueError, match=r"\(N, 9\) for data 'digits'; it gives shape \(2, 10\)"):

@@ -173,7 +173,7 @@ def test_what_is_no_architecture_of_the_network_is_refused():
     with pytest.raises(ValueError, match="'network' is a whole network with strides of its own"):
         natrl.network_cost(space.architecture)
     with pytest.raises(ValueError, match="it has no skeleton"):
-        space.cost(space.architecture, natrl.Skeleton())
+        space.on(natrl.Skeleton())
 
 
 def test_architectures_read_back_and_parallel_slots_differ():

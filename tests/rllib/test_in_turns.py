@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from natrl.evaluation.supernet import SupernetEvaluator
-from natrl.networks import PAPER
-from natrl.networks.weights_training import SupernetTrainer
+from natrl.training.supernet import SupernetTrainer
+from natrl.training.weight_settings import PAPER
 from natrl.tuning.documents import complete
 from natrl.tuning.run import run_configuration
 

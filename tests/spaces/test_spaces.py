@@ -173,7 +173,7 @@ def test_the_cost_of_a_space_is_that_of_its_skeleton() -> None:
     assert space("darts").cost(a) == network_cost(a, Skeleton())
     assert space("nasbench201").cost(cell) == network_cost(cell, Skeleton(channels=16, cells=15))
     small = Skeleton(channels=4, cells=3)
-    assert space("darts").cost(a, small) == network_cost(a, small)
+    assert space("darts").on(small).cost(a) == network_cost(a, small)
 
 
 # The registry.

@@ -9,10 +9,10 @@ import pytest
 
 import natrl
 from natrl.documents import read_document
-from natrl.networks import PAPER as PAPER_WEIGHTS
-from natrl.networks import WeightSettings
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
+from natrl.training.weight_settings import PAPER as PAPER_WEIGHTS
+from natrl.training.weight_settings import WeightSettings
 from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.presets import without_presets
 

@@ -21,7 +21,7 @@ from torch.utils.data import TensorDataset
 import natrl
 from natrl.commands.networks import _network_and_data, Preparation
 from natrl.data import load_data
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.references import Published
 from natrl.modules.storage import load_module
@@ -92,7 +92,7 @@ def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: 
     assert after.cost == found.space.cost(found.architecture)
     assert after.cost.madds <= 0.7 * before.cost.madds
     assert before.test_accuracy == measure(trained(), digits().test).accuracy
-    alike = ModuleEvaluator(found.space, digits(), reference_images=64).recalibrated_original()
+    alike = InheritedEvaluator(found.space, digits(), reference_images=64).inherit(found.space.architecture)
     assert found.recalibrated.test == measure(alike, digits().test).accuracy
     assert after.test_accuracy == measure(found.model, digits().test).accuracy
     assert after.validation_accuracy > 0.3  # one epoch; guessing gives 0.1
@@ -155,7 +155,7 @@ def test_killed_and_resumed_equals_undisturbed(
     assert len(paid) == len(read_ledger(ledger_file(found.directory)))
 
     monkeypatch.setattr(optimization, "fine_tune_all", None)  # nothing is fine-tuned again
-    monkeypatch.setattr(ModuleEvaluator, "evaluate", None)  # and nothing scored
+    monkeypatch.setattr(InheritedEvaluator, "evaluate", None)  # and nothing scored
     (out / "report.json").unlink()
     again = optimize(trained(), **given, resume=True)
     torch.testing.assert_close(dict(again.model.state_dict()), dict(resumed.model.state_dict()), rtol=0, atol=0)

@@ -25,7 +25,7 @@ def check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
     original = space.architecture
     budget, mask = limits.budget(space, original), space.masks(original)
     if budget:
-        cheapest_within(budget, original, mask, space, None)
+        cheapest_within(budget, original, mask, space)
     if not limits.timed:
         return budget
     least, share = _fewest_madds(space, mask), 1.0

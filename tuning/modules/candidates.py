@@ -10,7 +10,8 @@ from typing import NamedTuple
 from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
+from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.policies.limits import Limits
@@ -32,8 +33,9 @@ class Finalist(NamedTuple):
 
 
 def propose(
+    space: ModuleSpace,
     policy: Policy,
-    evaluator: ModuleEvaluator,
+    evaluator: InheritedEvaluator,
     limits: Limits,
     settings: OptimizeSettings,
     example: Tensor,
@@ -44,7 +46,6 @@ def propose(
     Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried.
     Scores are looked up in the ledger, and kept there. ValueError where no candidate is fast enough.
     """
-    space = evaluator.space
     original = space.architecture
     budget = limits.budget(space, original)
     madds = budget.madds
@@ -61,7 +62,7 @@ def propose(
         assert found.scores is not None
         order = sorted(range(len(found)), key=lambda i: (-found.scores[i], found.costs[i].madds))  # type: ignore[index]
         within = [found.architectures[i] for i in order if Budget(madds, budget.params).allows(found.costs[i])]
-        finalists = _first_fast_enough(within, evaluator, limits, settings.finalists, example)
+        finalists = _first_fast_enough(space, within, evaluator, limits, settings.finalists, example)
         if finalists:
             return finalists, len(found)
         madds = TIGHTER * (madds or space.cost(original).madds)
@@ -72,13 +73,18 @@ def propose(
 
 
 def _first_fast_enough(
-    architectures: Sequence[Architecture], evaluator: ModuleEvaluator, limits: Limits, n: int, example: Tensor
+    space: ModuleSpace,
+    architectures: Sequence[Architecture],
+    evaluator: InheritedEvaluator,
+    limits: Limits,
+    n: int,
+    example: Tensor,
 ) -> list[Finalist]:
     """At most n that keep to the limits on latency; no more networks are made than it takes to find them."""
     found: list[Finalist] = []
     for start in range(0, len(architectures), n):
         part = [Finalist(a, evaluator.inherit(a).cpu()) for a in architectures[start : start + n]]
-        fast = fast_enough(evaluator.space, limits, [f.network for f in part], example)
+        fast = fast_enough(space, limits, [f.network for f in part], example)
         found += [f for f, fine in zip(part, fast, strict=True) if fine]
         if len(found) >= n:
             break

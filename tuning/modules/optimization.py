@@ -16,7 +16,7 @@ from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.data.preprocessing import Numbers
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
@@ -66,7 +66,7 @@ def optimize(
     """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
 
     A policy learns with RLlib which layers can do with less: candidates inherit their weights from `model` and are
-    scored on validation images (`natrl.modules.ModuleEvaluator`). The best few of what it proposes are fine-tuned, on
+    scored on validation images (`natrl.evaluation.inherited`). The best few of what it proposes are fine-tuned, on
     Ray, and validation data chooses; test data is read once, for the accuracies in the result. `model` is not changed.
 
     `data`: a data set by name, or itself, prepared as the model was trained: by name `mean` and `std`, or `transform`,
@@ -114,7 +114,7 @@ def optimize(
             if learned is None:
                 build = reward(evaluator, journal.budget, images, settings, ledger)
                 learned = learn(space, build, settings, journal.directory, progress=bar)
-            finalists, count = propose(learned, evaluator, limits, settings, example, ledger)
+            finalists, count = propose(space, learned, evaluator, limits, settings, example, ledger)
             teacher = model if settings.distill else None
             tuned = _fine_tune(finalists, images, settings, teacher, journal, bar)
     result = _result(space, images, example, evaluator, finalists, tuned, count, journal.directory)
@@ -136,9 +136,9 @@ def _directory(out: Path | str | None) -> Path:
     return absolute(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
 
 
-def _evaluator(space: ModuleSpace, data: ImageData, settings: OptimizeSettings, journal: Journal) -> ModuleEvaluator:
+def _evaluator(space: ModuleSpace, data: ImageData, settings: OptimizeSettings, journal: Journal) -> InheritedEvaluator:
     """What scores candidates; how long each is trained before is found out once, and written down."""
-    evaluator = ModuleEvaluator(
+    evaluator = InheritedEvaluator(
         space,
         data,
         steps=journal.steps if settings.steps is None else settings.steps,
@@ -195,7 +195,7 @@ def _result(
     space: ModuleSpace,
     images: ImageData,
     example: Tensor,
-    evaluator: ModuleEvaluator,
+    evaluator: InheritedEvaluator,
     finalists: Sequence[Finalist],
     tuned: Sequence[Tuned],
     count: int,
@@ -205,7 +205,7 @@ def _result(
     best = max(range(len(tuned)), key=lambda i: (tuned[i].validation.accuracy, -_madds(space, finalists[i])))
     architecture, network = finalists[best].architecture, tuned[best].load_into(finalists[best].network).eval()
     before, after = _figures(space, images, example, architecture, network, tuned[best].validation)
-    alike = evaluator.recalibrated_original().cpu()
+    alike = evaluator.inherit(space.architecture).cpu()  # with new batch-norm statistics, as candidates have them
     code, no_code = _code(network, example)
     return Optimized(
         network,

@@ -11,20 +11,20 @@ import ray
 
 from natrl.data import ImageData
 from natrl.evaluation import Evaluator
-from natrl.evaluation.inherited import ModuleEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.paid import behind_ledger
-from natrl.evaluation.module_supernet import ModuleSupernetEvaluator
 from natrl.evaluation.pool.evaluator import PoolEvaluator
-from natrl.modules.space import ModuleSpace
+from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.policies.budget import Budget
 from natrl.policies.limits import BudgetedEvaluator
+from natrl.spaces import Space
 from natrl.tuning.modules.settings import OptimizeSettings
 
 __all__ = ["actor_resources", "inherited_scores", "reward"]
 
 
 def reward(
-    evaluator: ModuleEvaluator, budget: Budget, data: ImageData, settings: OptimizeSettings, ledger: Path
+    evaluator: InheritedEvaluator, budget: Budget, data: ImageData, settings: OptimizeSettings, ledger: Path
 ) -> Callable[[], Evaluator]:
     """What makes the evaluator where it is needed (picklable); Ray must run.
 
@@ -37,7 +37,7 @@ def reward(
     return partial(_within, scores, evaluator.space, budget)
 
 
-def inherited_scores(evaluator: ModuleEvaluator, settings: OptimizeSettings, ledger: Path) -> Evaluator:
+def inherited_scores(evaluator: InheritedEvaluator, settings: OptimizeSettings, ledger: Path) -> Evaluator:
     """Scores by inherited weights, looked up in the ledger and kept there; Ray must run."""
     return behind_ledger(partial(_itself, evaluator), ledger, on_actors=_on_actors(settings))
 
@@ -49,26 +49,26 @@ def actor_resources(settings: OptimizeSettings) -> dict[str, Any] | None:
     return {"actors": settings.actors, "num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus}
 
 
-def _within(scores: Callable[[], Evaluator], space: ModuleSpace, budget: Budget) -> Evaluator:
+def _within(scores: Callable[[], Evaluator], space: Space, budget: Budget) -> Evaluator:
     return BudgetedEvaluator(scores(), space, budget)
 
 
-def _itself(evaluator: ModuleEvaluator) -> ModuleEvaluator:
+def _itself(evaluator: InheritedEvaluator) -> InheritedEvaluator:
     return evaluator
 
 
-def _supernet(space: ModuleSpace, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
+def _supernet(space: Space, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
     build = partial(_build_supernet, space, data, settings)
     on_actors = _on_actors(settings)
     return on_actors(build) if on_actors else build()
 
 
-def _build_supernet(space: ModuleSpace, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
-    return ModuleSupernetEvaluator(
+def _build_supernet(space: Space, data: ray.ObjectRef, settings: OptimizeSettings) -> Evaluator:
+    return SupernetEvaluator(
         space,
         ray.get(data),
         reference_images=settings.reference_images,
-        validation_images=settings.validation_images,
+        score_images=settings.validation_images,
         seed=settings.seed,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from natrl.checks.fields import check_fields, Count, Decay, Range
 
-__all__ = ["FAIR", "PAPER", "WeightSettings"]
+__all__ = ["FAIR", "INHERITED", "PAPER", "WeightSettings"]
 
 OPTIMIZERS = ("adamw", "sgd")
 
@@ -17,7 +17,8 @@ OPTIMIZERS = ("adamw", "sgd")
 class WeightSettings:
     """One architecture and one batch a step. ValueError names the setting that is out of range."""
 
-    fair: bool = True  # every slot meets every primitive equally often; False: architectures are drawn independently
+    fair: bool = True  # every slot meets every primitive equally often; False, and where a slot has fewer of them:
+    # architectures are drawn independently
     batch_size: Count = 64
     optimizer: str = "adamw"  # "adamw" | "sgd"
     learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 5e-3
@@ -48,3 +49,5 @@ class WeightSettings:
 FAIR = WeightSettings()
 #: NAT++ (arXiv 2102.10301, section 6) and its public code.
 PAPER = WeightSettings(fair=False, optimizer="sgd", learning_rate=0.01, weight_decay=3e-4, warmup=0.0, cosine=False)
+#: For weights that start from trained ones.
+INHERITED = WeightSettings(fair=False, optimizer="sgd", learning_rate=0.01, weight_decay=5e-4, warmup=0.0, cosine=False)

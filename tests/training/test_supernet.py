@@ -15,9 +15,11 @@ from torch.utils.data import TensorDataset
 from natrl import Skeleton
 from natrl import space as find_space
 from natrl.data import Augmentation, ImageData, load_data
-from natrl.networks import FAIR, PAPER, Supernet, SupernetTrainer, WeightSettings
-from natrl.networks.sampling import ArchitectureSampler
+from natrl.networks import Supernet
 from natrl.spaces import space_names
+from natrl.training.sampling import ArchitectureSampler
+from natrl.training.supernet import SupernetTrainer
+from natrl.training.weight_settings import FAIR, PAPER, WeightSettings
 
 SMALL = Skeleton(channels=2, cells=2, image_size=8, image_channels=1)
 

@@ -22,11 +22,12 @@ class ArchitectureSampler:
 
     fair: in K consecutive draws every slot holds every primitive once, in random order (FairNAS, arXiv 1907.01845);
     topologies are the space's random ones. A draw that leaves every tried topology dead is passed over.
-    Otherwise architectures are independent, as in NAT++ (arXiv 2102.10301).
+    Otherwise, and where a slot cannot hold every primitive, architectures are independent, as in NAT++ (arXiv
+    2102.10301).
     """
 
     def __init__(self, space: Space, *, fair: bool, seed: int) -> None:
-        self.space, self.fair = space, fair
+        self.space, self.fair = space, fair and space.is_free
         self._rng = np.random.default_rng(seed)
         self._round: list[list[int]] = []  # what is left of the K draws: primitives of the E slots
 

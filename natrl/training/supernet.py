@@ -1,23 +1,41 @@
-"""Training the supernet's weights, in pieces, in turns with a policy."""
+"""What a supernet does, and training its weights in pieces, in turns with a policy."""
 
 from __future__ import annotations
 
 import math
 from copy import deepcopy
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from natrl.core.architecture import Architecture
 from natrl.data import ImageData
 from natrl.data.labels import size_of
 from natrl.data.passes import Passes
-from natrl.networks.sampling import ArchitectureSampler
-from natrl.networks.supernet import Supernet
-from natrl.networks.weight_settings import FAIR, WeightSettings
+from natrl.spaces import Space
+from natrl.training.modes import in_mode
+from natrl.training.sampling import ArchitectureSampler
+from natrl.training.weight_settings import FAIR, WeightSettings
 
-__all__ = ["SupernetTrainer"]
+__all__ = ["Supernet", "SupernetTrainer"]
+
+
+class Supernet(Protocol):
+    """One set of weights for every architecture of a space: an nn.Module, which `Space.supernet` makes."""
+
+    space: Space
+    settings: WeightSettings  # how its weights are trained, where nobody says
+
+    def __call__(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Images (B, C, H, W) → logits (B, classes) in training; gradients reach the weights that it uses."""
+
+    def prepare(self, images: Tensor) -> Any:
+        """What `score` needs of images, worked out once for all architectures until weights change."""
+
+    def score(self, prepared: Any, architecture: Architecture) -> Tensor:
+        """Logits (B, classes) in evaluation. ValueError if it has no weights for the architecture."""
 
 
 class SupernetTrainer:
@@ -29,7 +47,7 @@ class SupernetTrainer:
 
     def __init__(
         self,
-        supernet: Supernet,
+        supernet: Any,  # a Supernet
         data: ImageData,
         settings: WeightSettings = FAIR,
         *,
@@ -53,7 +71,7 @@ class SupernetTrainer:
             settings.batch_size,
             seed=(seed,),
             augment=data.augmentation,
-            device=supernet.classifier.device,
+            device=self._weights[0].device,
         )
 
     def train(self, steps: int) -> dict[str, float]:
@@ -61,7 +79,8 @@ class SupernetTrainer:
 
         ValueError if the loss is not finite.
         """
-        losses = [self._make_step(*self._passes.batch(self.step)) for _ in range(steps)]
+        with in_mode(self.supernet, training=True):
+            losses = [self._make_step(*self._passes.batch(self.step)) for _ in range(steps)]
         loss = torch.stack(losses).mean().item() if losses else math.nan
         if losses and not math.isfinite(loss):
             raise ValueError(f"the supernet's loss is {loss} after {self.step} steps; lower the learning rate")

@@ -1,0 +1,43 @@
+"""Networks of a space with weights inherited from the trained one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, TYPE_CHECKING
+
+import torch
+from torch import nn, Tensor
+
+from natrl.core.architecture import Architecture
+from natrl.modules.inherit.least_squares import inherit, Reference
+
+if TYPE_CHECKING:
+    from natrl.modules.space import ModuleSpace
+
+__all__ = ["Inheritance"]
+
+
+class Inheritance:
+    """What the trained layers give for some unlabelled images, and what replacements inherit from that.
+
+    Replacements are fitted by least squares to what the trained layers give, and batch-norms take over the new
+    statistics (natrl.modules.inherit.least_squares), the original's as well; those that the user has frozen keep
+    theirs.
+    """
+
+    def __init__(self, space: ModuleSpace, reference: Tensor, *, seed: int, device: torch.device) -> None:
+        """`reference` (N, C, H, W); the seed is of the pixels that fits read."""
+        self.space, self.device = space, device
+        original = deepcopy(space.model).to(device)
+        modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
+        self._layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+        self._reference = Reference(original, list(self._layers), reference.to(device), seed=seed)
+
+    def __call__(self, architecture: Architecture) -> nn.Module:
+        """The network of the architecture, of the user's class, on the device."""
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
+            network: Any = self.space.build(architecture, verify=False).to(self.device)
+        now = self.space.operations(architecture)
+        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
+        inherit(network, {name: self._layers[name] for name in replaced & self._layers.keys()}, self._reference)
+        return network
