@@ -29,6 +29,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "parameters" in document:
         raise ValueError(f"{path} is a search space, not the settings of one run: natrl sweep {quote(path)} -o DIR")
     fields = document["settings"] if isinstance(document.get("settings"), dict) else document
+    if not fields:
+        raise ValueError(f"{path} holds no settings; they are fields and values, such as seed: 1")
     return absolute_settings(fields, path.parent)
 
 

@@ -15,6 +15,7 @@ from natrl.runs.directory import is_worth_keeping, publish_policy, tune_dir
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.resuming import extend_trial
+from natrl.tuning.state import has_state, KeepState, mend
 
 __all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "restored_tuner", "resumed_tuner"]
 
@@ -48,7 +49,7 @@ def new_tuner(
                 num_to_keep=2, checkpoint_frequency=checkpoint_every, checkpoint_at_end=True
             ),
             failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[ForgiveLosses(), ProgressLine(), *callbacks],
+            callbacks=[ForgiveLosses(), KeepState(), ProgressLine(), *callbacks],
             verbose=0,
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
@@ -58,9 +59,10 @@ def new_tuner(
 def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
     """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down.
 
-    It goes on to so many iterations, also where it had ended after fewer.
+    It goes on to so many iterations, also where it had ended after fewer. What a kill left half-written is mended.
     """
-    if tune.Tuner.can_restore(str(tune_dir(run))):
+    mend(run)
+    if has_state(run):
         extend_trial(run, config, iterations)
         return restored_tuner(run, trainable=config.algo_class, param_space=config)
     return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)

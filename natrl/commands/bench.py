@@ -117,7 +117,10 @@ def bench(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError(f"expected names with commas between them, got {text!r:.60}")
+    return names
 
 
 def _tables(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, Data, Gpus, invocation, Json, Seed, Verbose
+from natrl.commands.options import Actors, Address, check_new, Data, Gpus, invocation, Json, Seed, Verbose
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
@@ -41,6 +41,7 @@ def demo(
         raise ValueError(f"--seeds must be at least 2 to tell a difference from noise, got {seeds}")
     if actors < 1:
         raise ValueError(f"--actors must be at least 1, got {actors}")
+    check_new(out)
     run = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
         from natrl.tuning.demo import demonstrate, DemoSettings

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from natrl.checks.fields import check_number, Range
-from natrl.commands.options import Address, check_new, Data, invocation, Json, Onnx, Verbose
+from natrl.commands.options import Address, check_file, check_new, Data, invocation, Json, Onnx, Verbose
 from natrl.commands.show import default_skeleton, resized
 from natrl.core.genotypes import parse
 from natrl.tuning.session import ray_session
@@ -64,6 +64,7 @@ def evaluate(
     check_number("--seeds", seeds, Range(1, 10_000))
     check_number("--gpus", gpus, Range(0, 10_000))
     check_new(export, "--export")
+    check_file(out, "--out")
     if onnx:
         _check_onnx(export)
     archs = {name: parse(name) for name in architectures}

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from natrl.commands.options import Json
+from natrl.commands.options import check_file, Json
 
 __all__ = ["evaluations"]
 
@@ -28,6 +28,7 @@ def evaluations(
     from natrl.evaluation.ledger.file import read_ledger
     from natrl.runs.directory import check_run_or_sweep, ledger_file
 
+    check_file(csv, "--csv")
     check_run_or_sweep(run)
     frame = read_ledger(ledger_file(run)).sort_values("score", ascending=False, kind="stable")
     if csv is not None:

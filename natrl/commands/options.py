@@ -28,6 +28,7 @@ __all__ = [
     "Seed",
     "Verbose",
     "Wandb",
+    "check_file",
     "check_new",
     "invocation",
     "refuse",
@@ -61,6 +62,12 @@ def check_new(out: Path | None, option: str = "--out") -> None:
     """ValueError if there is something in the directory that a command is to write, or something else in its place."""
     if out is not None:
         files.check_new(out, f"choose another {option}")
+
+
+def check_file(file: Path | None, option: str) -> None:
+    """ValueError if a command could not write the file that it is to write."""
+    if file is not None:
+        files.check_file(file, option)
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from natrl.files.locks import LOCK
 
-__all__ = ["check_new", "is_on_network", "new_folder", "replacing", "write_atomically", "write_json"]
+__all__ = ["check_file", "check_new", "is_on_network", "new_folder", "replacing", "write_atomically", "write_json"]
 
 
 def check_new(folder: Path, advice: str = "choose another folder") -> None:
@@ -26,6 +26,19 @@ def check_new(folder: Path, advice: str = "choose another folder") -> None:
         tempfile.TemporaryFile(dir=home).close()
     except OSError as error:
         raise ValueError(f"{home} takes no files ({error.strerror}); {advice}") from None
+
+
+def check_file(file: Path, option: str) -> None:
+    """ValueError, which names the option, if no file can be written there; one that is there is written anew."""
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{option} {file} is no file: name one to be written")
+    try:
+        if not file.parent.is_dir():
+            raise ValueError(f"{option} {file}: there is no folder {file.parent}")
+        tempfile.TemporaryFile(dir=file.parent).close()
+        file.is_file()
+    except OSError as error:
+        raise ValueError(f"{option}: {file} cannot be written ({error.strerror})") from None
 
 
 #: Types of file systems that several machines share, besides all of FUSE.

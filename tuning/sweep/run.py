@@ -35,6 +35,7 @@ from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
 from natrl.tuning.resuming import check_same
 from natrl.tuning.run import check_settings
+from natrl.tuning.state import has_state, KeepState, mend
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
 from natrl.tuning.sweep.search import make_sampler, make_scheduler
@@ -94,7 +95,7 @@ def _new_tuner(
                 checkpoint_at_end=True,
             ),
             failure_config=tune.FailureConfig(max_failures=1),
-            callbacks=[ForgiveLosses(), SweepLine(plan.metric, plan.mode), *callbacks],
+            callbacks=[ForgiveLosses(), KeepState(), SweepLine(plan.metric, plan.mode), *callbacks],
             verbose=0,
         ),
     )
@@ -113,10 +114,10 @@ def resume_sweep(directory: Path | str, file: Path | str | None = None, **change
     given = {name: value for name, value in changes.items() if value is not None}
     wanted = (read_plan(file, **given) if file else plan).to_dict() | given
     check_same(directory, json.loads(json.dumps(plan.to_dict())), json.loads(json.dumps(wanted)))
-    path = str(tune_dir(directory))
-    if not tune.Tuner.can_restore(path):
-        raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
     with locked(directory):
+        mend(directory)
+        if not has_state(directory):
+            raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
         tuner = restored_tuner(directory, trainable=_trainable(directory, plan))
         return _fit(tuner, plan, directory)
 
