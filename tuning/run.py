@@ -107,7 +107,7 @@ def check_settings(settings: RunSettings) -> None:
     else:
         load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
     for name, part in spec.own.items():
-        check_travels(part, f"{name} {getattr(spec, name)!r}")
+        check_travels(part.target, f"{name} {getattr(spec, name)!r}")
 
 
 def initial_architectures(settings: RunSettings) -> Initial:

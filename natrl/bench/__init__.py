@@ -1,7 +1,7 @@
 """The benchmark: every method at the same budget of evaluated architectures, judged by accuracies it has not seen."""
 
 import natrl.bench.learned  # noqa: F401  # registers the learned methods
-from natrl.bench.methods import bench_method, BenchMethod, method_names, Outcome, register_method, Snapshot, Task
+from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
 from natrl.bench.protocol import Bench, Job, Plan
 from natrl.bench.rows import Point, Row
 from natrl.bench.splits import fold_of, FOLDS, Split, split
@@ -11,6 +11,7 @@ __all__ = [
     "BenchMethod",
     "FOLDS",
     "Job",
+    "METHODS",
     "Outcome",
     "Plan",
     "Point",
@@ -18,9 +19,6 @@ __all__ = [
     "Snapshot",
     "Split",
     "Task",
-    "bench_method",
     "fold_of",
-    "method_names",
-    "register_method",
     "split",
 ]

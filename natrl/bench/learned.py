@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from natrl.bench.methods import BenchMethod, Outcome, register_method, Snapshot, Task
+from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
 from natrl.core.architecture import Architecture
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import LEAST_QUERIES
@@ -142,12 +142,6 @@ _HEADS: dict[AlgorithmName, tuple[Head, ...]] = {
 }
 for _algorithm, _heads in _HEADS.items():
     for _head in _heads:
-        register_method(
-            BenchMethod(
-                f"{_algorithm}-{_head}",
-                learn(_algorithm, _head),
-                learned=True,
-                least_queries=2 * SMALL_BATCH,
-            )
-        )
-register_method(BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES))
+        _name, _run = f"{_algorithm}-{_head}", learn(_algorithm, _head)
+        METHODS.register(_name, BenchMethod(_name, _run, learned=True, least_queries=2 * SMALL_BATCH))
+METHODS.register("surrogate", BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES))

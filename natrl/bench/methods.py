@@ -11,11 +11,12 @@ from natrl.bench.capture import best_reachable
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
 from natrl.evaluation.budget import BudgetedEvaluator
-from natrl.search import search, search_names
+from natrl.registry import instance_of, Registry
+from natrl.search import search, SEARCHES
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import Space
 
-__all__ = ["BenchMethod", "Outcome", "Snapshot", "Task", "bench_method", "method_names", "register_method"]
+__all__ = ["METHODS", "BenchMethod", "Outcome", "Snapshot", "Task"]
 
 CURVE = (
     1,
@@ -80,28 +81,7 @@ class BenchMethod:
     least_queries: int = 1  # the smallest budget that it can do anything with
 
 
-_METHODS: dict[str, BenchMethod] = {}
-
-
-def register_method(method: BenchMethod) -> BenchMethod:
-    """Makes a method known to the benchmark. ValueError if the name is taken."""
-    if method.name in _METHODS:
-        raise ValueError(f"benchmark method {method.name!r} is registered already")
-    _METHODS[method.name] = method
-    return method
-
-
-def bench_method(name: str) -> BenchMethod:
-    """The method of that name. ValueError lists the known names."""
-    try:
-        return _METHODS[name]
-    except KeyError:
-        raise ValueError(f"unknown method {name!r}; known: {', '.join(_METHODS)}") from None
-
-
-def method_names() -> tuple[str, ...]:
-    """The registered names."""
-    return tuple(_METHODS)
+METHODS: Registry[BenchMethod] = Registry("benchmark method", instance_of(BenchMethod), group="natrl.bench")
 
 
 def searching(name: str) -> Callable[[Task], Outcome]:
@@ -151,7 +131,7 @@ def take_best(task: Task) -> Outcome:
     return Outcome(tuple(architectures[order[int(best[a])]] for a in task.held_out))
 
 
-for _name in search_names():
-    register_method(BenchMethod(_name, searching(_name)))
-register_method(BenchMethod("random-matched", match_cost, matches=True))
-register_method(BenchMethod("ceiling", take_best, reads_all=True))
+for _name in SEARCHES.names():
+    METHODS.register(_name, BenchMethod(_name, searching(_name)))
+METHODS.register("random-matched", BenchMethod("random-matched", match_cost, matches=True))
+METHODS.register("ceiling", BenchMethod("ceiling", take_best, reads_all=True))

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from natrl.bench.methods import bench_method, Outcome, Task
+from natrl.bench.methods import METHODS, Outcome, Task
 from natrl.bench.rows import cost_ratios, Point, Row
 from natrl.bench.splits import split
 from natrl.bench.trained import Reporter, TrainedTable
@@ -45,7 +45,7 @@ class Plan:
         for signal in self.signals:
             if signal not in known:
                 raise ValueError(f"unknown signal {signal!r}; known: {', '.join(dict.fromkeys(known))}")
-        methods = [bench_method(name) for name in self.methods]
+        methods = [METHODS.get(name) for name in self.methods]
         for method in methods:
             if self.queries < method.least_queries:
                 raise ValueError(
@@ -60,7 +60,7 @@ class Plan:
     def jobs(self) -> list[Job]:
         """Every run of a method, learned policies before what must match them."""
         signals = self.signals or tuple(dict.fromkeys(table.signal_name for table in self.tables))
-        ordered = sorted(self.methods, key=lambda name: bench_method(name).matches)
+        ordered = sorted(self.methods, key=lambda name: METHODS.get(name).matches)
         return [
             Job(method, rule, signal, seed)
             for signal in signals
@@ -93,7 +93,7 @@ class Bench:
 
     def run(self, job: Job) -> tuple[list[Row], list[Point]]:
         """The figures of one job, a row a data set it is measured on."""
-        method, table = bench_method(job.method), self._table(job.signal)
+        method, table = METHODS.get(job.method), self._table(job.signal)
         initial, signal = split(table.space, job.seed), table.evaluator()
         task = Task(
             space=table.space,

@@ -66,11 +66,11 @@ def bench(
     if table not in TABLES:
         raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
     check_new(out)
-    from natrl.bench import Bench, bench_method, method_names, Plan
+    from natrl.bench import Bench, METHODS, Plan
 
-    names = _names(methods) if methods is not None else method_names()
+    names = _names(methods) if methods is not None else METHODS.names()
     for name in names:
-        bench_method(name)
+        METHODS.get(name)
     tables, signals = _tables(file, signal, report, data_sets, transfer)
     plan = Plan(
         tables,
@@ -85,7 +85,7 @@ def bench(
         out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
-    learned = any(bench_method(name).learned for name in names)
+    learned = any(METHODS.get(name).learned for name in names)
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if learned else nullcontext():

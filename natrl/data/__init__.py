@@ -3,6 +3,6 @@
 from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
 from natrl.data.images import ImageData
-from natrl.data.loading import data_names, load_data
+from natrl.data.loading import DATA, load_data
 
-__all__ = ["Augmentation", "ImageData", "batches", "data_names", "load_data"]
+__all__ = ["DATA", "Augmentation", "ImageData", "batches", "load_data"]

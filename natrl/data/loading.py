@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from natrl.data.embedded import cifar10_jpeg, digits
 from natrl.data.images import ImageData
-from natrl.data.own import read_callable
+from natrl.data.own import accept_reader, accepted
 from natrl.data.preprocessing import BY_STATISTICS, Numbers, Preprocessing
 from natrl.data.published import PUBLISHED
 from natrl.data.raw import RawData
+from natrl.registry import Registry, returned_by
 
-__all__ = ["data_names", "load_data"]
+__all__ = ["DATA", "load_data"]
 
-_EMBEDDED: dict[str, Callable[[], RawData]] = {"digits": digits, "cifar10-jpeg": cifar10_jpeg}
 LARGEST = 2**16  # pixels
 
 
-def data_names() -> tuple[str, ...]:
-    """The names that `load_data` knows, besides folder:PATH and module:callable."""
-    return (*_EMBEDDED, *PUBLISHED)
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+#: Functions that give what `natrl.data.own.accepted` takes, of the argument after the name where there is one.
+DATA = Registry("data", accept_reader, group="natrl.data", key=_plain)
+DATA.register("digits", "natrl.data.embedded:digits", "1,797 handwritten digits of 8×8 pixels")
+DATA.register("cifar10-jpeg", "natrl.data.embedded:cifar10_jpeg", "CIFAR-10 from the folder NATRL_DATA")
+for _name, _published in PUBLISHED.items():
+    DATA.register(_name, partial(_published.read, _name), f"torchvision's {_published.class_name}")
+DATA.register("folder", "natrl.data.files:read_folder", "images in folders", arguments=("PATH",))
 
 
 def load_data(
-    name: str,
+    name: Any,
     *,
     seed: int = 0,
     image_size: int | None = None,
@@ -37,10 +45,10 @@ def load_data(
 ) -> ImageData:
     """The data set of that name, split by the seed and normalised by the statistics of its training split.
 
-    `name` is "digits" (embedded, 8×8 pixels), another name of `data_names()` in any case and with or without hyphens
+    `name` is "digits" (embedded, 8×8 pixels), another name of `DATA` in any case and with or without hyphens
     (torchvision's data sets, from NATRL_DATA_ROOT or ~/.cache/natrl, downloaded where they are missing),
-    "folder:PATH" (images in folders; see `natrl.data.files.read_folder`) or "module:callable" (one's own; see
-    `natrl.data.own.read_callable`).
+    "folder:PATH" (images in folders; see `natrl.data.files.read_folder`), "module:callable" or the object itself (one's
+    own; see `natrl.data.own.accepted`).
     A part that comes with the data is used as it is. Where there is no test part, half of the validation part is; where
     that is missing, too, a fifth of the images. A missing validation part is a fifth of the training part. All that is
     drawn is stratified; which images are for the test depends on the data alone, never on the seed. Images are resized
@@ -53,8 +61,6 @@ def load_data(
     One's own ImageData is returned unchanged, and refuses all of these.
     ValueError, in one line, says why data cannot be had.
     """
-    if not isinstance(name, str):
-        raise ValueError(f"data must be a name, got {name!r:.60}")
     if image_size is not None and (not isinstance(image_size, int) or not 1 <= image_size <= LARGEST):
         raise ValueError(f"image_size must be a whole number of pixels, 1 to {LARGEST:,}, got {image_size!r}")
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
@@ -64,25 +70,14 @@ def load_data(
     if isinstance(found, RawData):
         return found.build(seed=seed, image_size=image_size, preprocessing=preprocessing)
     if preprocessing != BY_STATISTICS or image_size not in (None, found.image_size):
-        raise ValueError(f"data {name!r} is ImageData, preprocessed: leave mean, std, transform and image_size out")
+        raise ValueError(
+            f"data {found.name!r} is ImageData, preprocessed: leave mean, std, transform and image_size out"
+        )
     return found
 
 
-def _read(name: str) -> ImageData | RawData:
-    if name.startswith("folder:"):
-        from natrl.data.files import read_folder  # imports torchvision, which takes a second or two
-
-        return read_folder(name.removeprefix("folder:"))
-    if ":" in name:
-        return read_callable(name)
-    known = {_plain(n): n for n in data_names()}
-    key = known.get(_plain(name), "")
-    if key in _EMBEDDED:
-        return _EMBEDDED[key]()
-    if key in PUBLISHED:
-        return PUBLISHED[key].read(key)
-    raise ValueError(f"unknown data {name!r}; known: {', '.join(data_names())}, folder:PATH, module:callable")
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _read(data: Any) -> ImageData | RawData:
+    reader, argument = DATA.find(data)
+    name = data if isinstance(data, str) else type(data).__name__
+    what = f"data {name!r}"
+    return accepted(returned_by(partial(reader, argument) if argument else reader, what), name)

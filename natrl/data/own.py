@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
-from natrl.callables import returned_by
 from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
 
-__all__ = ["read_callable"]
+__all__ = ["accept_reader", "accepted"]
 
 PARTS = ("train", "validation", "test")
 
 
-def read_callable(target: str) -> ImageData | RawData:
-    """What "module:callable" returns when it is called without arguments.
+def accept_reader(data: Any) -> Callable[..., Any]:
+    """A function that returns data; what is no function is the data itself."""
+    return data if callable(data) else lambda: data
+
+
+def accepted(data: Any, name: str) -> ImageData | RawData:
+    """Data as a function of the user's returns it.
 
     One of: ImageData, taken as it is; (images, labels) as arrays or tensors: (N, H, W), (N, C, H, W) or (N, H, W, C)
     square images and N labels, split like any other data; torch data sets of (image, label), (train, test) or (train,
     validation, test); {"train": …, "validation": …, "test": …}, each a data set or (images, labels), of which
     validation or test may be left out. Training images are cropped, but not mirrored: return ImageData to say
-    otherwise. The current folder is on the path meanwhile.
+    otherwise. ValueError in one line on anything else.
     """
-    returned = returned_by(target, "data")
-    if isinstance(returned, ImageData):
-        return returned
+    if isinstance(data, ImageData | RawData):
+        return data
     try:
-        parts = _named_parts(returned)
-        return _from_arrays(target, *returned) if parts is None else _from_parts(target, parts)
+        parts = _named_parts(data)
+        return _from_arrays(name, *data) if parts is None else _from_parts(name, parts)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"data {target!r}: {error}") from None
+        raise ValueError(f"data {name!r}: {error}") from None
 
 
 def _named_parts(returned: Any) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from natrl.callables import find_function
+from natrl.registry import find_object
 
 __all__ = ["BY_STATISTICS", "Numbers", "Preprocessing"]
 
@@ -55,7 +55,7 @@ class Preprocessing:
             raise ValueError("a transform normalises by itself: leave mean and std out")
         if not isinstance(transform, str):
             return cls(transform=_checked(transform), name=getattr(transform, "__qualname__", type(transform).__name__))
-        return cls(transform=find_function(transform, "transform"), name=transform)
+        return cls(transform=_checked(find_object(transform, f"transform {transform!r}")), name=transform)
 
     def normalisation(self, channels: int, white: float) -> tuple[Tensor, Tensor] | None:
         """Mean and deviation float32 (C,) in the images' own unit, where `white` is 1; None: of the training split.

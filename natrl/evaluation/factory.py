@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
 
-from natrl.callables import find_function, remember
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
 from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.files.paths import absolute_settings
-from natrl.spaces import register_space, Skeleton, space, space_names
-from natrl.training.schedule import schedule, schedule_names
+from natrl.registry import Entry, Registry
+from natrl.spaces import Skeleton, space, SPACES
+from natrl.training.schedule import schedule
 from natrl.training.weight_settings import FAIR, WeightSettings
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class EvaluatorSpec:
         if self.reward.startswith("table:") and self.metric != "accuracy":
             raise ValueError(f"a table holds accuracies; metric must be one of accuracy, got {self.metric!r}")
         space(self.space)
-        if self.schedule not in schedule_names():
-            raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(schedule_names())}")
+        schedule(self.schedule)
         if self.reward.startswith("table:") and self.schedule != "quick":
             raise ValueError(f"a table has nothing to train: schedule {self.schedule!r} goes with supernet or scratch")
         if self.surrogate is not None and self.reward == "supernet":
@@ -79,11 +78,9 @@ class EvaluatorSpec:
         return {**vars(self), "own": self.own}
 
     @property
-    def own(self) -> dict[str, Any]:
+    def own(self) -> dict[str, Entry]:
         """What fields only name, and this process alone knows: the user's space, the function that gives his data."""
-        own: dict[str, Any] = {} if type(home := space(self.space)).__module__.startswith("natrl.") else {"space": home}
-        if _is_callable(self.data) and not self.reward.startswith("table:"):
-            own["data"] = find_function(self.data, "data")
+        own = {name: entry for name, known in self._registries().items() if (entry := known.own(getattr(self, name)))}
         if own:
             from natrl.evaluation.user_code import share_user_code
 
@@ -92,11 +89,17 @@ class EvaluatorSpec:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = state.pop("own", {})
-        if "space" in own and own["space"].name not in space_names():
-            register_space(own["space"])
-        if "data" in own:
-            remember(state["data"], own["data"])
         vars(self).update(state)
+        for name, entry in own.items():
+            self._registries()[name].remember(entry)
+
+    def _registries(self) -> dict[str, Registry[Any]]:
+        """Where what fields name is found, as far as the reward needs it."""
+        if self.reward.startswith("table:"):
+            return {"space": SPACES}
+        from natrl.data import DATA
+
+        return {"space": SPACES, "data": DATA}
 
     @property
     def chunk(self) -> int:
@@ -187,8 +190,3 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
-
-
-def _is_callable(data: str) -> bool:
-    """Whether this is "module:function", and no folder."""
-    return ":" in data and not data.startswith("folder:")

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn, Tensor
 
-from natrl.callables import returned_by
 from natrl.checks.arguments import checked
 from natrl.checks.errors import said
 from natrl.documents import open_file, shown
+from natrl.registry import called, find_object, returned_by
 
 __all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
 
@@ -74,7 +74,8 @@ def load_network(reference: str, *, num_classes: int, weights: Path | str | None
     elif package == "timm":
         network = _timm(name, num_classes, own_weights=weights is not None)
     else:
-        network = returned_by(reference, "network")
+        what = f"network {reference!r}"
+        network = returned_by(called(find_object(reference, what)), what)
         if not isinstance(network, nn.Module):
             raise ValueError(f"network {reference!r}: expected an nn.Module, got {type(network).__name__}")
     if weights is not None:

@@ -3,11 +3,12 @@
 from natrl.search.evolution import Evolution
 from natrl.search.local import LocalSearch
 from natrl.search.loop import search, SearchResult
-from natrl.search.method import Identity, register_search, Search, search_method, search_names
+from natrl.search.method import Identity, Search, SEARCHES
 from natrl.search.random import Random, RandomSearch
 from natrl.search.reachable import Reachable
 
 __all__ = [
+    "SEARCHES",
     "Evolution",
     "Identity",
     "LocalSearch",
@@ -16,8 +17,5 @@ __all__ = [
     "Reachable",
     "Search",
     "SearchResult",
-    "register_search",
     "search",
-    "search_method",
-    "search_names",
 ]

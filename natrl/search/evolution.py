@@ -7,7 +7,6 @@ from collections import deque
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.search.method import register_search
 from natrl.search.random import RandomSearch
 from natrl.search.reachable import Reachable
 
@@ -18,7 +17,6 @@ TOURNAMENT = 3
 STEPS = 32  # single-slot changes in a row until one is new
 
 
-@register_search
 class Evolution(RandomSearch):
     """Regularized evolution (Real et al. 2019, arXiv 1802.01548): tournament, mutation of one slot, the oldest dies.
 

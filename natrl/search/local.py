@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.search.method import register_search, ScoredSearch
+from natrl.search.method import ScoredSearch
 from natrl.search.reachable import Reachable
 
 __all__ = ["LocalSearch"]
 
 
-@register_search
 class LocalSearch(ScoredSearch):
     """Steepest ascent: evaluates every single-slot change, in random order, moves to the best one and starts over.
 

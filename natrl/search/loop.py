@@ -10,7 +10,7 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
-from natrl.search.method import search_method
+from natrl.search.method import SEARCHES
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 
@@ -48,7 +48,7 @@ def search(
     rule: Rule = "nat++",
     cost: CostMode = "strict",
 ) -> SearchResult:
-    """Runs a method (`search_names`) until it ends or `budget` different architectures, original included, are scored.
+    """Runs a method (`SEARCHES`) until it ends or `budget` different architectures, original included, are scored.
 
     Whatever it proposes is reachable by one transform, live where the original is, and never more expensive (but for
     cost="rule"). The seed and the architecture determine the result. ValueError on an unknown method, a budget below 0
@@ -58,7 +58,7 @@ def search(
         raise ValueError(f"budget must be at least 0 evaluated architectures, got {budget}")
     check_evaluator(evaluator)
     rng = np.random.default_rng([seed, zlib.crc32(architecture.key.encode())])
-    searcher = search_method(method)(Reachable(space, architecture, rule=rule, cost=cost), rng)
+    searcher = SEARCHES.get(method)(Reachable(space, architecture, rule=rule, cost=cost), rng)
     evaluated: list[Architecture] = []
     scores: list[float] = []
     while len(evaluated) < budget and (proposal := searcher.propose()) is not None:

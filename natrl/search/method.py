@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from natrl.core.architecture import Architecture
+from natrl.registry import Registry, subclass_of
 from natrl.search.reachable import Reachable
 
-__all__ = ["Identity", "ScoredSearch", "Search", "register_search", "search_method", "search_names"]
+__all__ = ["SEARCHES", "Identity", "ScoredSearch", "Search"]
 
 
 class Search(ABC):
@@ -75,28 +76,12 @@ class ScoredSearch(Search):
         return architecture.key not in self._proposed
 
 
-_METHODS: dict[str, type[Search]] = {}
-
-
-def register_search(method: type[Search]) -> type[Search]:
-    """Makes a method known by its name; can be used as a decorator. ValueError if the name is taken."""
-    if method.name in _METHODS:
-        raise ValueError(f"search method {method.name!r} is registered already")
-    _METHODS[method.name] = method
-    return method
-
-
-def search_method(name: str) -> type[Search]:
-    """The method of that name. ValueError lists the known names."""
-    try:
-        return _METHODS[name]
-    except KeyError:
-        raise ValueError(f"unknown search method {name!r}; known: {', '.join(_METHODS)}") from None
-
-
-def search_names() -> tuple[str, ...]:
-    """The registered names."""
-    return tuple(_METHODS)
-
-
-register_search(Identity)
+SEARCHES: Registry[type[Search]] = Registry("search method", subclass_of(Search), group="natrl.searches")
+for _name, _target, _description in (
+    ("identity", "method:Identity", "leaves the architecture alone"),
+    ("random", "random:Random", "one random transition"),
+    ("random-search", "random:RandomSearch", "the best of random transitions"),
+    ("evolution", "evolution:Evolution", "regularized evolution"),
+    ("local-search", "local:LocalSearch", "the best change of one slot, repeated"),
+):
+    SEARCHES.register(_name, f"natrl.search.{_target}", _description)

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.search.method import register_search, ScoredSearch, Search
+from natrl.search.method import ScoredSearch, Search
 from natrl.search.reachable import Reachable
 
 __all__ = ["Random", "RandomSearch"]
@@ -16,7 +16,6 @@ DRAWS = 64  # drawn at once
 PATIENCE = 8  # so many draws in a row without a new architecture end a search
 
 
-@register_search
 class Random(Search):
     """One random valid transition to another architecture (itself where there is no other), and asks nothing."""
 
@@ -34,7 +33,6 @@ class Random(Search):
         raise ValueError(f"{self.name} proposes nothing")
 
 
-@register_search
 class RandomSearch(ScoredSearch):
     """The original and different random transitions; ends where draws bring nothing new any more."""
 

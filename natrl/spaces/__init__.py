@@ -6,10 +6,11 @@ from natrl.spaces.batch import Batch
 from natrl.spaces.cells import CellSpace
 from natrl.spaces.counting import live_cost, network_cost
 from natrl.spaces.encoding import encode, FEATURES, wiring_of
-from natrl.spaces.registry import register_space, space, space_names
+from natrl.spaces.registry import register_space, space, SPACES
 from natrl.spaces.skeleton import Skeleton
 
 __all__ = [
+    "SPACES",
     "Applied",
     "Batch",
     "CellSpace",
@@ -23,7 +24,6 @@ __all__ = [
     "network_cost",
     "register_space",
     "space",
-    "space_names",
     "transition",
     "wiring_of",
 ]

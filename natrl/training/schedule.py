@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from natrl.checks.fields import check_fields, Decay, NotNegative, Pixels, Range
+from natrl.registry import instance_of, Registry
 
-__all__ = ["Schedule", "schedule", "schedule_names"]
+__all__ = ["SCHEDULES", "Schedule", "schedule"]
 
 Few = Annotated[int, Range(1, 10**6)]  # epochs, and images of a batch
 OPTIMIZERS = ("sgd", "adamw")
@@ -54,32 +55,20 @@ class Schedule:
         return self.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
 
 
-_SCHEDULES = {
-    # NAT++ (arXiv 2102.10301) and DARTS: the final training on CIFAR-10.
-    "paper": Schedule(
-        epochs=600,
-        batch_size=96,
-        learning_rate=0.025,
-        final_learning_rate=0.001,
-        drop_path=0.2,
-        auxiliary=0.4,
-        cutout=16,
-    ),
-    # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
-    "quick": Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2),
-}
+SCHEDULES: Registry[Schedule] = Registry("schedule", instance_of(Schedule), group="natrl.schedules")
+schedule = SCHEDULES.get  #: The schedule of that name (a schedule is returned as it is).
 
-
-def schedule(name: str | Schedule) -> Schedule:
-    """The schedule of that name (a schedule is returned as it is). ValueError lists the known names."""
-    if isinstance(name, Schedule):
-        return name
-    try:
-        return _SCHEDULES[name]
-    except KeyError:
-        raise ValueError(f"unknown schedule {name!r}; known: {', '.join(_SCHEDULES)}") from None
-
-
-def schedule_names() -> tuple[str, ...]:
-    """The named schedules."""
-    return tuple(_SCHEDULES)
+# NAT++ (arXiv 2102.10301) and DARTS: the final training on CIFAR-10.
+_PAPER = Schedule(
+    epochs=600,
+    batch_size=96,
+    learning_rate=0.025,
+    final_learning_rate=0.001,
+    drop_path=0.2,
+    auxiliary=0.4,
+    cutout=16,
+)
+# Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
+_QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)
+SCHEDULES.register("paper", _PAPER, "600 epochs, as published")
+SCHEDULES.register("quick", _QUICK, "12 epochs, for small networks on small images")

@@ -13,26 +13,24 @@ import pytest
 import natrl
 from natrl.bench import (
     Bench,
-    bench_method,
     BenchMethod,
     fold_of,
     FOLDS,
-    method_names,
+    METHODS,
     Outcome,
     Plan,
-    register_method,
     Snapshot,
     split,
     Task,
 )
 from natrl.bench import learned as learning
-from natrl.bench import methods as registry
 from natrl.bench.capture import best_reachable
 from natrl.bench.protocol import choose
 from natrl.bench.rows import cost_ratios
 from natrl.core.isomorphism import function_key, held_out
 from natrl.evaluation import TableEvaluator
 from natrl.evaluation.budget import BudgetedEvaluator
+from natrl.registry import Entry
 from natrl.report.bench import bench_summary
 from natrl.report.bench_plot import bench_figure, mean_curve
 from tests.bench.problems import made_up, SPACE, thin
@@ -93,9 +91,9 @@ def test_figures_of_a_method_are_those_computed_by_hand(monkeypatch):
     after = [a.with_operations(["skip_connect", *a.operations[1:]]) for a in before]
     after_of = dict(zip(before, after, strict=True))
     monkeypatch.setitem(
-        registry._METHODS,
+        METHODS._entries,
         "some",
-        BenchMethod("some", lambda task: Outcome(tuple(after_of.get(a, a) for a in task.held_out))),
+        Entry("some", BenchMethod("some", lambda task: Outcome(tuple(after_of.get(a, a) for a in task.held_out)))),
     )
     plan = Plan((table,), ("some",), 10, seeds=FOLDS)
     bench = Bench(plan)
@@ -139,7 +137,7 @@ def test_jobs_learn_before_others_match_them():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": ("hill",)}, "unknown method 'hill'; known: identity, random"),
+        ({"methods": ("hill",)}, "unknown benchmark method 'hill'; known: identity, random"),
         ({"methods": ()}, "methods must be different ones, at least one; got none"),
         ({"methods": ("random", "random")}, "methods must be different ones, at least one; got random, random"),
         ({"tables": ()}, "tables must be different ones"),
@@ -158,7 +156,7 @@ def test_bad_plans_say_what_would_be_right(changes, message):
 
 def test_a_method_has_one_name():
     with pytest.raises(ValueError, match="benchmark method 'random' is registered already"):
-        register_method(bench_method("random"))
+        METHODS.register("random", METHODS.get("random"))
 
 
 # Runs
@@ -227,7 +225,7 @@ def test_a_method_cannot_read_the_report(monkeypatch):
         other.reporter()
         return Outcome(task.held_out)
 
-    monkeypatch.setitem(registry._METHODS, "peek", BenchMethod("peek", peek))
+    monkeypatch.setitem(METHODS._entries, "peek", Entry("peek", BenchMethod("peek", peek)))
     plan = Plan((made_up(), other), ("peek",), 10, seeds=1)
     with pytest.raises(PermissionError, match="the report of 'other' is sealed while a method runs"):
         Bench(plan).run(plan.jobs()[0])
@@ -266,7 +264,7 @@ def few(monkeypatch):
     monkeypatch.setattr(learning, "SMALL_ITERATIONS", 3)
 
 
-LEARNED = [name for name in method_names() if bench_method(name).learned]
+LEARNED = [name for name in METHODS.names() if METHODS.get(name).learned]
 
 
 @pytest.mark.usefixtures("ray_session", "few")
@@ -278,7 +276,7 @@ def test_learned_methods_train_on_some_and_transform_others(method):
     initial = split(SPACE, 0)
     held = initial.held_out[::10]
     task = Task(SPACE, "nat", initial.training, held, evaluator, seed=0)
-    outcome = bench_method(method).run(task)
+    outcome = METHODS.get(method).run(task)
     asked = set(evaluator._scores)
     assert 64 < len(asked) == evaluator.evaluations <= 3 * 2 * 64
     assert [s.queries for s in outcome.history] == sorted(s.queries for s in outcome.history)
@@ -302,7 +300,7 @@ def test_a_seed_repeats_a_learned_method():
     def outcome() -> Outcome:
         evaluator = BudgetedEvaluator(made_up().evaluator(), 15_625)
         initial = thin(SPACE, 0)
-        return bench_method("ppo-autoregressive").run(
+        return METHODS.get("ppo-autoregressive").run(
             Task(SPACE, "nat++", initial.training, initial.held_out, evaluator, seed=0)
         )
 
@@ -319,7 +317,7 @@ def test_training_stops_before_the_budget_is_exceeded_and_starts_from_a_pool():
     starts = learning.starts(task)
     assert len(starts) == 200 // learning.SHARE
     assert set(starts) <= set(initial.training)
-    outcome = bench_method("ppo-joint").run(task)
+    outcome = METHODS.get("ppo-joint").run(task)
     assert 64 <= evaluator.evaluations <= 200
     assert evaluator.remaining < 64
     assert len(outcome.history) <= 1 + learning.SMALL_ITERATIONS
@@ -344,7 +342,7 @@ def test_random_matched_differs_from_the_original_whatever_comes_before_it():
 
     def answer(held):  # type: ignore[no-untyped-def]
         evaluator = BudgetedEvaluator(TableEvaluator(dict.fromkeys(held, 0.5)), 1)
-        return bench_method("random-matched").run(Task(SPACE, "nat++", (), held, evaluator, 0, held)).answer
+        return METHODS.get("random-matched").run(Task(SPACE, "nat++", (), held, evaluator, 0, held)).answer
 
     assert all(function_key(after) != function_key(before) for before, after in zip(held, answer(held), strict=True))
     assert answer(held[::-1]) == answer(held)[::-1]
@@ -354,7 +352,7 @@ def test_settings_follow_the_budget():
     assert learning.settings_for("ppo", 15_625) == learning.SETTINGS["ppo"]
     small = learning.settings_for("reinforce", 1000)
     assert (small.batch_size, small.algorithm) == (64, "reinforce")
-    assert 2 * small.batch_size == bench_method("reinforce-joint").least_queries
+    assert 2 * small.batch_size == METHODS.get("reinforce-joint").least_queries
 
 
 # Pictures and tables

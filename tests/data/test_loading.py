@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from natrl.data import Augmentation, data_names, ImageData, load_data
+from natrl.data import Augmentation, DATA, ImageData, load_data
 
 
 def test_digits() -> None:
@@ -111,7 +111,7 @@ def test_unknown_names_list_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match=r"unknown data .*; known: digits, cifar10-jpeg, mnist") as caught:
         load_data(name)
     assert "\n" not in str(caught.value)
-    assert all(known in str(caught.value) for known in data_names())
+    assert all(known in str(caught.value) for known in DATA.names())
 
 
 def test_names_are_read_in_any_case_and_without_hyphens() -> None:

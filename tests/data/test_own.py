@@ -194,9 +194,9 @@ def test_missing_modules_and_functions_are_named(returns: Callable[[Any], str]) 
     returns(None)
     with pytest.raises(ValueError, match="data 'nowhere:load': No module named 'nowhere'"):
         load_data("nowhere:load")
-    with pytest.raises(ValueError, match="expected a function 'lead' in module 'own_images', got nothing"):
+    with pytest.raises(ValueError, match="data 'own_images:lead': module 'own_images' has no 'lead'"):
         load_data("own_images:lead")
-    with pytest.raises(ValueError, match="expected a function 'plain' in module 'own_images', got int"):
+    with pytest.raises(ValueError, match=r"data 'own_images:plain': expected ImageData, .*, got int"):
         load_data("own_images:plain")
     with pytest.raises(ValueError, match="data ':load'"):
         load_data(":load")

@@ -130,7 +130,7 @@ def test_folders_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(shown(by_function), shown(by_numbers))
     assert by_function.preprocessing == "by mine_prepared:prepare"
     assert 0 <= shown(by_numbers).min() < shown(by_numbers).max() <= 1
-    with pytest.raises(ValueError, match="transform 'mine_prepared:number': expected a function"):
+    with pytest.raises(ValueError, match="transform must be a function of one image, or module:object, got int"):
         load_data("folder:images", transform="mine_prepared:number")
 
 

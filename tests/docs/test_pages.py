@@ -20,7 +20,7 @@ import typer
 
 from natrl.cli import app
 from natrl.rllib.settings import LearnSettings
-from natrl.spaces import registry
+from natrl.spaces import SPACES
 from natrl.training.schedule import Schedule
 from natrl.tuning.modules import optimize, OptimizeSettings
 from natrl.tuning.sweep.plan import SHIPPED
@@ -47,7 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", partial(replace, QUICK))
     monkeypatch.setattr("natrl.tuning.modules.optimize", partial(optimize, settings=QUICK))
     monkeypatch.setattr("natrl.bench.protocol.split", thin)
-    monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
+    monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
     spaces = tmp_path / "spaces"
     shutil.copytree(SHIPPED, spaces)
     for file in spaces.glob("*.yaml"):

@@ -14,7 +14,7 @@ from natrl import network_cost, parse, Skeleton, zoo
 from natrl import space as find_space
 from natrl.networks import build_network, Network
 from natrl.networks.blocks import AuxiliaryHead, CellModule, drop_path
-from natrl.spaces import space_names
+from natrl.spaces import SPACES
 
 #: facts.md: parameters and convolution MAdds (without the classifier) at C = 36, 20 cells, 32×32×3, 10 classes.
 PUBLISHED = {
@@ -55,7 +55,7 @@ def test_published_counts(name: str):
         assert (params, madds - network.classifier.weight.numel()) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize(("name", "cells"), list(product(space_names(), (1, 2, 3, 5))))
+@pytest.mark.parametrize(("name", "cells"), list(product(SPACES.names(), (1, 2, 3, 5))))
 def test_random_architectures_cost_what_is_counted(name: str, cells: int):
     rng = np.random.default_rng(cells)
     for size in (8, 11, 28):
@@ -72,7 +72,7 @@ def test_imagenet_stem():
         assert counted(build_network(zoo()["DARTS"], skeleton), skeleton) == (cost.params, cost.madds)
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", SPACES.names())
 @pytest.mark.parametrize(("cells", "size"), [(1, 8), (3, 8), (3, 9), (5, 32)])
 def test_auxiliary_head(name: str, cells: int, size: int):
     skeleton = Skeleton(2, cells, size, num_classes=7)

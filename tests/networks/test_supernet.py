@@ -12,7 +12,7 @@ from natrl import Architecture, parse, Skeleton, Space, zoo
 from natrl import space as find_space
 from natrl.networks import extract_network, Supernet
 from natrl.networks.live import live_blocks, slot_positions
-from natrl.spaces import CellSpace, live_cost, space_names
+from natrl.spaces import CellSpace, live_cost, SPACES
 
 SMALL = Skeleton(channels=4, cells=3, image_size=8, image_channels=1)
 CHAINS = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "NAT_VGG", "NATv2_ResBlock", "NAT_MobileNetv2")
@@ -49,7 +49,7 @@ def test_named_architectures(name: str):
     assert_same_logits(make_supernet("darts"), zoo()[name], make_images(SMALL))
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", SPACES.names())
 @pytest.mark.parametrize("cells", [1, 3, 5])
 def test_random_architectures(name: str, cells: int):
     """Of every space, chains among them. Biases are zero: slots that no input reaches run in the plain network only."""

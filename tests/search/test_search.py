@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import natrl
-from natrl.search import Reachable, register_search, search, search_method, search_names
+from natrl.search import Reachable, search, SEARCHES
 from tests.search.problems import nasbench201, reachable, rugged, Scores, smooth, SPACE
 
 SCORED = ("random-search", "local-search", "evolution")
@@ -19,7 +19,7 @@ SPACES = {name: natrl.space(name) for name in ("nasbench201", "darts")}
 
 @settings(max_examples=40)
 @given(
-    method=st.sampled_from(search_names()),
+    method=st.sampled_from(SEARCHES.names()),
     space=st.sampled_from(sorted(SPACES)),
     rule=st.sampled_from(["nat", "nat++"]),
     seed=st.integers(0, 10_000),
@@ -43,7 +43,7 @@ def test_proposals_keep_the_promise_and_are_never_repeated(method, space, rule, 
         assert rugged(result.best) >= rugged(original)
 
 
-@pytest.mark.parametrize("method", search_names())
+@pytest.mark.parametrize("method", SEARCHES.names())
 def test_a_seed_repeats_a_search_and_another_one_does_not(method):
     original = nasbench201("333333")
     first, again, other = (search(method, SPACE, original, Scores(rugged), budget=30, seed=s) for s in (1, 1, 2))
@@ -82,7 +82,7 @@ def test_where_nothing_else_is_reachable_searches_end_with_the_original():
     lonely = nasbench201("000100")  # one skip from input to output, and the rest has no path: nat keeps a live path
     alone = Reachable(SPACE, lonely, rule="nat", cost="live")
     assert {a.key for a in alone.sample(200, np.random.default_rng(0))} == {lonely.key}
-    for method in search_names():
+    for method in SEARCHES.names():
         result = search(method, SPACE, lonely, Scores(rugged), budget=50, rule="nat", cost="live")
         assert result.best == lonely
         assert result.queries <= 1
@@ -181,7 +181,7 @@ def test_bad_input_says_what_would_be_right():
     with pytest.raises(ValueError, match=r"evaluator returned nan as accuracy of architecture cell"):
         search("random-search", SPACE, fine, Scores(lambda a: float("nan")), budget=3)
     with pytest.raises(ValueError, match="search method 'evolution' is registered already"):
-        register_search(search_method("evolution"))
+        SEARCHES.register("evolution", SEARCHES.get("evolution"))
     for method in ("identity", "random"):
         with pytest.raises(ValueError, match=f"{method} proposes nothing"):
-            search_method(method)(Reachable(SPACE, fine), np.random.default_rng(0)).feedback(fine, 0.5)
+            SEARCHES.get(method)(Reachable(SPACE, fine), np.random.default_rng(0)).feedback(fine, 0.5)

@@ -12,7 +12,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.genotypes import nasbench201_architecture, zoo
 from natrl.core.operations import PRIMITIVES
 from natrl.core.transitions import successors
-from natrl.spaces import CellSpace, network_cost, register_space, registry, Skeleton, Space, space, space_names
+from natrl.spaces import CellSpace, network_cost, register_space, Skeleton, Space, space, SPACES
 
 NAMES = ("darts", "enas", "nao", "nasbench201")
 
@@ -182,7 +182,7 @@ def test_the_cost_of_a_space_is_that_of_its_skeleton() -> None:
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A copy of the registry, so that a test's spaces end with it."""
-    monkeypatch.setattr(registry, "_SPACES", dict(registry._SPACES))
+    monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
     return
 
 
@@ -192,7 +192,7 @@ def test_a_space_is_found_by_its_name() -> None:
     assert register_space(mine) is mine
     assert natrl.space("mine") is mine
     assert natrl.space(mine) is mine
-    assert space_names() == (*NAMES, "mine")
+    assert SPACES.names() == (*NAMES, "mine")
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -208,7 +208,7 @@ def test_an_unknown_space_lists_the_known_ones() -> None:
 
 
 def test_the_built_in_spaces() -> None:
-    assert space_names() == NAMES
+    assert SPACES.names() == NAMES
     assert [space(name).n_slots for name in NAMES] == [16, 20, 20, 6]
     assert space("darts").primitives == PRIMITIVES
     assert repr(space("darts")) == "<space darts: 16 slots, 13 primitives>"

@@ -16,7 +16,7 @@ from natrl import network_cost, parse, Skeleton
 from natrl.data import Augmentation, ImageData, load_data
 from natrl.networks.network import build_network
 from natrl.training.fitting import fit, measure, train_network
-from natrl.training.schedule import Schedule, schedule, schedule_names
+from natrl.training.schedule import Schedule, schedule, SCHEDULES
 
 SKELETON = Skeleton(channels=4, cells=3, image_size=8, image_channels=1, num_classes=3)
 NASBENCH201 = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -92,7 +92,7 @@ def test_rates_rise_in_the_warm_up_and_fall_along_a_cosine() -> None:
 
 
 def test_schedules_by_name() -> None:
-    assert schedule_names() == ("paper", "quick")
+    assert SCHEDULES.names() == ("paper", "quick")
     assert schedule(SHORT) is SHORT
     with pytest.raises(ValueError, match="unknown schedule 'slow'; known: paper, quick"):
         schedule("slow")

@@ -16,7 +16,7 @@ from natrl import Skeleton
 from natrl import space as find_space
 from natrl.data import Augmentation, ImageData, load_data
 from natrl.networks import Supernet
-from natrl.spaces import space_names
+from natrl.spaces import SPACES
 from natrl.training.sampling import ArchitectureSampler
 from natrl.training.supernet import SupernetTrainer
 from natrl.training.weight_settings import FAIR, PAPER, WeightSettings
@@ -69,7 +69,7 @@ def test_dead_draws_are_passed_over():
     assert min(counts.values()) > 0.7 * max(counts.values())
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", SPACES.names())
 def test_independent_draws_are_the_spaces(name: str):
     space = find_space(name)
     sampler, rng = ArchitectureSampler(space, fair=False, seed=3), np.random.default_rng(3)

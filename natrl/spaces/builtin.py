@@ -1,0 +1,19 @@
+"""The spaces that natrl.spaces.registry knows."""
+
+from __future__ import annotations
+
+from natrl.core.operations import PRIMITIVES
+from natrl.spaces.cells import CellSpace
+from natrl.spaces.nasbench201 import NasBench201Space
+
+__all__ = ["DARTS", "ENAS", "NAO", "NASBENCH201"]
+
+DARTS = CellSpace("darts", nodes=4)
+ENAS = CellSpace("enas", nodes=5, concat="loose")
+NAO = CellSpace(
+    "nao",
+    nodes=5,
+    concat="loose",
+    primitives=(*PRIMITIVES, "conv_1x3_3x1", "conv_1x7_7x1", "max_pool_2x2", "avg_pool_2x2"),
+)
+NASBENCH201 = NasBench201Space()
