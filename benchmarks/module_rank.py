@@ -26,7 +26,7 @@ from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules import from_module
 from natrl.training.fine_tuning import FINE_TUNING
 from natrl.tuning.modules import OptimizeSettings
-from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.modules.fine_tunings import fine_tune_all
 from natrl.tuning.session import ray_session
 
 

@@ -32,7 +32,7 @@ from natrl.search.random_transform import cost_matched_random
 from natrl.training.fine_tuning import FINE_TUNING
 from natrl.training.fitting import measure
 from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
-from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.modules.fine_tunings import fine_tune_all
 from natrl.tuning.session import ray_session
 
 

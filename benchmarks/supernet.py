@@ -23,14 +23,14 @@ from torch import nn
 
 from natrl import Architecture, Skeleton, zoo
 from natrl import space as find_space
-from natrl.networks import extract_network, Network, Supernet
+from natrl.networks import CellSupernet, extract_network, Network
 from natrl.networks.dilated import DilatedDepthwise
 
 NAMED = ("VGG", "ResBlock", "Mobilenetv2", "DARTS")
 BURN_IN = 2
 
 
-def plain_network(supernet: Supernet, architecture: Architecture) -> Network:
+def plain_network(supernet: CellSupernet, architecture: Architecture) -> Network:
     """The architecture's network with the supernet's weights and none of our own convolutions."""
     network = extract_network(supernet, architecture).train()
     for module in list(network.modules()):
@@ -51,7 +51,7 @@ def own_convolution(dilated: DilatedDepthwise) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def check_exactly(supernet: Supernet, network: Network, images: torch.Tensor, architecture: Architecture) -> None:
+def check_exactly(supernet: CellSupernet, network: Network, images: torch.Tensor, architecture: Architecture) -> None:
     """Both paths in double precision."""
     network, supernet, images = deepcopy(network).double(), deepcopy(supernet).double(), images.double()
     torch.testing.assert_close(supernet(images, architecture), network(images), atol=1e-9, rtol=1e-9)
@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     skeleton, space = Skeleton(channels=20, cells=8), find_space("darts")
-    supernet = Supernet(space, skeleton)
+    supernet = CellSupernet(space, skeleton)
     images = torch.randn(64, 3, 32, 32)
     ours = images.contiguous(memory_format=torch.channels_last)
     rng = np.random.default_rng(0)

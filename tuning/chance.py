@@ -14,7 +14,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.genotypes import zoo
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.policies import load_policy, Policy
-from natrl.report.candidates import CandidateScores
+from natrl.report.scores import CandidateScores
 from natrl.runs.directory import read_config
 from natrl.runs.metrics import last_result
 from natrl.runs.settings import RunSettings

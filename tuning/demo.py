@@ -20,8 +20,8 @@ from natrl.data.labels import size_of
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.export.folder import export_architectures, Weights
 from natrl.policies import load_policy, Policy
-from natrl.report.candidates import CANDIDATES, write_candidates
 from natrl.report.results import Correlation, Results, Row
+from natrl.report.scores import CANDIDATES, write_candidates
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import versions
 from natrl.runs.settings import RunSettings

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from natrl.core.architecture import Architecture
-from natrl.report.candidates import CandidateScores
+from natrl.report.scores import CandidateScores
 from natrl.spaces import network_cost, Skeleton
 
 __all__ = ["Finalist", "candidate_scores", "choose"]

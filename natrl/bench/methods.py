@@ -10,7 +10,7 @@ import numpy as np
 from natrl.bench.capture import best_reachable
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
-from natrl.evaluation.budget import BudgetedEvaluator
+from natrl.evaluation.queries import LimitedEvaluator
 from natrl.registry import instance_of, Registry
 from natrl.search import search, SEARCHES
 from natrl.search.random_transform import cost_matched_random
@@ -46,7 +46,7 @@ class Task:
     rule: Rule
     training: tuple[Architecture, ...]  # initial architectures to learn from
     held_out: tuple[Architecture, ...]  # initial architectures to transform
-    evaluator: BudgetedEvaluator  # the signal; its limit is the method's budget
+    evaluator: LimitedEvaluator  # the signal; its limit is the method's budget
     seed: int
     reference: tuple[Architecture, ...] = ()  # what the learned policy made of `held_out`, for methods that match it
     cost: CostMode = "strict"

@@ -15,7 +15,7 @@ from natrl.checks.fields import check_fields, Count, Range
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice, Rule
 from natrl.evaluation import CachedEvaluator, Evaluator
-from natrl.evaluation.budget import BudgetedEvaluator
+from natrl.evaluation.queries import LimitedEvaluator
 
 __all__ = ["Bench", "Job", "Plan"]
 
@@ -100,7 +100,7 @@ class Bench:
             rule=job.rule,
             training=initial.training,
             held_out=initial.held_out,
-            evaluator=BudgetedEvaluator(signal, len(signal) if method.reads_all else self.plan.queries),
+            evaluator=LimitedEvaluator(signal, len(signal) if method.reads_all else self.plan.queries),
             seed=job.seed,
             reference=self._references.get((job.rule, job.signal, job.seed), ()),
         )

@@ -47,7 +47,7 @@ def report(
 
 def _compare(run: Path, n: int) -> None:
     """Writes candidates.json, unless it is there already."""
-    from natrl.report.candidates import CANDIDATES, read_candidates, write_candidates
+    from natrl.report.scores import CANDIDATES, read_candidates, write_candidates
     from natrl.runs.metrics import last_result
     from natrl.tuning.chance import compare_with_random
     from natrl.tuning.progress import progress_bar

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import fx, nn, Tensor
 
-from natrl.export.capture import is_leaf
+from natrl.export.traced import is_leaf
 from natrl.modules.replace.stand_ins import Copy, PaddedAverage, Zeros, ZerosLike
 
 __all__ = ["OWN", "construction"]

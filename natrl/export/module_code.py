@@ -13,9 +13,9 @@ from torch import fx, nn, Tensor
 
 from natrl.checks.arguments import checked
 from natrl.checks.errors import summary
-from natrl.export.capture import Captured, exported, traced
 from natrl.export.construction import construction, OWN
 from natrl.export.subject import is_same, run, Subject
+from natrl.export.traced import Captured, exported, traced
 from natrl.files.writing import write_atomically
 
 __all__ = ["export_module_code", "module_code"]

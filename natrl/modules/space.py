@@ -313,7 +313,7 @@ class ModuleSpace(Space):
 
     def supernet(self, reference: Tensor) -> nn.Module:
         """All choices of all slots; they begin with what fits the trained layers on the reference images."""
-        from natrl.modules.supernet import ModuleSupernet
+        from natrl.modules.network_supernet import ModuleSupernet
 
         return ModuleSupernet(self, reference, seed=torch.initial_seed() % 2**31)
 

@@ -6,20 +6,20 @@ from importlib import import_module
 from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from natrl.networks.cell_supernet import CellSupernet
     from natrl.networks.extract import extract_network
     from natrl.networks.network import build_network, Network
-    from natrl.networks.supernet import Supernet
 
 __all__ = [
     "Network",
-    "Supernet",
+    "CellSupernet",
     "build_network",
     "extract_network",
 ]
 
 _LAZY = {
     "Network": "network",
-    "Supernet": "supernet",
+    "CellSupernet": "cell_supernet",
     "build_network": "network",
     "extract_network": "extract",
 }

@@ -11,15 +11,15 @@ from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import stages
+from natrl.networks.cell_supernet import CellSupernet
 from natrl.networks.live import slot_positions
 from natrl.networks.network import build_network, Network
-from natrl.networks.supernet import Supernet
 
 __all__ = ["extract_network"]
 
 
 @torch.no_grad()
-def extract_network(supernet: Supernet, architecture: Architecture) -> Network:
+def extract_network(supernet: CellSupernet, architecture: Architecture) -> Network:
     """The architecture's plain network with a copy of its weights in the supernet, on the CPU.
 
     In training mode it gives the supernet's logits; its running batch-norm statistics are still to be estimated.

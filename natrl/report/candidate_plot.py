@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import INK, Look, MUTED, PAPER, VARIANT_LOOKS
-from natrl.report.candidates import CandidateScores, chosen_frame
 from natrl.report.frames import pareto_front
 from natrl.report.plots import chart_grid
+from natrl.report.scores import CandidateScores, chosen_frame
 
 __all__ = ["candidates_figure"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from natrl import formats
 from natrl.report.candidate_plot import candidates_figure
-from natrl.report.candidates import CandidateScores, chance_frame
 from natrl.report.frames import comparison_frame
 from natrl.report.learning import learning_section
 from natrl.report.missing import left_out
@@ -19,6 +18,7 @@ from natrl.report.portraits import Portrait, portraits_of_candidates, portraits_
 from natrl.report.rank import rank_figure
 from natrl.report.results import Results
 from natrl.report.run import read_run, Run
+from natrl.report.scores import CandidateScores, chance_frame
 from natrl.report.tables import COMPARISON_NOTE, summary_line
 
 __all__ = ["write_report"]

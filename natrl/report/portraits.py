@@ -10,9 +10,9 @@ from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse
 from natrl.drawing.architectures import architecture_figure
 from natrl.drawing.frames import change_frame
-from natrl.report.candidates import CandidateScores, chosen_frame
 from natrl.report.picture import Picture, picture
 from natrl.report.results import Results
+from natrl.report.scores import CandidateScores, chosen_frame
 from natrl.spaces import Skeleton
 
 __all__ = ["Portrait", "portraits_of_candidates", "portraits_of_results"]

@@ -13,8 +13,8 @@ from natrl.core.genotypes import parse
 from natrl.documents import open_file, parse_json, read_json
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.files.paths import absolute
-from natrl.report.candidates import CANDIDATES, CandidateScores, read_candidates
 from natrl.report.results import read_results, read_skeleton, Results
+from natrl.report.scores import CANDIDATES, CandidateScores, read_candidates
 from natrl.runs.metrics import read_progress
 from natrl.spaces import network_cost
 

@@ -160,7 +160,7 @@ class Space(ABC):
         `reference`, float32 (N, C, H, W): unlabelled images of the training split, which weights may be fitted on. What
         is drawn comes from torch's default generator. ValueError where a space has none.
         """
-        supernet: nn.Module = import_module("natrl.networks.supernet").Supernet(self, self.skeleton)
+        supernet: nn.Module = import_module("natrl.networks.cell_supernet").CellSupernet(self, self.skeleton)
         return supernet
 
     def inheritance(self, reference: Any, *, seed: int, device: Any) -> Any:

@@ -29,7 +29,7 @@ from natrl.bench.protocol import choose
 from natrl.bench.rows import cost_ratios
 from natrl.core.isomorphism import function_key, held_out
 from natrl.evaluation import TableEvaluator
-from natrl.evaluation.budget import BudgetedEvaluator
+from natrl.evaluation.queries import LimitedEvaluator
 from natrl.registry import Entry
 from natrl.report.bench import bench_summary
 from natrl.report.bench_plot import bench_figure, mean_curve
@@ -272,7 +272,7 @@ LEARNED = [name for name in METHODS.names() if METHODS.get(name).learned]
 def test_learned_methods_train_on_some_and_transform_others(method):
     """About 3 s each: an algorithm is built, and 12 times 2,000 architectures are transformed."""
     table = made_up()
-    evaluator = BudgetedEvaluator(table.evaluator(), 15_625)
+    evaluator = LimitedEvaluator(table.evaluator(), 15_625)
     initial = split(SPACE, 0)
     held = initial.held_out[::10]
     task = Task(SPACE, "nat", initial.training, held, evaluator, seed=0)
@@ -298,7 +298,7 @@ def test_a_seed_repeats_a_learned_method():
     """About 3 s: trained twice."""
 
     def outcome() -> Outcome:
-        evaluator = BudgetedEvaluator(made_up().evaluator(), 15_625)
+        evaluator = LimitedEvaluator(made_up().evaluator(), 15_625)
         initial = thin(SPACE, 0)
         return METHODS.get("ppo-autoregressive").run(
             Task(SPACE, "nat++", initial.training, initial.held_out, evaluator, seed=0)
@@ -311,7 +311,7 @@ def test_a_seed_repeats_a_learned_method():
 def test_training_stops_before_the_budget_is_exceeded_and_starts_from_a_pool():
     """About 3 s."""
     table = made_up()
-    evaluator = BudgetedEvaluator(table.evaluator(), 200)
+    evaluator = LimitedEvaluator(table.evaluator(), 200)
     initial = split(SPACE, 1)
     task = Task(SPACE, "nat++", initial.training, initial.held_out[:50], evaluator, seed=1)
     starts = learning.starts(task)
@@ -341,7 +341,7 @@ def test_random_matched_differs_from_the_original_whatever_comes_before_it():
     held = tuple(a for a in thin(SPACE, 0).held_out if a.is_live)[:20]
 
     def answer(held):  # type: ignore[no-untyped-def]
-        evaluator = BudgetedEvaluator(TableEvaluator(dict.fromkeys(held, 0.5)), 1)
+        evaluator = LimitedEvaluator(TableEvaluator(dict.fromkeys(held, 0.5)), 1)
         return METHODS.get("random-matched").run(Task(SPACE, "nat++", (), held, evaluator, 0, held)).answer
 
     assert all(function_key(after) != function_key(before) for before, after in zip(held, answer(held), strict=True))

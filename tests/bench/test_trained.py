@@ -12,7 +12,7 @@ import pytest
 import natrl
 from natrl.bench.trained import file_tables, published_tables, TrainedTable
 from natrl.evaluation import CachedEvaluator, TableEvaluator
-from natrl.evaluation.budget import BudgetedEvaluator, BudgetExceeded
+from natrl.evaluation.queries import BudgetExceeded, LimitedEvaluator
 from natrl.evaluation.table import nasbench201_accuracies
 
 SPACE = natrl.space("nasbench201")
@@ -90,7 +90,7 @@ def test_a_method_that_asks_for_the_report_gets_an_error():
 
 def test_nothing_of_the_report_is_in_what_a_method_is_handed():
     tiny = table(report=dict.fromkeys(ALL, SECRET))
-    for handed in (tiny.evaluator(), BudgetedEvaluator(tiny.evaluator(), 10)):
+    for handed in (tiny.evaluator(), LimitedEvaluator(tiny.evaluator(), 10)):
         everything = pickle.dumps(handed)
         assert struct.pack(">d", 0.1 + 0.1 * 6) in everything  # a signal value: this is how floats are pickled
         assert struct.pack(">d", SECRET) not in everything
@@ -198,7 +198,7 @@ def test_signal_and_report_columns_must_fit_each_other(tmp_path, frame):
 
 
 def test_a_budget_counts_different_architectures_and_is_never_exceeded():
-    budgeted = BudgetedEvaluator(table().evaluator(), 5)
+    budgeted = LimitedEvaluator(table().evaluator(), 5)
     budgeted.evaluate([ALL[0], ALL[1], ALL[0]])
     budgeted.evaluate(ALL[:2])
     assert (budgeted.evaluations, budgeted.remaining, budgeted.unseen(ALL[1:4])) == (2, 3, 2)
@@ -211,7 +211,7 @@ def test_a_budget_counts_different_architectures_and_is_never_exceeded():
     with pytest.raises(BudgetExceeded):
         budgeted.evaluate([ALL[9]])
     with pytest.raises(ValueError, match="a budget holds at least 1 evaluation, got 0"):
-        BudgetedEvaluator(table().evaluator(), 0)
+        LimitedEvaluator(table().evaluator(), 0)
 
 
 def test_a_new_version_has_to_be_paid_for_again():
@@ -219,7 +219,7 @@ def test_a_new_version_has_to_be_paid_for_again():
         version = 0
 
     moving = Moving(dict.fromkeys(ALL[:4], 0.5))
-    budgeted = BudgetedEvaluator(moving, 4)
+    budgeted = LimitedEvaluator(moving, 4)
     budgeted.evaluate(ALL[:3])
     moving.version = 1
     assert budgeted.unseen(ALL[:3]) == 3

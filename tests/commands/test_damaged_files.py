@@ -26,10 +26,10 @@ from natrl.checks.errors import for_users, LONGEST
 from natrl.evaluation.ledger.file import Ledger, Paid, read_ledger, settings_text
 from natrl.files import locks
 from natrl.policies import load_policy
-from natrl.report.candidates import write_candidates
 from natrl.report.network import write_network_report
 from natrl.report.results import write_results
 from natrl.report.run import read_run
+from natrl.report.scores import write_candidates
 from natrl.runs.directory import create_run, read_config
 from natrl.runs.metrics import read_progress
 from natrl.tuning.documents import complete

@@ -14,8 +14,8 @@ from natrl.core.isomorphism import function_key
 from natrl.envs import ArchTransitionVectorEnv
 from natrl.evaluation import CachedEvaluator, Evaluator, load_table
 from natrl.evaluation.base import FailedEvaluations
-from natrl.evaluation.budget import BudgetedEvaluator
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.queries import LimitedEvaluator
 from natrl.evaluation.surrogate.evaluator import rounds_every, ScoreRegressor, SurrogateEvaluator
 from natrl.evaluation.surrogate.path_features import path_counts
 from tests.bench.problems import made_up, SPACE
@@ -24,7 +24,7 @@ ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(400)]
 
 
 def surrogate(queries: int = 60, every: int = 1) -> SurrogateEvaluator:
-    return SurrogateEvaluator(BudgetedEvaluator(made_up().evaluator(), queries), queries=queries, every=every)
+    return SurrogateEvaluator(LimitedEvaluator(made_up().evaluator(), queries), queries=queries, every=every)
 
 
 def test_pays_no_more_than_its_queries_and_for_no_function_twice():

@@ -26,7 +26,7 @@ from natrl.export.folder import export_architecture
 from natrl.export.module_code import export_module_code
 from natrl.export.onnx_file import export_onnx
 from natrl.modules.references import load_network
-from natrl.modules.storage import load_module
+from natrl.modules.saved import load_module
 from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.report.results import read_results

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 import natrl
 from natrl.core.operations import Cost
 from natrl.modules import load_module, ModuleSpace, save_module
-from natrl.modules.supernet import ModuleSupernet
+from natrl.modules.network_supernet import ModuleSupernet
 from natrl.spaces import Batch, transition
 from tests.modules.networks import conv, Residual
 from tests.modules.test_rules import counted

@@ -8,8 +8,8 @@ import pandas as pd
 from natrl import Architecture, parse, Skeleton, zoo
 from natrl.core.architecture import Cell
 from natrl.core.operations import PRIMITIVES
-from natrl.report.candidates import CandidateScores, COLUMNS
 from natrl.report.results import Correlation, Results, Row
+from natrl.report.scores import CandidateScores, COLUMNS
 from natrl.spaces import network_cost
 
 SKELETON = Skeleton(channels=8, cells=3, image_size=8, image_channels=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from natrl.report.candidates import chance_frame, chosen_frame, read_candidates, write_candidates
+from natrl.report.scores import chance_frame, chosen_frame, read_candidates, write_candidates
 from natrl.spaces import network_cost
 from tests.report.examples import changed, NASBENCH, SKELETON, small_candidates
 

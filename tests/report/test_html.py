@@ -16,11 +16,11 @@ import pytest
 from natrl.core.operations import VOCABULARY
 from natrl.drawing.palette import look_of, VARIANT_LOOKS
 from natrl.evaluation.ledger.file import Ledger, Paid, settings_text
-from natrl.report.candidates import CandidateScores, write_candidates
 from natrl.report.html import write_report
 from natrl.report.picture import DARK
 from natrl.report.results import Results, write_results
 from natrl.report.run import read_run
+from natrl.report.scores import CandidateScores, write_candidates
 from natrl.spaces import network_cost
 from tests.report.chromium import CHROMIUM, show
 from tests.report.examples import changed, NASBENCH, progress, SKELETON, small_candidates, small_results, tiny_results

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 from natrl import Skeleton
 from natrl import space as find_space
 from natrl.data import Augmentation, ImageData, load_data
-from natrl.networks import Supernet
+from natrl.networks import CellSupernet
 from natrl.spaces import SPACES
 from natrl.training.sampling import ArchitectureSampler
 from natrl.training.supernet import SupernetTrainer
@@ -32,7 +32,7 @@ def noise(n: int = 40) -> ImageData:
 
 def make_trainer(settings: WeightSettings = FAIR, space: str = "darts", seed: int = 0) -> SupernetTrainer:
     torch.manual_seed(seed)
-    supernet = Supernet(find_space(space), SMALL)
+    supernet = CellSupernet(find_space(space), SMALL)
     return SupernetTrainer(supernet, noise(), replace(settings, batch_size=16), total_steps=20, seed=seed)
 
 
@@ -102,7 +102,7 @@ def test_training_lowers_the_cross_entropy():
     """60 steps on digits (about 1 s): random architectures get better than guessing (ln 10 = 2.30)."""
     data = load_data("digits")
     torch.manual_seed(0)
-    supernet = Supernet(find_space("nasbench201"), Skeleton(channels=8, cells=3, image_size=8, image_channels=1))
+    supernet = CellSupernet(find_space("nasbench201"), Skeleton(channels=8, cells=3, image_size=8, image_channels=1))
     trainer = SupernetTrainer(supernet, data, total_steps=60, seed=0)
     rng = np.random.default_rng(0)
     architectures = [supernet.space.sample(rng) for _ in range(10)]

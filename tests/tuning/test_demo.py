@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from natrl import build_network, parse
 from natrl.core.isomorphism import function_key
-from natrl.report.candidates import read_candidates
 from natrl.report.results import read_results
+from natrl.report.scores import read_candidates
 from natrl.spaces import network_cost
 from tests.commands.cli import output
 

@@ -24,7 +24,7 @@ from natrl.data import load_data
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.references import Published
-from natrl.modules.storage import load_module
+from natrl.modules.saved import load_module
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import ledger_file, results_file
 from natrl.runs.metrics import last_result

@@ -33,10 +33,10 @@ from natrl.training.fine_tuning import Tuned
 from natrl.training.fitting import measure, Measured
 from natrl.training.latency import measure_latency
 from natrl.tuning.modules.budgets import check_budget
-from natrl.tuning.modules.candidates import Finalist, propose
-from natrl.tuning.modules.finalists import fine_tune_all
+from natrl.tuning.modules.fine_tunings import fine_tune_all
 from natrl.tuning.modules.journal import Journal, request
 from natrl.tuning.modules.learning import learn
+from natrl.tuning.modules.proposals import Proposal, propose
 from natrl.tuning.modules.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.modules.rewards import reward
 from natrl.tuning.modules.settings import OptimizeSettings
@@ -150,12 +150,12 @@ def _evaluator(space: ModuleSpace, data: ImageData, settings: OptimizeSettings, 
     return evaluator
 
 
-def _madds(space: ModuleSpace, finalist: Finalist) -> int:
+def _madds(space: ModuleSpace, finalist: Proposal) -> int:
     return space.cost(finalist.architecture).madds
 
 
 def _fine_tune(
-    finalists: Sequence[Finalist],
+    finalists: Sequence[Proposal],
     data: ImageData,
     settings: OptimizeSettings,
     teacher: nn.Module | None,
@@ -196,7 +196,7 @@ def _result(
     images: ImageData,
     example: Tensor,
     evaluator: InheritedEvaluator,
-    finalists: Sequence[Finalist],
+    finalists: Sequence[Proposal],
     tuned: Sequence[Tuned],
     count: int,
     directory: Path,

@@ -16,8 +16,8 @@ from natrl import formats
 from natrl.core.architecture import Architecture
 from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.files.writing import write_atomically, write_json
+from natrl.modules.saved import save_module
 from natrl.modules.space import ModuleSpace
-from natrl.modules.storage import save_module
 from natrl.training.latency import Latency
 
 __all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]

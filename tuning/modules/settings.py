@@ -39,8 +39,8 @@ class OptimizeSettings:
     """How a network is optimized."""
 
     learn: LearnSettings = field(default_factory=_few_updates)  # the policy's training
-    #: Scores while the policy learns: "inherited" (natrl.evaluation.inherited), or "supernet" (natrl.modules.supernet;
-    #: learn.warmup_steps and learn.weight_steps train it). Candidates are chosen by inherited weights either way.
+    #: Scores while the policy learns: "inherited" (natrl.evaluation.inherited) or "supernet";
+    #: learn.warmup_steps and learn.weight_steps train that one. Candidates are chosen by inherited weights either way.
     reward: Reward = "inherited"
     head: Head = "autoregressive"  # of the policy
     keep: Logit = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network

@@ -25,13 +25,13 @@ from natrl.training.fitting import MEASURING_BATCH
 from natrl.training.modes import in_mode
 from natrl.training.weight_settings import INHERITED
 
-__all__ = ["Choice", "ModuleSupernet"]
+__all__ = ["Alternatives", "ModuleSupernet"]
 
 
 PRESENT = "layer"
 
 
-class Choice(nn.Module):
+class Alternatives(nn.Module):
     """The operations that a slot may hold, of which one is active."""
 
     def __init__(self, held: str, operations: dict[str, nn.Module]) -> None:
@@ -62,9 +62,9 @@ class ModuleSupernet(nn.Module):
         self._reference = reference
         masks = space.masks(space.architecture)
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
-            self._choices = {slot.name: _choice(space, slot, masks[slot.index]) for slot in space.slots}
+            self._slots = {slot.name: _alternatives(space, slot, masks[slot.index]) for slot in space.slots}
             self._rest = {name: _present_or_not(space.model.get_submodule(name)) for name in space.can_be_left_out}
-        layers = {space.model.get_submodule(name): choice for name, choice in (self._choices | self._rest).items()}
+        layers = {space.model.get_submodule(name): choice for name, choice in (self._slots | self._rest).items()}
         self.network = copied(space.model, layers)
         self.training = self.network.training
         self._inherit(reference, seed)
@@ -83,7 +83,7 @@ class ModuleSupernet(nn.Module):
 
     def _fitting(self, slot: ModuleSlot, layer: nn.Conv2d, reference: Reference) -> Any:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            for name, module in self._choices[slot.name].operations.items():
+            for name, module in self._slots[slot.name].operations.items():
                 if name != slot.operation:
                     fit_layer(layer, module, arguments[0], reference.layers[slot.name])
 
@@ -95,7 +95,7 @@ class ModuleSupernet(nn.Module):
         for name, rest in self._rest.items():
             rest.active = "null" if name in left_out else PRESENT
         for name, op in self.space.operations(self.space.prune(architecture)).items():
-            choice = self._choices[name]
+            choice = self._slots[name]
             if op not in choice.operations:
                 known = ", ".join(choice.operations)
                 raise ValueError(f"layer {name!r} has no choice {op!r} in the supernet; it has: {known}")
@@ -137,12 +137,12 @@ class ModuleSupernet(nn.Module):
                     getattr(norm, name).copy_(buffer)
 
 
-def _present_or_not(layer: nn.Module) -> Choice:
+def _present_or_not(layer: nn.Module) -> Alternatives:
     """A layer that is no slot, or what stands in its place where nulls leave it out."""
-    return Choice(PRESENT, {PRESENT: deepcopy(layer), "null": nothing(layer)})
+    return Alternatives(PRESENT, {PRESENT: deepcopy(layer), "null": nothing(layer)})
 
 
-def _choice(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Choice:
+def _alternatives(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Alternatives:
     """The layer itself, what the mask allows it to become, and null, which it is where nothing uses it."""
     layer = cast(Layer, space.model.get_submodule(slot.name))
     operations: dict[str, nn.Module] = {slot.operation: deepcopy(layer)}
@@ -151,4 +151,4 @@ def _choice(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Choice:
             operations[name] = replacement(layer, name)
     with suppress(ValueError):  # a pooling with ceil_mode
         operations.setdefault("null", replacement(layer, "null"))
-    return Choice(slot.operation, operations)
+    return Alternatives(slot.operation, operations)

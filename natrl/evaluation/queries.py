@@ -10,14 +10,14 @@ from natrl.core.architecture import Architecture
 from natrl.evaluation.base import Evaluator
 from natrl.evaluation.cache import CachedEvaluator
 
-__all__ = ["BudgetExceeded", "BudgetedEvaluator"]
+__all__ = ["BudgetExceeded", "LimitedEvaluator"]
 
 
 class BudgetExceeded(RuntimeError):
     """More different architectures were asked for than the budget holds; none of that call was evaluated."""
 
 
-class BudgetedEvaluator(CachedEvaluator):
+class LimitedEvaluator(CachedEvaluator):
     """A cache that passes on at most `limit` evaluations; what it knows already is free.
 
     Learners look at `remaining` before each batch and stop in time; a call that goes beyond raises `BudgetExceeded`.

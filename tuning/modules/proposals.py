@@ -19,13 +19,13 @@ from natrl.tuning.modules.budgets import fast_enough
 from natrl.tuning.modules.rewards import inherited_scores
 from natrl.tuning.modules.settings import OptimizeSettings
 
-__all__ = ["Finalist", "propose"]
+__all__ = ["Proposal", "propose"]
 
 TIGHTER = 0.85  # factor on the MAdds where no candidate is fast enough, and how often it is tried
 TRIES = 6
 
 
-class Finalist(NamedTuple):
+class Proposal(NamedTuple):
     """A candidate that is to be fine-tuned."""
 
     architecture: Architecture
@@ -40,7 +40,7 @@ def propose(
     settings: OptimizeSettings,
     example: Tensor,
     ledger: Path,
-) -> tuple[list[Finalist], int]:
+) -> tuple[list[Proposal], int]:
     """The finalists, best validation score first, and how many candidates they were chosen from.
 
     Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried.
@@ -79,11 +79,11 @@ def _first_fast_enough(
     limits: Limits,
     n: int,
     example: Tensor,
-) -> list[Finalist]:
+) -> list[Proposal]:
     """At most n that keep to the limits on latency; no more networks are made than it takes to find them."""
-    found: list[Finalist] = []
+    found: list[Proposal] = []
     for start in range(0, len(architectures), n):
-        part = [Finalist(a, evaluator.inherit(a).cpu()) for a in architectures[start : start + n]]
+        part = [Proposal(a, evaluator.inherit(a).cpu()) for a in architectures[start : start + n]]
         fast = fast_enough(space, limits, [f.network for f in part], example)
         found += [f for f, fine in zip(part, fast, strict=True) if fine]
         if len(found) >= n:

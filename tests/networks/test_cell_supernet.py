@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from natrl import Architecture, parse, Skeleton, Space, zoo
 from natrl import space as find_space
-from natrl.networks import extract_network, Supernet
+from natrl.networks import CellSupernet, extract_network
 from natrl.networks.live import live_blocks, slot_positions
 from natrl.spaces import CellSpace, live_cost, SPACES
 
@@ -18,10 +18,10 @@ SMALL = Skeleton(channels=4, cells=3, image_size=8, image_channels=1)
 CHAINS = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "NAT_VGG", "NATv2_ResBlock", "NAT_MobileNetv2")
 
 
-def make_supernet(space: str | Space, skeleton: Skeleton = SMALL, *, biases: bool = True) -> Supernet:
+def make_supernet(space: str | Space, skeleton: Skeleton = SMALL, *, biases: bool = True) -> CellSupernet:
     """With random batch-norms: scales of 1 and biases of 0 would hide mistakes."""
     torch.manual_seed(0)
-    supernet = Supernet(find_space(space), skeleton)
+    supernet = CellSupernet(find_space(space), skeleton)
     with torch.no_grad():
         for name, weight in supernet.named_parameters():
             if "scale" in name:
@@ -37,7 +37,7 @@ def make_images(skeleton: Skeleton, n: int = 16) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def assert_same_logits(supernet: Supernet, architecture: Architecture, images: torch.Tensor) -> None:
+def assert_same_logits(supernet: CellSupernet, architecture: Architecture, images: torch.Tensor) -> None:
     plain = extract_network(supernet, architecture).train()(images)
     torch.testing.assert_close(supernet(images, architecture), plain, atol=1e-4, rtol=1e-4)
     with torch.inference_mode():
@@ -163,7 +163,7 @@ def test_a_space_of_ones_own():
             nodes = "conv_3x3:0>2 conv_3x3:1>2" + (" skip_connect:2>3 skip_connect:0>3" if rng.random() < 0.5 else "")
             return parse(f"normal: {nodes} | concat 2 ; reduce: {nodes} | concat 2")
 
-    supernet = Supernet(Varied("varied", nodes=2), SMALL)
+    supernet = CellSupernet(Varied("varied", nodes=2), SMALL)
     assert [(shape.slots, shape.nodes) for shape in supernet.shapes] == [(4, 2), (4, 2)]
 
 

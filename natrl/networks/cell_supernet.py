@@ -28,7 +28,7 @@ from natrl.spaces import Skeleton, Space
 from natrl.spaces.skeleton import Block
 from natrl.training.weight_settings import FAIR
 
-__all__ = ["Supernet"]
+__all__ = ["CellSupernet"]
 
 
 class CellShape(NamedTuple):
@@ -40,7 +40,7 @@ class CellShape(NamedTuple):
     reduction: bool
 
 
-class Supernet(nn.Module):
+class CellSupernet(nn.Module):
     """Weights for every architecture of a space on a skeleton: any operations, topology and output nodes.
 
     Every block has weights per slot (its position in the cell, whatever it reads); within a slot the kernels of a type
