@@ -11,6 +11,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from natrl.checks.fields import check_number, Range
 from natrl.commands.options import Address, check_new, invocation, Json, Verbose
 from natrl.files.writing import write_json
 
@@ -65,6 +66,7 @@ def bench(
     """
     if table not in TABLES:
         raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
+    check_number("--seeds", seeds, Range(1, 10_000))
     check_new(out)
     from natrl.bench import Bench, METHODS, Plan
 

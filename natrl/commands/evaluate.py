@@ -64,7 +64,7 @@ def evaluate(
     check_number("--seeds", seeds, Range(1, 10_000))
     check_number("--gpus", gpus, Range(0, 10_000))
     check_new(export, "--export")
-    check_file(out, "--out")
+    check_file(out, "--out", new=True)
     if onnx:
         _check_onnx(export)
     archs = {name: parse(name) for name in architectures}

@@ -64,10 +64,10 @@ def check_new(out: Path | None, option: str = "--out") -> None:
         files.check_new(out, f"choose another {option}")
 
 
-def check_file(file: Path | None, option: str) -> None:
-    """ValueError if a command could not write the file that it is to write."""
+def check_file(file: Path | None, option: str, *, new: bool = False) -> None:
+    """ValueError if a command could not write the file that it is to write, or (`new`) there is one already."""
     if file is not None:
-        files.check_file(file, option)
+        files.check_file(file, option, new=new)
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:

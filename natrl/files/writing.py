@@ -28,8 +28,10 @@ def check_new(folder: Path, advice: str = "choose another folder") -> None:
         raise ValueError(f"{home} takes no files ({error.strerror}); {advice}") from None
 
 
-def check_file(file: Path, option: str) -> None:
-    """ValueError, which names the option, if no file can be written there; one that is there is written anew."""
+def check_file(file: Path, option: str, *, new: bool = False) -> None:
+    """ValueError, which names the option, if no file can be written there, or (`new`) there is one already."""
+    if new and file.is_file():
+        raise ValueError(f"{option} {file} is there already: choose another, or delete it")
     if file.exists() and not file.is_file():
         raise ValueError(f"{option} {file} is no file: name one to be written")
     try:

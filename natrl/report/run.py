@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ def read_run(run_dir: str | Path) -> Run:
     path = absolute(run_dir)
     if not path.is_dir():
         raise ValueError(f"{path} is not a run: {'it is a file' if path.exists() else 'there is no such directory'}")
-    files = {name: path / name for name in (CONFIG, *PROGRESS, RESULTS) if (path / name).is_file()}
+    files = {name: path / name for name in (CONFIG, *PROGRESS, RESULTS) if os.path.lexists(path / name)}
     if not files:
         raise ValueError(f"{path} is not a run: it holds none of {', '.join((CONFIG, *PROGRESS, RESULTS))}")
     table, tune = (files.get(name) for name in PROGRESS)

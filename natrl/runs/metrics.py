@@ -58,20 +58,27 @@ def read_progress(run: Path) -> list[dict[str, float]]:
 
 def read_results(file: Path) -> list[dict[str, float]]:
     """What `read_progress` reads, from the result.json of any trial. ValueError on what Tune never writes."""
-    if not file.exists():
+    if not file.exists() and not file.is_symlink():
         return []
     rows: dict[float, dict[str, float]] = {}
     with open_file(file) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 result = json.loads(line)
-            except (ValueError, RecursionError):  # torn
-                continue
+            except (ValueError, RecursionError):
+                if _is_torn(line):
+                    continue
+                raise ValueError(f"{file}, line {number} is damaged: no JSON, got {shown(line)}") from None
             row = _metrics(result)
             if not math.isfinite(row.get("training_iteration", math.nan)):
                 raise ValueError(f"{file}, line {number}: expected the metrics of an iteration, got {shown(result)}")
             rows[row["training_iteration"]] = row
     return [rows[iteration] for iteration in sorted(rows)]
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a kill can have left it: the beginning of a row, alone or with the row that came next after it."""
+    return line.startswith(b'{"') and (not line.endswith(b"\n") or line.count(line[:6]) > 1)
 
 
 def _metrics(result: Any) -> dict[str, float]:

@@ -60,8 +60,8 @@ ANYTHING: dict[str, bytes] = {
     "keys twice": b'{"a": 1, "a": 2}',
     "HTML": b"<!DOCTYPE html><html><script>alert(1)</script></html>",
 }
-#: Empty results are no damage, and what is no JSON is skipped where a kill may have cut a line.
-HARMLESS = {("run/tune/trial/result.json", kind) for kind in ("empty", "half", "missing")}
+#: Empty results are no damage, and the beginning of a row without its end is what a kill may have left.
+HARMLESS = {("run/tune/trial/result.json", kind) for kind in ("empty", "half", "missing", "not UTF-8", "deep objects")}
 HARMLESS |= {("run/evaluations.db", "empty"), ("run/evaluations.db", "missing")}
 VALUES = (None, [], {}, "x", -1, math.nan, math.inf, 10**30, True, [[[]]], {"a": 1}, 1.5)
 

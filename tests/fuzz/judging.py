@@ -23,7 +23,7 @@ from tests.commands.cli import run
 
 __all__ = ["Case", "Miss", "judge"]
 
-LONGEST_LINE, LONGEST_S = LONGEST + len("natrl: "), 20
+LONGEST_LINE, LONGEST_S = LONGEST + len("natrl: "), 60
 #: Where the work of a command begins: what gets so far was not refused.
 WORK = (
     "ray.tune.Tuner.fit",
