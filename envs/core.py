@@ -13,7 +13,8 @@ from natrl.core.operations import VOCABULARY
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.envs.door import above_zero, architectures, count, outside, RefusedAction
 from natrl.envs.initial import Initial, make_sampler
-from natrl.evaluation import CachedEvaluator, Evaluator, load_table
+from natrl.evaluation import CachedEvaluator, Evaluator
+from natrl.evaluation.rewards import build_evaluator
 from natrl.spaces import Batch, FEATURES, Space, Transition, transition
 from natrl.spaces import space as find_space
 
@@ -50,7 +51,7 @@ class TransitionCore:
         if reward_clip is not None:
             above_zero("reward_clip", reward_clip)
         self.horizon = count("horizon", horizon)
-        self.evaluator = make_evaluator(evaluator)
+        self.evaluator = make_evaluator(evaluator, self.space)
         self.rule: Rule = rule
         self.cost: CostMode = cost
         self.lowest_reward: float | None = None  # so far; kept where evaluations may fail
@@ -141,13 +142,10 @@ class TransitionCore:
         return np.where(failed, lowest, gain)
 
 
-def make_evaluator(evaluator: str | Evaluator) -> CachedEvaluator:
-    """The evaluator behind a cache; a string names a table ("table:nasbench201", "table:FILE")."""
+def make_evaluator(evaluator: str | Evaluator, space: Space) -> CachedEvaluator:
+    """The evaluator behind a cache; a string names one that needs no more than the space, such as "table:FILE"."""
     if isinstance(evaluator, CachedEvaluator):
         return evaluator
     if isinstance(evaluator, str):
-        kind, _, source = evaluator.partition(":")
-        if kind != "table" or not source:
-            raise ValueError(f"unknown evaluator {evaluator!r}; known: 'table:NAME', 'table:FILE', or an Evaluator")
-        evaluator = load_table(source)
+        evaluator = build_evaluator(evaluator, space=space)
     return CachedEvaluator(evaluator)

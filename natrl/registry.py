@@ -102,8 +102,12 @@ class Registry(Generic[T]):
         entry, _ = self._registered(name)
         if entry is None:
             return Entry(name, self._object(name, None)) if ":" in name else None
-        is_ours = isinstance(entry.target, str) and entry.target.startswith("natrl.")
-        return None if is_ours else replace(entry, target=self._object(name, entry))
+        return None if self.is_ours(name) else replace(entry, target=self._object(name, entry))
+
+    def is_ours(self, name: str) -> bool:
+        """Whether natrl registered it."""
+        entry, _ = self._registered(name)
+        return entry is not None and isinstance(entry.target, str) and entry.target.startswith("natrl.")
 
     def remember(self, entry: Entry) -> None:
         """Takes what `own` gave into this process, a Ray worker, unless it knows the name by itself."""
@@ -119,8 +123,7 @@ class Registry(Generic[T]):
         if isinstance(given, str):
             return given
         self._adapted(given)
-        named = (entry.name for entry in self._entries.values() if _loaded(entry.target) is given)
-        if name := next(named, "") or _global(given):
+        if name := self.known(given):
             return name
         kind = given if hasattr(given, "__qualname__") else type(given)
         made = f"{kind.__module__}:{kind.__qualname__}" + "()" * (kind is not given)
@@ -128,6 +131,11 @@ class Registry(Generic[T]):
         name = f"{made}#{taken + 1}" if taken else made
         self._entries[name] = Entry(name, given)
         return name
+
+    def known(self, given: Any) -> str:
+        """The name under which an object can be found; empty where it has none."""
+        named = (entry.name for entry in self._entries.values() if _loaded(entry.target) is given)
+        return next(named, "") or _global(given)
 
     def _offers(self) -> list[EntryPoint]:
         return sorted(entry_points(group=self.group))

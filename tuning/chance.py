@@ -37,7 +37,7 @@ def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Prog
     if n < 2:
         raise ValueError(f"a comparison needs at least 2 architectures, got {n}")
     settings = RunSettings.from_dict(read_config(run)["settings"])
-    if settings.evaluator.reward == "scratch":
+    if settings.evaluator.kind.trains:
         raise ValueError("each candidate would be trained from scratch; natrl evaluate trains those that you choose")
     policy, evaluator = load_policy(run), _evaluator(run, settings)
     skeleton = settings.evaluator.skeleton or policy.space.skeleton
@@ -78,7 +78,7 @@ def originals(space: Space, n: int, seed: int = 0) -> dict[str, Architecture]:
 
 def _evaluator(run: Path, settings: RunSettings) -> CachedEvaluator:
     """The run's evaluator; a table itself, even where a surrogate stood before it."""
-    if settings.evaluator.reward.startswith("table:"):
+    if settings.evaluator.kind.free:
         return CachedEvaluator(replace(settings.evaluator, surrogate=None, actors=0)())
     return restored_evaluator(run)
 

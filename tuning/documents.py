@@ -55,7 +55,7 @@ def complete(document: Mapping[str, Any]) -> RunSettings:
     evaluator = _with_groups(evaluator, preset_evaluator)
     settings = RunSettings.from_dict(preset_run | dict(document) | {"evaluator": evaluator, "learn": learn})
     open_ = {"weight_steps", "updates"} - set(parts[1])
-    if open_ and in_turns(settings.evaluator.reward, settings.evaluator.schedule):
+    if open_ and in_turns(settings.evaluator.kind, settings.evaluator.schedule):
         counts = one_pass(settings.evaluator)
         passes: dict[str, Any] = {name: counts[name] for name in open_}
         settings = replace(settings, learn=replace(settings.learn, **passes))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, TYPE_CHECKING
 
+from natrl.evaluation.rewards import Reward, REWARDS
 from natrl.training.weight_settings import PAPER
 
 if TYPE_CHECKING:
@@ -60,22 +61,23 @@ def presets_of(evaluator: Mapping[str, Any], learn: Mapping[str, Any]) -> Preset
     A supernet of schedule "paper" and its policy are trained in turns. PPO, which is not the papers', keeps its batches
     there: one episode is none to it.
     """
-    reward = str(evaluator.get("reward", "supernet"))
-    turns = in_turns(reward, str(evaluator.get("schedule", "quick")))
+    reward = REWARDS.get(evaluator.get("reward", "supernet"))
+    turns = in_turns(reward, evaluator.get("schedule", "quick"))
     algorithm = str(learn.get("algorithm", "reinforce" if turns else "ppo"))
     if turns:
         own = PAPER_REINFORCE if algorithm == "reinforce" else {}
         return PAPER_EVALUATOR, {"algorithm": algorithm, **SMALL, **PAPER_LEARN, **own}, {"head": "joint"}
     usual: dict[str, Any] = {} if algorithm == "ppo" else {"group_size": 4, "entropy": 0.03}
-    if reward.startswith("table:"):
+    if "data" not in reward.takes:
         return {}, usual, {}
-    small = {**SMALL, "warmup_steps": 2500} if reward == "supernet" else SMALL
-    return {"metric": "cross_entropy"}, usual | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
+    small = {**SMALL, "warmup_steps": 2500} if reward.changes else SMALL
+    metric = {"metric": "cross_entropy"} if "metric" in reward.takes else {}
+    return metric, usual | small, {"initial": "pool:80", "reward_clip": 1.0, "keep": 2.0}
 
 
-def in_turns(reward: str, schedule: str) -> bool:
+def in_turns(reward: Reward, schedule: Any) -> bool:
     """Whether shared weights and policy are trained in turns, as published."""
-    return reward == "supernet" and schedule == "paper"
+    return reward.changes and "schedule" in reward.takes and schedule == "paper"
 
 
 def one_pass(spec: EvaluatorSpec) -> dict[str, int]:

@@ -32,7 +32,7 @@ def restored_evaluator(run: Path) -> CachedEvaluator:
 
     settings = RunSettings.from_dict(read_config(run)["settings"])
     state = read_state(last_checkpoint(run))
-    ledger = ledger_file(run) if settings.evaluator.reward == "scratch" else None  # look-ups are no payments
+    ledger = None if settings.evaluator.kind.free else ledger_file(run)
     spec = replace(settings.evaluator, actors=0)
     if spec.weight_share < 1:
         spec = replace(spec, weight_share=1.0, score_images=max(spec.score_images, EvaluatorSpec.score_images))

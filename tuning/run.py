@@ -16,9 +16,9 @@ from rich.progress import Progress
 
 from natrl.checks.arguments import checked
 from natrl.core.genotypes import parse
-from natrl.data import load_data
 from natrl.envs.initial import Initial, make_sampler, seeded
 from natrl.evaluation.ledger.shared import serve_ledger
+from natrl.evaluation.rewards import REWARDS
 from natrl.evaluation.user_code import check_travels
 from natrl.files.locks import locked
 from natrl.files.paths import absolute, quote
@@ -102,10 +102,11 @@ def check_settings(settings: RunSettings) -> None:
     if spec.resources:
         check_resources(**spec.resources)
     sample = make_sampler(find_space(spec.space), initial_architectures(settings))
-    if spec.reward.startswith("table:"):
+    data = spec.load_data()
+    if not REWARDS.is_ours(spec.reward):
+        spec(data)
+    elif spec.kind.free:
         spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
-    else:
-        load_data(spec.data, seed=spec.seed, image_size=spec.image_size)
     for name, part in spec.own.items():
         check_travels(part.target, f"{name} {getattr(spec, name)!r}")
 
@@ -135,7 +136,7 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
 
 
 def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
-    with nullcontext() if settings.evaluator.reward == "supernet" else serve_ledger(ledger_file(run)):
+    with nullcontext() if settings.evaluator.kind.changes else serve_ledger(ledger_file(run)):
         hint = f"; go on with --resume {quote(run)}"
         fit(tuner, run, iterations=settings.learn.iterations, progress=progress, hint=hint)
     return run

@@ -14,8 +14,9 @@ from scipy.stats import bootstrap, kendalltau, spearmanr
 from natrl.checks.fields import Amount, check_fields, Count, Range, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
-from natrl.evaluation.base import check_queries
+from natrl.evaluation.base import check_queries, Metric
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.rewards import REWARDS
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.surrogate.evaluator import ScoreRegressor
 from natrl.evaluation.surrogate.path_features import path_counts
@@ -36,7 +37,7 @@ PATIENCE = 200  # draws for each architecture wanted before a space counts as us
 class Question:
     """Which proxy is judged, by which trained accuracies, on how many architectures. ValueError on what cannot be."""
 
-    proxy: str  # "supernet", "surrogate", or the directory of a run, whose evaluator it is
+    proxy: str  # a reward such as "supernet", "surrogate", or the directory of a run, whose evaluator it is
     truth: EvaluatorSpec  # of trained accuracies: scratch or a table; the space, the data and the skeleton are its
     number: Annotated[int, Range(LEAST, 10**6)] = 30  # architectures
     seeds: Annotated[int, Range(1, 10_000)] = 1  # scratch: trainings of each architecture
@@ -48,13 +49,17 @@ class Question:
     def __post_init__(self) -> None:
         if self.number < LEAST:
             raise ValueError(f"a rank correlation needs at least {LEAST} architectures, got {self.number}")
-        if self.truth.reward == "supernet":
-            raise ValueError("the truth is trained accuracies: scratch, table:NAME or table:FILE; got supernet")
+        if self.truth.kind.changes:
+            found = f"scratch, table:NAME or table:FILE; got {self.truth.reward}"
+            raise ValueError(f"the truth is trained accuracies: {found}")
         check_fields(self)
         if self.proxy == "surrogate":
             check_queries(self.queries)
-        elif self.proxy != "supernet" and not Path(self.proxy).is_dir():
-            raise ValueError(f"unknown proxy {self.proxy!r}; known: supernet, surrogate, or the directory of a run")
+        elif not Path(self.proxy).is_dir():
+            try:
+                REWARDS.get(self.proxy)
+            except ValueError as error:
+                raise ValueError(f"no proxy, neither surrogate nor the directory of a run: {error}") from None
 
 
 def measure(question: Question) -> pd.DataFrame:
@@ -102,12 +107,15 @@ def draw_different(space: Space, n: int, rng: np.random.Generator) -> list[Archi
 
 def _proxy_scores(question: Question, architectures: Sequence[Architecture]) -> np.ndarray:
     """float64 (N,): of a supernet that is trained for it, or of a run's evaluator at its last checkpoint."""
-    if question.proxy != "supernet":
+    if Path(question.proxy).is_dir():
         return restored_evaluator(Path(question.proxy)).evaluate(architectures)
-    spec = replace(question.truth, reward="supernet", total_steps=question.steps, metric="cross_entropy")
-    supernet = spec()
-    supernet.train_weights(question.steps)
-    return supernet.evaluate(architectures)
+    kind = REWARDS.get(question.proxy)
+    metric: Metric = "cross_entropy" if "metric" in kind.takes else "accuracy"
+    given = {"reward": question.proxy, "metric": metric, "schedule": "quick", "column": None}
+    proxy = replace(question.truth, **given, total_steps=question.steps)()  # type: ignore[arg-type]  # by name
+    if kind.changes:
+        proxy.train_weights(question.steps)
+    return proxy.evaluate(architectures)
 
 
 def _train(question: Question, truth: ScratchEvaluator, architectures: Sequence[Architecture]) -> np.ndarray:

@@ -12,6 +12,7 @@ from natrl.commands.options import check_new
 from natrl.commands.show import resized
 from natrl.core.genotypes import parse
 from natrl.files.paths import quote
+from natrl.spaces import Space
 
 if TYPE_CHECKING:
     from natrl.core.architecture import Architecture
@@ -50,7 +51,7 @@ def transform_architecture(
     architecture = parse(text)
     learned = load_policy(policy)
     skeleton = resized(learned.space.skeleton, *resize)
-    scorer = _evaluator(evaluator, policy)
+    scorer = _evaluator(evaluator, policy, learned.space)
     candidates = learned.transform(
         architecture,
         n=CANDIDATES if n is None else n,
@@ -75,18 +76,16 @@ def transform_architecture(
         print(f"next: natrl evaluate {file} --export DIR   (trains it and keeps the weights)")
 
 
-def _evaluator(kind: str, run: Path) -> Any:
+def _evaluator(kind: str, run: Path, space: Space) -> Any:
     if kind == "none":
         return None
-    if kind.startswith("table:"):
-        from natrl.evaluation import load_table
+    if kind == "run":
+        from natrl.tuning.restore import restored_evaluator
 
-        return load_table(kind.removeprefix("table:"))
-    if kind != "run":
-        raise ValueError(f"unknown evaluator {kind!r}; known: none, run, table:NAME, table:FILE")
-    from natrl.tuning.restore import restored_evaluator
+        return restored_evaluator(run)
+    from natrl.evaluation.rewards import build_evaluator
 
-    return restored_evaluator(run)
+    return build_evaluator(kind, space=space)
 
 
 def _document(before: Architecture, candidates: Candidates) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from natrl.evaluation.rewards import REWARDS
 from natrl.files import writing as files
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
     "check_new",
     "invocation",
     "refuse",
-    "refuse_of_tables",
+    "refuse_unheeded",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -77,13 +78,17 @@ def refuse(options: Mapping[str, object], why: str) -> None:
         raise ValueError(f"{given[0]} does not go with this: {why}")
 
 
-def refuse_of_tables(reward: str, column: object, images: Mapping[str, object]) -> None:
-    """ValueError if a column of what is no table's file was given, or options of images and networks with a table."""
-    kind, _, name = reward.partition(":")
-    if kind != "table" or not Path(name).suffix:
-        refuse({"--column": column}, "only the table of a file, table:FILE, has columns to choose from")
-    if kind == "table":
-        refuse(images, "a table holds accuracies, so nothing is trained")
+#: The setting that an option gives, where it has another name.
+_SETTING = {"--channels": "space", "--cells": "space", "--seeds": "schedule", "--gpus": "schedule"}
+
+
+def refuse_unheeded(reward: str, options: Mapping[str, object]) -> None:
+    """ValueError if an option was given that the evaluator of this reward does not heed."""
+    kind, argument = REWARDS.find(reward)
+    for option, value in options.items():
+        names_no_file = option == "--column" and kind.free and not Path(argument).suffix
+        if names_no_file or _SETTING.get(option, option[2:].replace("-", "_")) not in kind.takes:
+            refuse({option: value}, f"the reward {reward} has no use for it")
 
 
 def invocation() -> str:

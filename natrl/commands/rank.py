@@ -19,12 +19,13 @@ from natrl.commands.options import (
     invocation,
     Json,
     refuse,
-    refuse_of_tables,
+    refuse_unheeded,
     Seed,
     Verbose,
 )
 from natrl.commands.show import resized
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.rewards import REWARDS
 from natrl.files.writing import write_json
 from natrl.spaces import space as find_space
 
@@ -36,10 +37,14 @@ __all__ = ["rank"]
 
 def rank(
     proxy: Annotated[
-        str, typer.Option(help="What is judged: supernet, surrogate, or a run (its evaluator).", metavar="KIND")
+        str,
+        typer.Option(
+            help="What is judged: a reward (supernet …), surrogate, or a run (its evaluator).", metavar="KIND"
+        ),
     ] = "supernet",
     truth: Annotated[
-        str, typer.Option(help="What it is judged by: scratch, table:NAME or table:FILE.", metavar="KIND")
+        str,
+        typer.Option(help="What it is judged by: scratch, table:NAME|FILE or module:object.", metavar="KIND"),
     ] = "scratch",
     column: Annotated[str | None, typer.Option(help="Column of a table file with accuracies.", metavar="NAME")] = None,
     space: Annotated[
@@ -85,15 +90,15 @@ def rank(
     numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
     given = {name: value for name, value in numbers.items() if value is not None}
     question = Question(proxy, spec, number=number, seed=seed, **given)  # type: ignore[arg-type]  # by name
-    of_images = {"--schedule": schedule, "--seeds": seeds, "--gpus": gpus}
-    refuse_of_tables(truth, column, of_images | ({"--data": data} if proxy == "surrogate" else {}))
-    if proxy != "supernet":
+    of_truth = {"--column": column, "--schedule": schedule, "--seeds": seeds, "--gpus": gpus}
+    refuse_unheeded(truth, of_truth | ({"--data": data} if proxy == "surrogate" else {}))
+    if proxy == "surrogate" or Path(proxy).is_dir() or not REWARDS.get(proxy).changes:
         refuse({"--steps": steps}, f"the proxy is {proxy}, no supernet that is trained for it")
     if proxy != "surrogate":
         refuse({"--queries": queries}, f"the proxy is {proxy}, no surrogate")
     from natrl.tuning.session import ray_session
 
-    with ray_session(address, verbose=verbose) if truth == "scratch" else nullcontext():
+    with ray_session(address, verbose=verbose) if spec.kind.trains else nullcontext():
         table = measure(question)
     result = correlations(table, seed)
     document = {
@@ -118,7 +123,7 @@ def _network(proxy: str, truth: str, given: dict[str, Any], seed: int) -> Evalua
     if not Path(proxy).is_dir():
         home = given["--space"] or "darts"
         usual = find_space(home).skeleton
-        usual = resized(usual, 8, 3) if proxy == "supernet" or truth == "scratch" else usual
+        usual = resized(usual, 8, 3) if _builds(proxy) or _builds(truth) else usual
         skeleton = resized(usual, given["--channels"], given["--cells"])
         return EvaluatorSpec(space=home, data=given["--data"] or "digits", skeleton=skeleton, seed=seed)
     from natrl.runs.directory import read_config
@@ -131,6 +136,11 @@ def _network(proxy: str, truth: str, given: dict[str, Any], seed: int) -> Evalua
     return EvaluatorSpec(
         space=own.space, data=own.data, image_size=own.image_size, skeleton=own.skeleton, seed=own.seed
     )
+
+
+def _builds(kind: str) -> bool:
+    """Whether networks are trained for it."""
+    return kind != "surrogate" and "data" in REWARDS.get(kind).takes
 
 
 def _write(out: Path, table: pd.DataFrame, correlations: pd.DataFrame, document: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from natrl.commands.options import (
     Json,
     Mlflow,
     refuse,
-    refuse_of_tables,
+    refuse_unheeded,
     Verbose,
     Wandb,
 )
@@ -36,12 +36,15 @@ def train(
         typer.Option(help="Settings from a YAML or JSON file, or a run's config.json; options win.", metavar="FILE"),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Space of architectures.", metavar="NAME", show_default="darts")
+        str | None,
+        typer.Option(help="Space: a name or module:object.", metavar="NAME", show_default="darts"),
     ] = None,
     reward: Annotated[
         str | None,
         typer.Option(
-            help="Evaluator: supernet, scratch, table:NAME or table:FILE.", metavar="KIND", show_default="supernet"
+            help="Evaluator: supernet, scratch, table:NAME|FILE or module:object.",
+            metavar="KIND",
+            show_default="supernet",
         ),
     ] = None,
     column: Annotated[
@@ -218,8 +221,8 @@ def _check_applies(settings: RunSettings, given: dict[str, Any]) -> None:
     spec, learn = settings.evaluator, given["learn"]
     evaluator, skeleton = given["evaluator"], given["evaluator"]["skeleton"]
     images = {"--data": evaluator["data"], "--channels": skeleton["channels"], "--cells": skeleton["cells"]}
-    refuse_of_tables(spec.reward, evaluator["column"], images)
-    if spec.reward != "supernet":
+    refuse_unheeded(spec.reward, {"--column": evaluator["column"], **images})
+    if not spec.kind.changes:
         steps = {"--warmup-steps": learn["warmup_steps"], "--weight-steps": learn["weight_steps"]}
         refuse(steps, f"they train the weights of a supernet, the reward is {spec.reward}")
     if not spec.actors:

@@ -77,7 +77,7 @@ def transform(
         str | None,
         typer.Option(
             help="Who chooses among the candidates by validation score: none (the policy alone), run (the run's "
-            "evaluator with its trained weights), table:NAME or table:FILE.",
+            "evaluator with its trained weights), table:NAME, table:FILE or module:object.",
             metavar="KIND",
             show_default="none",
             rich_help_panel=PANEL,

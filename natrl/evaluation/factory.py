@@ -11,11 +11,11 @@ from typing import Annotated, Any, TYPE_CHECKING
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
 from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
-from natrl.evaluation.table import load_table
+from natrl.evaluation.rewards import build_evaluator, Reward, REWARDS
 from natrl.files.paths import absolute_settings
 from natrl.registry import Entry, Registry
 from natrl.spaces import Skeleton, space, SPACES
-from natrl.training.schedule import schedule
+from natrl.training.schedule import schedule, SCHEDULES
 from natrl.training.weight_settings import FAIR, WeightSettings
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EvaluatorSpec"]
 
-TABLE_CHUNK = 256  # look-ups that travel to an actor, or into the ledger, at once
+
+#: What settings name; data sets too, which take torch.
+NAMED: dict[str, Registry[Any]] = {"reward": REWARDS, "space": SPACES, "schedule": SCHEDULES}
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class EvaluatorSpec:
     Paths in it are absolute from the start: relative to the current folder.
     """
 
-    reward: str = "supernet"  # "supernet", "scratch", "table:NAME" or "table:FILE"
-    space: str = "darts"
-    data: str = "digits"  # data set; tables need none
+    reward: Any = "supernet"  # a name of `REWARDS`, "module:object", or in Python the object: then its name is kept
+    space: Any = "darts"
+    data: Any = "digits"  # data set, where the reward takes one
     image_size: Size | None = None  # images are scaled to this many pixels; None: as they are
     column: str | None = None  # of a table file: which column holds the validation accuracies
     metric: Metric = "accuracy"  # "accuracy", or "cross_entropy" (better on small data sets)
     skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
-    schedule: str = "quick"  # scratch: how networks are trained, "quick" or "paper"; supernet: what settings start from
+    schedule: Any = "quick"  # scratch: how networks are trained, "quick" or "paper"; supernet: what settings start from
     total_steps: Count = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
     weights: WeightSettings = FAIR  # supernet: how its weights are trained
     weight_share: Portion = 1.0  # supernet: of the training images, those that train weights; below 1 the others score
@@ -56,22 +58,28 @@ class EvaluatorSpec:
     max_attempts: Annotated[int, Range(1, 1000)] = 3  # of an evaluation on actors, before its architecture is given up
 
     def __post_init__(self) -> None:
+        for name, known in NAMED.items():
+            object.__setattr__(self, name, known.name_of(getattr(self, name)))
+        if not isinstance(self.data, str):
+            object.__setattr__(self, "data", _data().name_of(self.data))
         check_fields(self)
         for name in ("reward", "data"):
             object.__setattr__(self, name, absolute_settings(getattr(self, name)))
-        if self.reward not in ("supernet", "scratch") and not self.reward.startswith("table:"):
-            raise ValueError(f"unknown reward {self.reward!r}; known: supernet, scratch, table:NAME, table:FILE")
         check_choice("metric", self.metric, Metric)
-        if self.reward.startswith("table:") and self.metric != "accuracy":
-            raise ValueError(f"a table holds accuracies; metric must be one of accuracy, got {self.metric!r}")
         space(self.space)
         schedule(self.schedule)
-        if self.reward.startswith("table:") and self.schedule != "quick":
-            raise ValueError(f"a table has nothing to train: schedule {self.schedule!r} goes with supernet or scratch")
-        if self.surrogate is not None and self.reward == "supernet":
-            raise ValueError("a surrogate needs a reward that stays as it is: scratch or a table, got supernet")
+        for name in ("metric", "schedule"):
+            if name not in self.kind.takes and getattr(self, name) != getattr(EvaluatorSpec, name):
+                raise ValueError(f"reward {self.reward!r} takes no {name}: leave it out, got {getattr(self, name)!r}")
+        if self.surrogate is not None and self.kind.changes:
+            raise ValueError(f"a surrogate needs a reward that stays as it is: scratch or a table, got {self.reward}")
         if self.surrogate is not None:
             check_queries(self.surrogate)
+
+    @property
+    def kind(self) -> Reward:
+        """What the reward is. ValueError where its name is no longer known."""
+        return REWARDS.get(self.reward)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields, and `own`."""
@@ -79,8 +87,9 @@ class EvaluatorSpec:
 
     @property
     def own(self) -> dict[str, Entry]:
-        """What fields only name, and this process alone knows: the user's space, the function that gives his data."""
-        own = {name: entry for name, known in self._registries().items() if (entry := known.own(getattr(self, name)))}
+        """What fields only name, and this process alone knows: the user's space, evaluator, schedule, data."""
+        named = {**NAMED, "data": _data()} if "data" in self.kind.takes else NAMED
+        own = {name: entry for name, known in named.items() if (entry := known.own(getattr(self, name)))}
         if own:
             from natrl.evaluation.user_code import share_user_code
 
@@ -88,27 +97,14 @@ class EvaluatorSpec:
         return own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        own = state.pop("own", {})
+        own: dict[str, Entry] = state.pop("own", {})
         vars(self).update(state)
         for name, entry in own.items():
-            self._registries()[name].remember(entry)
-
-    def _registries(self) -> dict[str, Registry[Any]]:
-        """Where what fields name is found, as far as the reward needs it."""
-        if self.reward.startswith("table:"):
-            return {"space": SPACES}
-        from natrl.data import DATA
-
-        return {"space": SPACES, "data": DATA}
-
-    @property
-    def chunk(self) -> int:
-        """Architectures that are evaluated at a time."""
-        return TABLE_CHUNK if self.reward.startswith("table:") else 1
+            (_data() if name == "data" else NAMED[name]).remember(entry)
 
     def load_data(self) -> ImageData | None:
-        """The images; None for a table. ValueError if they cannot be had."""
-        if self.reward.startswith("table:"):
+        """The images; None where the reward needs none. ValueError if they cannot be had."""
+        if "data" not in self.kind.takes:
             return None
         from natrl.data import load_data
 
@@ -117,38 +113,10 @@ class EvaluatorSpec:
     def __call__(self, data: ImageData | None = None) -> Evaluator:
         """The evaluator itself, in this process, on `data` or what `load_data` gives.
 
-        ValueError on data or tables that cannot be read.
+        ValueError on data, tables or code of the user's that cannot be read.
         """
-        if self.reward.startswith("table:"):
-            return load_table(self.reward.removeprefix("table:"), self.column)
-        data = data or self.load_data()
-        assert data is not None
         home = space(self.space) if self.skeleton is None else space(self.space).on(self.skeleton)
-        if self.reward == "scratch":
-            from natrl.evaluation.scratch import ScratchEvaluator
-
-            return ScratchEvaluator(
-                home,
-                data,
-                schedule(self.schedule),
-                seeds=(self.seed,),
-                metric=self.metric,
-                bf16=self.bf16,
-                data_seed=self.seed,
-            )
-        from natrl.evaluation.supernet import SupernetEvaluator
-
-        return SupernetEvaluator(
-            home,
-            data,
-            metric=self.metric,
-            settings=self.weights,
-            total_steps=self.total_steps,
-            score_images=self.score_images,
-            weight_share=self.weight_share,
-            bf16=self.bf16,
-            seed=self.seed,
-        )
+        return build_evaluator(self.reward, **{**vars(self), "space": home, "data": data or self.load_data()})
 
     def build(self, ledger: Path | str | None = None) -> Evaluator:
         """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then), behind a surrogate if set.
@@ -164,12 +132,19 @@ class EvaluatorSpec:
         return SurrogateEvaluator(evaluator, queries=self.surrogate, every=self.surrogate_every, seed=self.seed)
 
     def _paid(self, ledger: Path | str | None) -> Evaluator:
-        if ledger is None or self.reward == "supernet":
-            return self._on_actors(partial(self, self.load_data())) if self.actors else self()
+        data = self.load_data()
+        build = partial(self, data)
+        if ledger is None or not self._is_kept(build):
+            return self._on_actors(build) if self.actors else build()
         from natrl.evaluation.ledger.paid import behind_ledger
 
-        build = partial(self, self.load_data())
-        return behind_ledger(build, ledger, chunk=self.chunk, on_actors=self._on_actors if self.actors else None)
+        return behind_ledger(build, ledger, chunk=self.kind.chunk, on_actors=self._on_actors if self.actors else None)
+
+    def _is_kept(self, build: Callable[[], Evaluator]) -> bool:
+        """Whether scores stay as they are, so that a ledger can keep them; an evaluator of the user's is asked."""
+        if self.kind.changes or REWARDS.is_ours(self.reward):
+            return not self.kind.changes
+        return build().settings() is not None
 
     def _on_actors(self, build: Callable[[], Evaluator]) -> Evaluator:
         from natrl.evaluation.pool.evaluator import PoolEvaluator
@@ -179,7 +154,7 @@ class EvaluatorSpec:
             actors=self.actors,
             num_cpus=self.num_cpus,
             num_gpus=self.num_gpus,
-            chunk=self.chunk,
+            chunk=self.kind.chunk,
             timeout=self.timeout,
             max_attempts=self.max_attempts,
         )
@@ -190,3 +165,9 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+
+
+def _data() -> Registry[Any]:
+    from natrl.data import DATA
+
+    return DATA

@@ -24,7 +24,7 @@ from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
 from natrl.policies.network import PolicyNetwork
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
-from natrl.spaces import apply_actions, encode, Skeleton, Space, wiring_of
+from natrl.spaces import apply_actions, encode, Skeleton, Space, SPACES, wiring_of
 from natrl.spaces import space as space_of
 
 __all__ = ["Policy", "load_policy"]
@@ -65,7 +65,8 @@ class Policy:
 
     def save(self, directory: Path | str) -> None:
         """Writes policy.json and policy.safetensors into the directory, which is made if need be."""
-        write_policy(Path(directory), self.network, StoredPolicy(self.space.name, self.rule, self.cost))
+        name = SPACES.known(self.space) or self.space.name
+        write_policy(Path(directory), self.network, StoredPolicy(name, self.rule, self.cost))
 
     def observe(self, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
         """The network's observations: ops, adjacency, features, action_mask, on its device.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from natrl.evaluation.rewards import REWARDS
 from natrl.report.run import Run
 
 __all__ = ["left_out"]
@@ -26,6 +27,15 @@ def left_out(run: Run, reasons: Mapping[str, str]) -> list[str]:
         lines.append("Learning curves: there is no iteration of a policy's training.")
     if run.rank is None and (run.results is None or run.results.correlation is None) and run.config:
         proxy = "natrl rank --proxy RUN --out RUN/rank measures it"
-        why = "rewards are trained accuracies themselves" if reward.startswith(("table:", "scratch")) else proxy
+        why = "rewards are trained accuracies themselves" if _is_trained(reward) else proxy
         lines.append(f"How well the proxy ranks: {why}.")
     return lines
+
+
+def _is_trained(reward: str) -> bool:
+    """Whether scores are those of trained networks, as far as is known where the report is written."""
+    try:
+        kind = REWARDS.get(reward)
+    except ValueError:
+        return False
+    return kind.trains or kind.free

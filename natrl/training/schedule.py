@@ -59,7 +59,7 @@ SCHEDULES: Registry[Schedule] = Registry("schedule", instance_of(Schedule), grou
 schedule = SCHEDULES.get  #: The schedule of that name (a schedule is returned as it is).
 
 # NAT++ (arXiv 2102.10301) and DARTS: the final training on CIFAR-10.
-_PAPER = Schedule(
+PAPER = Schedule(
     epochs=600,
     batch_size=96,
     learning_rate=0.025,
@@ -69,6 +69,6 @@ _PAPER = Schedule(
     cutout=16,
 )
 # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
-_QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)
-SCHEDULES.register("paper", _PAPER, "600 epochs, as published")
-SCHEDULES.register("quick", _QUICK, "12 epochs, for small networks on small images")
+QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)
+SCHEDULES.register("paper", "natrl.training.schedule:PAPER", "600 epochs, as published")
+SCHEDULES.register("quick", "natrl.training.schedule:QUICK", "12 epochs, for small networks on small images")

@@ -14,17 +14,20 @@ RANK = ("rank", "--space", "nasbench201")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*TABLE, "--column", "cifar10_val12"), "--column does not go with this: only the table of a file"),
+        ((*TABLE, "--column", "cifar10_val12"), "--column does not go with this: the reward table"),
         ((*SUPERNET, "--column", "x"), "--column does not go with this"),
-        ((*TABLE, "--data", "digits"), "--data does not go with this: a table holds accuracies"),
-        ((*TABLE, "--channels", 8), "--channels does not go with this: a table holds accuracies"),
+        ((*TABLE, "--data", "digits"), "--data does not go with this: the reward table"),
+        ((*TABLE, "--channels", 8), "--channels does not go with this: the reward table"),
         ((*TABLE, "--warmup-steps", 10), "--warmup-steps does not go with this: they train the weights of a supernet"),
-        ((*TABLE, "--schedule", "paper"), "schedule 'paper' goes with supernet or scratch"),
+        ((*TABLE, "--schedule", "paper"), "takes no schedule: leave it out, got 'paper'"),
         ((*SUPERNET, "--surrogate", 100), "a surrogate needs a reward that stays as it is"),
         ((*SUPERNET, "--gpus-per-actor", 0.5), "--gpus-per-actor does not go with this: there are no actors"),
         ((*SUPERNET, "--timeout", 5), "--timeout does not go with this: there are no actors"),
         ((*SUPERNET, "--baseline", "ema"), "--baseline does not go with this: ppo learns its own"),
-        ((*RANK, "--truth", "table:nasbench201", "--seeds", 2), "--seeds does not go with this: a table holds"),
+        (
+            (*RANK, "--truth", "table:nasbench201", "--seeds", 2),
+            "--seeds does not go with this: the reward table:nasbench201",
+        ),
         ((*RANK, "--queries", 50), "--queries does not go with this: the proxy is supernet"),
         ((*RANK, "--proxy", "surrogate", "--steps", 50), "--steps does not go with this: the proxy is surrogate"),
         (

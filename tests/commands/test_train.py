@@ -59,7 +59,7 @@ def test_the_papers_schedule(ray_session, capsys, tmp_path):
     assert chosen["madds"][1] <= chosen["madds"][0]
     evaluator = restored_evaluator(path).inner
     assert len(evaluator._labels) == len(load_data("digits").validation) == 450
-    assert "nothing to train" in error(capsys, *TRAIN, "--schedule", "paper", "--out", tmp_path / "table")
+    assert "takes no schedule" in error(capsys, *TRAIN, "--schedule", "paper", "--out", tmp_path / "table")
 
 
 @pytest.mark.parametrize("evaluator", ["none", "run", "table:nasbench201"])

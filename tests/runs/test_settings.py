@@ -36,7 +36,7 @@ def test_json_round_trip():
         ({"horizon": 0}, "horizon must be at least 1"),
         ({"evaluator": {"reward": "oracle"}}, "unknown reward 'oracle'; known: supernet, scratch, table:NAME"),
         ({"evaluator": {"metric": "f1"}}, "unknown metric 'f1'"),
-        ({"evaluator": {"reward": "table:nasbench201", "metric": "cross_entropy"}}, "a table holds accuracies"),
+        ({"evaluator": {"reward": "table:nasbench201", "metric": "cross_entropy"}}, "takes no metric: leave it out"),
         ({"evaluator": {"actors": -1}}, "actors must be at least 0"),
         ({"evaluator": {"space": "drts"}}, "unknown space 'drts'"),
     ],

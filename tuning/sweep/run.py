@@ -148,7 +148,7 @@ def trial_folder(trial: Any) -> str:
 
 def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
-    pays = any(complete(document).evaluator.reward != "supernet" for document in plan.extremes())
+    pays = any(not complete(document).evaluator.kind.changes for document in plan.extremes())
     with serve_ledger(ledger_file(directory)) if pays else nullcontext(), follow_trials(plan.total):
         results = tuner.fit()
     table = trial_table(plan, results)

@@ -1,0 +1,125 @@
+"""What rewards a policy, by name: supernet, scratch, table:NAME, or an evaluator of the user's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from natrl.evaluation.base import check_evaluator, Evaluator, Metric
+from natrl.evaluation.table import load_table
+from natrl.registry import Registry, returned_by
+from natrl.spaces import Space
+
+__all__ = ["REWARDS", "Reward", "build_evaluator"]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """How an evaluator is built, and what there is to know before it is."""
+
+    factory: Callable[..., Evaluator]  # called with those settings of `EvaluatorSpec` that its parameters name
+    changes: bool = False  # scores change: shared weights are trained while the policy learns, so no ledger keeps them
+    trains: bool = False  # an evaluation is a whole training
+    free: bool = False  # an evaluation costs nothing, so that none is worth writing down
+    chunk: int = 1  # evaluations that travel to an actor, or into the ledger, at once
+    heeds: tuple[str, ...] = ()  # settings that mean something to the run rather than to the evaluator
+
+    @cached_property
+    def takes(self) -> frozenset[str]:
+        """The settings that mean something: data where images are needed, schedule where something is trained …"""
+        return frozenset((*inspect.signature(self.factory).parameters, *self.heeds))
+
+    def build(self, settings: Mapping[str, Any], what: str) -> Evaluator:
+        """The evaluator. ValueError in one line (`what` …) where a parameter is no setting, or it fails."""
+        parameters = inspect.signature(self.factory).parameters.values()
+        for p in parameters:
+            if p.name not in settings and p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                known = ", ".join(sorted(settings))
+                raise ValueError(f"{what} needs {p.name!r}, which is no setting here; known: {known}")
+        given = {p.name: settings[p.name] for p in parameters if p.name in settings}
+        built = returned_by(partial(self.factory, **given), what)
+        try:
+            return check_evaluator(built)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
+
+
+def accept_reward(found: Any) -> Reward:
+    """A record as it is; an evaluator, a class of evaluators or a function that returns one as a record."""
+    if isinstance(found, Reward):
+        return found
+    if isinstance(found, Evaluator):
+        return Reward(lambda: found, changes=_trains_weights(type(found)))
+    if isinstance(found, type) and issubclass(found, Evaluator):
+        if inspect.isabstract(found):
+            raise ValueError(f"the class {found.__name__} does not define {', '.join(found.__abstractmethods__)}")
+        return Reward(found, changes=_trains_weights(found))
+    if callable(found) and not isinstance(found, type):
+        return Reward(found)
+    got = f"the class {found.__name__}" if isinstance(found, type) else f"a value of {type(found).__name__}"
+    raise ValueError(
+        f"expected an object or subclass of natrl.evaluation.Evaluator, or a function that returns one; got {got}"
+    )
+
+
+def _trains_weights(kind: type[Evaluator]) -> bool:
+    return kind.train_weights is not Evaluator.train_weights
+
+
+def build_evaluator(name: Any, **settings: Any) -> Evaluator:
+    """The evaluator of a reward's name, or of the object itself, from settings such as `space`.
+
+    ValueError in one line on an unknown name, or one that needs more settings.
+    """
+    reward, argument = REWARDS.find(name)
+    return reward.build({**settings, "argument": argument}, f"reward {name!r:.80}")
+
+
+def _supernet(
+    *,
+    space: Space,
+    data: Any,
+    metric: Metric,
+    weights: Any,
+    total_steps: int,
+    score_images: int,
+    weight_share: float,
+    bf16: bool | None,
+    seed: int,
+) -> Evaluator:
+    from natrl.evaluation.supernet import SupernetEvaluator
+
+    return SupernetEvaluator(
+        space,
+        data,
+        metric=metric,
+        settings=weights,
+        total_steps=total_steps,
+        score_images=score_images,
+        weight_share=weight_share,
+        bf16=bf16,
+        seed=seed,
+    )
+
+
+def _scratch(*, space: Space, data: Any, metric: Metric, schedule: str, bf16: bool | None, seed: int) -> Evaluator:
+    from natrl.evaluation.scratch import ScratchEvaluator
+
+    return ScratchEvaluator(space, data, schedule, seeds=(seed,), metric=metric, bf16=bf16, data_seed=seed)
+
+
+def _table(*, argument: str, column: str | None = None) -> Evaluator:
+    return load_table(argument, column)
+
+
+_IMAGES = ("skeleton", "image_size", "schedule")
+REWARDS: Registry[Reward] = Registry("reward", accept_reward, group="natrl.rewards")
+SUPERNET = Reward(_supernet, changes=True, heeds=_IMAGES)
+SCRATCH = Reward(_scratch, trains=True, heeds=_IMAGES)
+TABLE = Reward(_table, free=True, chunk=256)
+REWARDS.register("supernet", "natrl.evaluation.rewards:SUPERNET", "weights that all architectures share")
+REWARDS.register("scratch", "natrl.evaluation.rewards:SCRATCH", "each architecture trained from scratch")
+REWARDS.register("table", "natrl.evaluation.rewards:TABLE", "trained accuracies", arguments=("NAME", "FILE"))
