@@ -26,7 +26,7 @@ from natrl.tuning.comparison import train_all
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.restore import restored_evaluator
 
-__all__ = ["LEAST", "Question", "correlations", "draw_different", "measure"]
+__all__ = ["LEAST", "Question", "check_proxy", "correlations", "draw_different", "measure"]
 
 LEAST = 5  # architectures below which no rank correlation says anything
 RESAMPLES = 999
@@ -55,11 +55,16 @@ class Question:
         check_fields(self)
         if self.proxy == "surrogate":
             check_queries(self.queries)
-        elif not Path(self.proxy).is_dir():
-            try:
-                REWARDS.get(self.proxy)
-            except ValueError as error:
-                raise ValueError(f"no proxy, neither surrogate nor the directory of a run: {error}") from None
+        check_proxy(self.proxy)
+
+
+def check_proxy(proxy: str) -> None:
+    """ValueError if it is neither "surrogate", nor a directory, nor a reward."""
+    if proxy != "surrogate" and not Path(proxy).is_dir():
+        try:
+            REWARDS.get(proxy)
+        except ValueError as error:
+            raise ValueError(f"{error}; a proxy may also be surrogate or the directory of a run") from None
 
 
 def measure(question: Question) -> pd.DataFrame:

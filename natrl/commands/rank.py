@@ -84,8 +84,9 @@ def rank(
     """
     check_new(out)
     network = {"--space": space, "--data": data, "--channels": channels, "--cells": cells}
-    from natrl.bench.ranking import correlations, measure, Question
+    from natrl.bench.ranking import check_proxy, correlations, measure, Question
 
+    check_proxy(proxy)
     spec = replace(_network(proxy, truth, network, seed), reward=truth, column=column, schedule=schedule or "quick")
     numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
     given = {name: value for name, value in numbers.items() if value is not None}

@@ -71,7 +71,7 @@ def test_an_output_folder_in_use_is_left_alone(capsys, tmp_path):
         (["--truth", "table:nasbench202"], "unknown table 'nasbench202'"),
         (["--space", "dart"], "unknown space 'dart'"),
         (["--channels", 0], "channels must be"),
-        (["--proxy", "guess"], "unknown proxy 'guess'; known: supernet, surrogate, or the directory of a run"),
+        (["--proxy", "guess"], "module:object; a proxy may also be surrogate or the directory of a run"),
         (["--proxy", "surrogate", "--data", "folder:missing", *TABLE], "--data does not go with this"),
         (["--space", ""], "an argument is empty"),
         (["--proxy", "surrogate", "--queries", 3], "at least 10 queries, got 3"),

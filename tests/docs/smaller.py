@@ -14,10 +14,11 @@ _FEW_IMAGES = "--data digits --image-size 8 --train-images 100 --epochs 1"
 _SMALLER = (
     (r"^natrl train .*--resume", ""),
     (r"^natrl train .*--config", "--iterations 2"),
-    (r"^natrl train .*--reward table", "--iterations 2 --batch-size 16"),
+    (r"^natrl train .*--reward \w+:", "--iterations 2 --batch-size 16"),
     (r"^natrl train", f"--iterations 2 --batch-size 8 --warmup-steps 4 --weight-steps 1 {_TINY_NETWORK}"),
     (r"^natrl evaluate", f"--seeds 1 {_TINY_NETWORK}"),
     (r"^natrl rank .*--proxy surrogate", "-n 16 --queries 12"),
+    (r"^natrl rank .*--proxy \w+:", "-n 8"),
     (r"^natrl rank .*--truth scratch", f"-n 5 --steps 4 {_TINY_NETWORK}"),
     (r"^natrl rank", f"-n 8 --steps 4 {_TINY_NETWORK}"),
     (r"^natrl report", "--compare 4"),

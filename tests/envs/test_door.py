@@ -177,7 +177,7 @@ def test_numbers_of_the_vector_environment(name, value):
         (ByName, "an object of a subclass of natrl.evaluation.Evaluator, got the class ByName"),
         (lambda architectures: np.zeros(len(architectures)), "natrl.evaluation.Evaluator, got a value of function"),
         (None, "natrl.evaluation.Evaluator, got a value of NoneType"),
-        ("table", "unknown evaluator 'table'; known: 'table:NAME', 'table:FILE', or an Evaluator"),
+        ("table", "unknown reward 'table'; known: supernet, scratch, table:NAME, table:FILE"),
     ],
 )
 def test_what_is_no_evaluator_is_refused(evaluator, message):

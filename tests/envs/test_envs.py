@@ -200,7 +200,7 @@ def test_observations_say_how_many_transforms_are_left(env_id):
     [
         ({"space": "dart"}, "unknown space 'dart'; known: darts"),
         ({"rule": "nat3"}, "unknown rule 'nat3'; known: nat, nat\\+\\+"),
-        ({"evaluator": "supernet"}, "unknown evaluator 'supernet'"),
+        ({"evaluator": "supernet"}, "reward 'supernet' needs 'data', which is no setting here"),
         ({"initial": "pool:0"}, "unknown initial 'pool:0'"),
         ({"initial": "pool:3:x"}, "unknown initial 'pool:3:x'"),
         ({"initial": "pool:99999999"}, "pool of initial architectures must be at most 1,000,000"),
