@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from natrl.evaluation import resources
+from natrl.evaluation.pool import resources
 from natrl.evaluation.pool.resources import check_resources, largest_cluster
 
 ray = pytest.importorskip("ray")
