@@ -14,7 +14,7 @@ from natrl.evaluation import Evaluator
 from natrl.evaluation.base import LEAST_QUERIES
 from natrl.evaluation.surrogate.evaluator import rounds_every, SurrogateEvaluator
 from natrl.policies import Policy
-from natrl.policies.network import Head, PolicyConfig
+from natrl.policies.network import PolicyConfig
 from natrl.policies.policy import TEMPERATURES
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import AlgorithmName, LearnSettings
@@ -35,7 +35,7 @@ SETTINGS: dict[AlgorithmName, LearnSettings] = {
 }
 
 
-def learn(algorithm: AlgorithmName, head: Head) -> Callable[[Task], Outcome]:
+def learn(algorithm: AlgorithmName, head: str) -> Callable[[Task], Outcome]:
     """Trains a policy until its schedule ends or the budget might not cover the next batch; Ray must run."""
 
     def run(task: Task) -> Outcome:
@@ -57,7 +57,7 @@ def learn_from_surrogate(task: Task) -> Outcome:
 def train(
     task: Task,
     settings: LearnSettings,
-    head: Head,
+    head: str,
     initial: Sequence[Architecture],
     evaluator: Evaluator,
     affordable: Callable[[], bool],
@@ -136,7 +136,7 @@ def _transform(policy: Policy, task: Task) -> tuple[Architecture, ...]:
     return tuple(policy.transform_batch(task.held_out))
 
 
-_HEADS: dict[AlgorithmName, tuple[Head, ...]] = {
+_HEADS: dict[AlgorithmName, tuple[str, ...]] = {
     "reinforce": ("lstm", "joint", "autoregressive"),
     "ppo": ("joint", "autoregressive"),
 }

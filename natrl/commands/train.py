@@ -64,7 +64,11 @@ def train(
     algorithm: Annotated[str | None, typer.Option(help="ppo or reinforce.", metavar="NAME", show_default="ppo")] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="Policy head: joint, autoregressive or lstm.", metavar="NAME", show_default="autoregressive"),
+        typer.Option(
+            help="Policy head: joint, autoregressive, lstm or module:object.",
+            metavar="NAME",
+            show_default="autoregressive",
+        ),
     ] = None,
     rule: Annotated[
         str | None, typer.Option(help="Transitions: nat or nat++.", metavar="NAME", show_default="nat++")

@@ -7,28 +7,54 @@ several transforms left (B,), how many are to come; without it the transform is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from importlib import import_module
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn, Tensor
 
 from natrl.core.operations import operation, VOCABULARY_INDEX
-from natrl.core.transitions import check_choice
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder
 from natrl.policies.heads import AutoregressiveHead, JointHead, Scene
+from natrl.registry import Registry
 from natrl.spaces import FEATURES, wiring_of
 
-__all__ = ["Head", "PolicyConfig", "PolicyNetwork"]
+__all__ = ["HEADS", "Head", "PolicyConfig", "PolicyNetwork"]
 
-Head = Literal["joint", "autoregressive", "lstm"]
 Observation = Mapping[str, Tensor]
 
 LARGEST = {"width": 4096, "layers": 64, "horizon": 100_000}  # what fits into memory
+
+
+@dataclass(frozen=True)
+class Head:
+    """How a policy decides: modules from sizes."""
+
+    decide: Callable[
+        [int], nn.Module
+    ]  # of a width: `evaluate` and `sample` as `natrl.policies.heads.JointHead` has them
+    encode: Callable[[int, int, int], nn.Module] = GraphEncoder  # of a width, layers and horizon
+
+
+def accept_head(found: Any) -> Head:
+    """A record as it is, a class of modules as one over graph convolutions."""
+    if isinstance(found, Head):
+        return found
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return Head(found)
+    raise ValueError(f"expected a natrl.policies.network.Head or a subclass of nn.Module, got {found!r:.60}")
+
+
+JOINT, AUTOREGRESSIVE, LSTM = Head(JointHead), Head(AutoregressiveHead), Head(JointHead, LSTMEncoder)
+HEADS: Registry[Head] = Registry("head", accept_head, group="natrl.heads")
+HEADS.register("joint", "natrl.policies.network:JOINT", "every slot by itself")
+HEADS.register("autoregressive", "natrl.policies.network:AUTOREGRESSIVE", "slot after slot, given those before")
+HEADS.register("lstm", "natrl.policies.network:LSTM", "the joint head over an LSTM instead of graph convolutions")
 
 
 @dataclass(frozen=True)
@@ -36,14 +62,15 @@ class PolicyConfig:
     """What a policy network is built from. ValueError on an unknown head or primitive, or a size out of range."""
 
     primitives: tuple[str, ...]  # K operation names: the actions of a slot
-    head: Head = "autoregressive"  # "lstm": the joint head over an LSTM instead of graph convolutions
+    head: Any = "autoregressive"  # a name of `HEADS`, "module:object", or in Python the object: then its name is kept
     width: int = 64  # of every hidden vector
-    layers: int = 2  # graph convolutions (LSTM layers for "lstm")
+    layers: int = 2  # graph convolutions (LSTM layers of head lstm)
     keep: float = 0.0  # extra logit, at the start of training, of the operation that a slot holds
     horizon: int = 1  # transforms an episode of its training; above 1 it sees how many are left
 
     def __post_init__(self) -> None:
-        check_choice("head", self.head, Head)
+        object.__setattr__(self, "head", HEADS.name_of(self.head))
+        HEADS.get(self.head)
         for name in ("width", "layers", "horizon"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST[name]:
@@ -55,6 +82,18 @@ class PolicyConfig:
         object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
         if not self.primitives or len(set(self.primitives)) < len(self.primitives):
             raise ValueError("policy: primitives must be different operations, at least one")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, and a head that this process alone knows."""
+        own = HEADS.own(self.head)
+        if own is not None:
+            import_module("natrl.evaluation.user_code").share_user_code()
+        return {**vars(self), "own": own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if (own := state.pop("own", None)) is not None:
+            HEADS.remember(own)
+        vars(self).update(state)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready document; `from_dict` reads it back to an equal value. It names a horizon above 1 only."""
@@ -87,9 +126,9 @@ class PolicyNetwork(nn.Module):
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
         self.config = config
-        encoder = LSTMEncoder if config.head == "lstm" else GraphEncoder
-        self.encoder = encoder(config.width, config.layers, config.horizon)
-        self.head = (AutoregressiveHead if config.head == "autoregressive" else JointHead)(config.width)
+        head = HEADS.get(config.head)
+        self.encoder = head.encode(config.width, config.layers, config.horizon)
+        self.head = head.decide(config.width)
         self.critic = Critic(config.width, config.layers, config.horizon)
         self.keep = nn.Parameter(torch.tensor(float(config.keep)))
         indices = [VOCABULARY_INDEX[name] for name in config.primitives]

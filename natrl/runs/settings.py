@@ -10,7 +10,7 @@ from natrl.checks.fields import check_fields, Count, FieldError, Logit, Positive
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.files.paths import absolute_settings
-from natrl.policies.network import Head
+from natrl.policies.network import HEADS
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import Skeleton
 from natrl.training.weight_settings import WeightSettings
@@ -24,7 +24,7 @@ class RunSettings:
 
     evaluator: EvaluatorSpec = field(default_factory=EvaluatorSpec)  # the reward; it names the space too
     learn: LearnSettings = field(default_factory=LearnSettings)  # the algorithm
-    head: Head = "autoregressive"  # of the policy: joint, autoregressive or lstm
+    head: Any = "autoregressive"  # of the policy: joint, autoregressive or lstm
     keep: Logit = 0.0  # extra logit, at the start, of the operation a slot holds: above 0 the policy starts near β
     rule: Rule = "nat++"  # which transitions exist
     cost: CostMode = "strict"  # which of them the mask leaves
@@ -39,7 +39,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         check_fields(self)
         object.__setattr__(self, "initial", absolute_settings({"initial": self.initial})["initial"])
-        check_choice("head", self.head, Head)
+        object.__setattr__(self, "head", HEADS.name_of(self.head))
+        HEADS.get(self.head)
         check_choice("rule", self.rule, Rule)
         check_choice("cost mode", self.cost, CostMode)
 

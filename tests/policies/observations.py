@@ -10,10 +10,9 @@ import torch
 from natrl.core.architecture import Architecture, Cell
 from natrl.core.transitions import transition_matrix
 from natrl.policies import Policy, PolicyConfig, PolicyNetwork
-from natrl.policies.network import Head
 from natrl.spaces import encode, space
 
-HEADS: tuple[Head, ...] = ("joint", "autoregressive", "lstm")
+HEADS: tuple[str, ...] = ("joint", "autoregressive", "lstm")
 
 #: Two inputs of output node 3: 0>1>3 and 0>2>3, with a shortcut 1>2. Five slots, three primitives.
 SMALL_CELL = Cell("cell", 1, ((0, 1), (0, 2), (1, 2), (1, 3), (2, 3)), (3,))
@@ -25,7 +24,7 @@ def small(*operations: str) -> Architecture:
     return Architecture((SMALL_CELL,), operations).validate()
 
 
-def network(primitives: Sequence[str], head: Head, *, seed: int = 0, width: int = 16, layers: int = 2) -> PolicyNetwork:
+def network(primitives: Sequence[str], head: str, *, seed: int = 0, width: int = 16, layers: int = 2) -> PolicyNetwork:
     """An untrained network with random logits of a size that matters (fresh ones are nearly uniform)."""
     torch.manual_seed(seed)
     made = PolicyNetwork(PolicyConfig(tuple(primitives), head, width, layers))
@@ -35,7 +34,7 @@ def network(primitives: Sequence[str], head: Head, *, seed: int = 0, width: int 
     return made
 
 
-def policy(name: str, head: Head, *, seed: int = 0, rule: str = "nat++", cost: str = "strict") -> Policy:
+def policy(name: str, head: str, *, seed: int = 0, rule: str = "nat++", cost: str = "strict") -> Policy:
     """An untrained policy of a registered space."""
     return Policy(network(space(name).primitives, head, seed=seed), name, rule, cost)  # type: ignore[arg-type]
 

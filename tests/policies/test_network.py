@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray import cloudpickle
 from torch import Tensor
 
 from natrl.core.architecture import Architecture
@@ -16,7 +17,7 @@ from natrl.core.operations import PRIMITIVES
 from natrl.core.transitions import is_transition, operation
 from natrl.policies import BMSoftmax, PolicyConfig, PolicyNetwork
 from natrl.policies.bmsoftmax import MASKED
-from natrl.policies.network import Head
+from natrl.policies.heads import JointHead
 from natrl.spaces import space
 from tests.policies.observations import HEADS, network, observe, policy, samples, small, SMALL_PRIMITIVES
 
@@ -64,7 +65,7 @@ def test_autoregressive_probabilities_sum_to_one_over_exactly_the_legal_results(
 
 
 @pytest.mark.parametrize("head", ["joint", "lstm"])
-def test_independent_probabilities_sum_to_one_over_what_the_rule_allows(head: Head) -> None:
+def test_independent_probabilities_sum_to_one_over_what_the_rule_allows(head: str) -> None:
     architecture = ORIGINALS[1]
     results, logs = enumerated(network(SMALL_PRIMITIVES, head), architecture)
     allowed = torch.tensor(
@@ -81,7 +82,7 @@ def test_independent_probabilities_sum_to_one_over_what_the_rule_allows(head: He
 
 
 @heads
-def test_samples_come_as_often_as_their_probabilities_say(head: Head) -> None:
+def test_samples_come_as_often_as_their_probabilities_say(head: str) -> None:
     net, n = network(SMALL_PRIMITIVES, head), 20_000
     results, logs = enumerated(net, ORIGINALS[1])
     obs = repeat(observe([ORIGINALS[1]], SMALL_PRIMITIVES), n)
@@ -95,7 +96,7 @@ def test_samples_come_as_often_as_their_probabilities_say(head: Head) -> None:
 @heads
 @pytest.mark.parametrize("name", ["darts", "enas", "nasbench201"])
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_teacher_forcing_repeats_the_logits_of_sampling(head: Head, name: str, deterministic: bool) -> None:
+def test_teacher_forcing_repeats_the_logits_of_sampling(head: str, name: str, deterministic: bool) -> None:
     p = policy(name, head)
     obs = p.observe(samples(name, 32))
     with torch.no_grad():
@@ -111,7 +112,7 @@ def test_teacher_forcing_repeats_the_logits_of_sampling(head: Head, name: str, d
 
 
 @heads
-def test_only_the_autoregressive_head_conditions_and_only_on_slots_before(head: Head) -> None:
+def test_only_the_autoregressive_head_conditions_and_only_on_slots_before(head: str) -> None:
     net = network(PRIMITIVES, head)
     obs = observe(samples("darts", 4), PRIMITIVES)
     own = (obs["ops"].unsqueeze(-1) == net.primitives).int().argmax(-1)
@@ -141,7 +142,7 @@ def test_autoregressive_actions_need_no_repair(name: str) -> None:
 
 
 @heads
-def test_an_architecture_is_treated_alike_in_every_batch(head: Head) -> None:
+def test_an_architecture_is_treated_alike_in_every_batch(head: str) -> None:
     p = policy("darts", head)
     architectures = samples("darts", 16)
     obs = p.observe(architectures)
@@ -159,7 +160,7 @@ def test_an_architecture_is_treated_alike_in_every_batch(head: Head) -> None:
 
 
 @heads
-def test_parameters_depend_on_no_space(head: Head) -> None:
+def test_parameters_depend_on_no_space(head: str) -> None:
     shapes = [
         {key: tuple(value.shape) for key, value in PolicyNetwork(PolicyConfig(p, head)).state_dict().items()}
         for p in (SMALL_PRIMITIVES, PRIMITIVES, space("nao").primitives)
@@ -168,7 +169,7 @@ def test_parameters_depend_on_no_space(head: Head) -> None:
 
 
 @heads
-def test_a_network_scores_an_operation_alike_among_other_primitives(head: Head) -> None:
+def test_a_network_scores_an_operation_alike_among_other_primitives(head: str) -> None:
     """Logits of shared primitives are equal where the masks allow the same."""
     net = network(PRIMITIVES, head)
     fewer = tuple(reversed(space("nasbench201").primitives))
@@ -183,7 +184,7 @@ def test_a_network_scores_an_operation_alike_among_other_primitives(head: Head) 
 
 
 @heads
-def test_observations_of_any_dtype(head: Head) -> None:
+def test_observations_of_any_dtype(head: str) -> None:
     net = network(PRIMITIVES, head)
     obs = observe(samples("darts", 4), PRIMITIVES)
     actions, logits, _ = net.sample(obs, deterministic=True)
@@ -196,7 +197,7 @@ def test_observations_of_any_dtype(head: Head) -> None:
 
 
 @heads
-def test_a_penalty_is_subtracted_from_the_logits(head: Head) -> None:
+def test_a_penalty_is_subtracted_from_the_logits(head: str) -> None:
     net = network(PRIMITIVES, head)
     obs = observe(samples("darts", 4), PRIMITIVES)
     penalty = torch.zeros(4, 16, len(PRIMITIVES))
@@ -206,7 +207,7 @@ def test_a_penalty_is_subtracted_from_the_logits(head: Head) -> None:
 
 
 @heads
-def test_every_parameter_learns(head: Head) -> None:
+def test_every_parameter_learns(head: str) -> None:
     """Policy and value losses reach all parameters; the value reaches the critic alone."""
     net = network(PRIMITIVES, head)
     obs = observe(samples("darts", 32), PRIMITIVES)
@@ -219,7 +220,7 @@ def test_every_parameter_learns(head: Head) -> None:
 
 
 @heads
-def test_the_number_of_transforms_left_is_seen_where_there_are_several(head: Head) -> None:
+def test_the_number_of_transforms_left_is_seen_where_there_are_several(head: str) -> None:
     """Before the last one it adds nothing: such a policy acts there as one that knows of one transform only."""
     one = network(PRIMITIVES, head)
     two = PolicyNetwork(replace(one.config, horizon=3))
@@ -277,7 +278,7 @@ def test_malformed_configurations(changes: dict[str, Any], message: str) -> None
 
 
 @heads
-def test_fresh_networks_start_nearly_uniform(head: Head) -> None:
+def test_fresh_networks_start_nearly_uniform(head: str) -> None:
     """So that the first samples explore everything the masks allow."""
     torch.manual_seed(0)
     net = PolicyNetwork(PolicyConfig(PRIMITIVES, head))
@@ -288,7 +289,7 @@ def test_fresh_networks_start_nearly_uniform(head: Head) -> None:
 
 
 @heads
-def test_keep_raises_the_logit_of_the_operation_that_a_slot_holds(head: Head) -> None:
+def test_keep_raises_the_logit_of_the_operation_that_a_slot_holds(head: str) -> None:
     torch.manual_seed(0)
     net = PolicyNetwork(PolicyConfig(PRIMITIVES, head, keep=5.0))
     obs = observe(samples("darts", 64), PRIMITIVES)
@@ -298,3 +299,19 @@ def test_keep_raises_the_logit_of_the_operation_that_a_slot_holds(head: Head) ->
     d = BMSoftmax.from_masked(logits.flatten(1), 16)
     weight = torch.tensor(5.0).exp()
     torch.testing.assert_close(d.slot_log_prob(own).exp(), weight / (weight + d.mask.sum(-1) - 1), rtol=0.05, atol=0)
+
+
+class Mine(JointHead):
+    """A head of the user's."""
+
+
+def test_a_head_of_ones_own_travels_and_is_named() -> None:
+    config = PolicyConfig(primitives=SMALL_PRIMITIVES, head=Mine)
+    assert config.head == f"{__name__}:Mine"
+    sent = cloudpickle.loads(cloudpickle.dumps(config))
+    assert sent == PolicyConfig.from_dict(config.to_dict())
+    assert type(PolicyNetwork(sent).head).__name__ == "Mine"
+    with pytest.raises(
+        ValueError, match=r"head: expected a natrl\.policies\.network\.Head or a subclass of nn\.Module"
+    ):
+        PolicyConfig(primitives=SMALL_PRIMITIVES, head=3)

@@ -17,7 +17,6 @@ from natrl.core.operations import Cost
 from natrl.core.transitions import CostMode
 from natrl.evaluation import Evaluator
 from natrl.policies import Candidates, Policy, PolicyConfig, PolicyNetwork
-from natrl.policies.network import Head
 from natrl.spaces import apply_actions, live_cost, network_cost, Skeleton, Space, space
 from tests.policies.observations import HEADS, network, policy, samples
 
@@ -44,7 +43,7 @@ class ByCost(Evaluator):
     deterministic=st.booleans(),
 )
 def test_never_more_expensive_and_never_disconnected(
-    name: str, head: Head, cost: CostMode, seed: int, deterministic: bool
+    name: str, head: str, cost: CostMode, seed: int, deterministic: bool
 ) -> None:
     """Untrained policies on random architectures: about 2 s for 25 examples."""
     p = policy(name, head, seed=seed, cost=cost)
@@ -63,7 +62,7 @@ def test_never_more_expensive_and_never_disconnected(
 
 
 @heads
-def test_dead_architectures_are_transformed_too(head: Head) -> None:
+def test_dead_architectures_are_transformed_too(head: str) -> None:
     dead = natrl.parse("|none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|")
     results = policy("nasbench201", head).transform(dead, n=20)
     assert len(results) > 2
@@ -71,7 +70,7 @@ def test_dead_architectures_are_transformed_too(head: Head) -> None:
 
 
 @heads
-def test_candidates(head: Head) -> None:
+def test_candidates(head: str) -> None:
     p = policy("darts", head)
     original = natrl.parse("DARTS")
     found = p.transform(original, n=10)
@@ -86,7 +85,7 @@ def test_candidates(head: Head) -> None:
 
 
 @heads
-def test_log_probabilities_are_those_of_sampling(head: Head) -> None:
+def test_log_probabilities_are_those_of_sampling(head: str) -> None:
     p = policy("darts", head)
     original = natrl.parse("DARTS")
     found = p.transform(original)
@@ -101,7 +100,7 @@ def test_log_probabilities_are_those_of_sampling(head: Head) -> None:
 
 
 @heads
-def test_the_seed_decides(head: Head) -> None:
+def test_the_seed_decides(head: str) -> None:
     p, original = policy("darts", head), natrl.parse("ResBlock")
     first, again, another = (p.transform(original, seed=seed) for seed in (1, 1, 2))
     assert first.architectures == again.architectures
@@ -178,7 +177,7 @@ def test_the_cheapest_reachable_cost_is_exact(original: Architecture) -> None:
 
 @heads
 @pytest.mark.parametrize("share", ["95%", "80%", "60%", "45%"])
-def test_shares_of_the_original_bound_the_choice(head: Head, share: str) -> None:
+def test_shares_of_the_original_bound_the_choice(head: str, share: str) -> None:
     p, original = policy("darts", head), natrl.parse("VGG")
     found = p.transform(original, max_madds=share, max_params=share)
     limit = float(share[:-1]) / 100
@@ -190,7 +189,7 @@ def test_shares_of_the_original_bound_the_choice(head: Head, share: str) -> None
     assert number.best == found.best
 
 
-def keeping(head: Head) -> Policy:
+def keeping(head: str) -> Policy:
     """A fresh policy that by itself changes nothing."""
     torch.manual_seed(0)
     return Policy(PolicyNetwork(PolicyConfig(space("darts").primitives, head, keep=3.0)), "darts")
@@ -198,7 +197,7 @@ def keeping(head: Head) -> Policy:
 
 @heads
 @pytest.mark.parametrize("name", ["VGG", "DARTS"])
-def test_a_binding_budget_is_nearly_used_up(head: Head, name: str) -> None:
+def test_a_binding_budget_is_nearly_used_up(head: str, name: str) -> None:
     """Operations are priced just so much that the choice fits; nulling everything would fit too."""
     p, original = keeping(head), natrl.parse(name)
     assert p.transform(original).best == original
@@ -213,7 +212,7 @@ def test_a_budget_that_the_first_choice_meets_changes_nothing() -> None:
 
 
 @heads
-def test_over_budget_the_most_probable_candidate_within_is_chosen(head: Head) -> None:
+def test_over_budget_the_most_probable_candidate_within_is_chosen(head: str) -> None:
     p, original = keeping(head), natrl.parse("VGG")
     found = p.transform(original, n=30, max_madds="85%")
     within = [i for i, cost in enumerate(found.costs) if cost.madds <= 0.85 * found.costs[0].madds]
@@ -268,7 +267,7 @@ def test_n_below_one(n: int) -> None:
 
 
 @heads
-def test_a_policy_is_applied_to_other_spaces(head: Head) -> None:
+def test_a_policy_is_applied_to_other_spaces(head: str) -> None:
     p = policy("nasbench201", head)
     for name, original in (("enas", "ENAS"), ("darts", "VGG"), ("nao", "NAONet")):
         found = p.transform(natrl.parse(original), space=name)
@@ -289,7 +288,7 @@ def test_costs_are_those_of_the_skeleton_given() -> None:
 
 
 @heads
-def test_the_promise_holds_for_skeletons_of_any_width(head: Head) -> None:
+def test_the_promise_holds_for_skeletons_of_any_width(head: str) -> None:
     """With 1 channel a separable convolution has more parameters than the plain one that it replaces."""
     skeleton = Skeleton(channels=1, cells=3, image_size=8)
     p, original = policy("darts", head, seed=2), natrl.parse("VGG")

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 import natrl
 from natrl.core.operations import Operation, VOCABULARY
 from natrl.policies import encoder, load_policy, Policy, PolicyConfig, PolicyNetwork, storage
-from natrl.policies.network import Head
 from tests.policies.observations import HEADS, policy, samples
 
 
@@ -29,7 +28,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_loaded_policy_transforms_equally(tmp_path: Path, head: Head) -> None:
+def test_a_loaded_policy_transforms_equally(tmp_path: Path, head: str) -> None:
     original, architectures = policy("darts", head, seed=4), samples("darts", 20)
     original.save(tmp_path / "some" / "folder")
     loaded = load_policy(tmp_path / "some" / "folder")

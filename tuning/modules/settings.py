@@ -7,7 +7,7 @@ from typing import Literal
 
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Logit, Seed, Steps
 from natrl.core.transitions import check_choice
-from natrl.policies.network import Head
+from natrl.policies.network import HEADS
 from natrl.rllib.settings import LearnSettings
 from natrl.training.fine_tuning import FINE_TUNING
 from natrl.training.schedule import Schedule
@@ -42,7 +42,7 @@ class OptimizeSettings:
     #: Scores while the policy learns: "inherited" (natrl.evaluation.inherited) or "supernet";
     #: learn.warmup_steps and learn.weight_steps train that one. Candidates are chosen by inherited weights either way.
     reward: Reward = "inherited"
-    head: Head = "autoregressive"  # of the policy
+    head: Any = "autoregressive"  # of the policy
     keep: Logit = 3.0  # extra logit, at the start, of what a slot holds: the policy starts near the network
     candidates: Count = 24  # transformations that the policy proposes at the end, besides the most probable ones
     finalists: Count = 3  # of these, by validation score, are fine-tuned; the best on validation data is the result
@@ -59,7 +59,8 @@ class OptimizeSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_choice("head", self.head, Head)
+        object.__setattr__(self, "head", HEADS.name_of(self.head))
+        HEADS.get(self.head)
         check_choice("reward", self.reward, Reward)
         if (self.learn.warmup_steps or self.learn.weight_steps) and self.reward != "supernet":
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
