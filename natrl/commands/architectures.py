@@ -83,8 +83,12 @@ def _evaluator(kind: str, run: Path, space: Space) -> Any:
         from natrl.tuning.restore import restored_evaluator
 
         return restored_evaluator(run)
-    from natrl.evaluation.rewards import build_evaluator
+    from natrl.evaluation.rewards import build_evaluator, REWARDS
 
+    try:
+        REWARDS.get(kind)
+    except ValueError as error:
+        raise ValueError(f"{error}; an evaluator may also be none or run") from None
     return build_evaluator(kind, space=space)
 
 

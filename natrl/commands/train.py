@@ -65,7 +65,7 @@ def train(
     head: Annotated[
         str | None,
         typer.Option(
-            help="Policy head: joint, autoregressive, lstm or module:object.",
+            help="Policy head: joint, autoregressive, lstm, module:object.",
             metavar="NAME",
             show_default="autoregressive",
         ),

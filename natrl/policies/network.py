@@ -122,6 +122,7 @@ class PolicyNetwork(nn.Module):
     """
 
     primitives: Tensor
+    head: Any
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()

@@ -311,7 +311,5 @@ def test_a_head_of_ones_own_travels_and_is_named() -> None:
     sent = cloudpickle.loads(cloudpickle.dumps(config))
     assert sent == PolicyConfig.from_dict(config.to_dict())
     assert type(PolicyNetwork(sent).head).__name__ == "Mine"
-    with pytest.raises(
-        ValueError, match=r"head: expected a natrl\.policies\.network\.Head or a subclass of nn\.Module"
-    ):
+    with pytest.raises(ValueError, match=r"head: expected a natrl\.policies\.network\.Head or a subclass"):
         PolicyConfig(primitives=SMALL_PRIMITIVES, head=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Logit, Seed, Steps
 from natrl.core.transitions import check_choice
