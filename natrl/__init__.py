@@ -15,21 +15,48 @@ from natrl.core.transitions import successors
 from natrl.spaces import network_cost, register_space, Skeleton, Space, space
 
 if TYPE_CHECKING:
-    from natrl.modules import from_module
+    from natrl.data import load_data
+    from natrl.evaluation import Evaluator
+    from natrl.modules import from_module, load_module
     from natrl.networks import build_network
     from natrl.policies import load_policy
-    from natrl.tuning.modules import optimize
+    from natrl.runs.settings import RunSettings
+    from natrl.tuning.door import evaluate, train, transform
+    from natrl.tuning.modules import optimize, OptimizeSettings
 
 __version__ = "0.2.0"
+
+#: Loaded on first use: many need torch or Ray.
+_LAZY = {
+    "Evaluator": "natrl.evaluation",
+    "OptimizeSettings": "natrl.tuning.modules",
+    "RunSettings": "natrl.runs.settings",
+    "build_network": "natrl.networks",
+    "evaluate": "natrl.tuning.door",
+    "from_module": "natrl.modules",
+    "load_data": "natrl.data",
+    "load_module": "natrl.modules",
+    "load_policy": "natrl.policies",
+    "optimize": "natrl.tuning.modules",
+    "train": "natrl.tuning.door",
+    "transform": "natrl.tuning.door",
+}
+_PACKAGES = ("bench", "data", "drawing", "envs", "evaluation", "tuning")
 
 __all__ = [
     "Architecture",
     "Cost",
+    "Evaluator",
     "Operation",
+    "OptimizeSettings",
+    "RunSettings",
     "Skeleton",
     "Space",
     "build_network",
+    "evaluate",
     "from_module",
+    "load_data",
+    "load_module",
     "load_policy",
     "network_cost",
     "operation",
@@ -39,18 +66,19 @@ __all__ = [
     "register_space",
     "space",
     "successors",
+    "train",
+    "transform",
     "zoo",
 ]
-
-_LAZY = {
-    "build_network": "natrl.networks",
-    "from_module": "natrl.modules",
-    "load_policy": "natrl.policies",
-    "optimize": "natrl.tuning.modules",
-}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"natrl.{name}")
     raise AttributeError(f"module 'natrl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PACKAGES})

@@ -18,6 +18,7 @@ from natrl.commands.doctor import doctor
 from natrl.commands.errors import Debug, run_safely, show_tracebacks, with_debug
 from natrl.commands.evaluate import evaluate
 from natrl.commands.evaluations import evaluations
+from natrl.commands.optimize import optimize
 from natrl.commands.rank import rank
 from natrl.commands.report import report
 from natrl.commands.show import show
@@ -48,7 +49,7 @@ def start(
         print("Next:", *(f"  {command:<{width}}  {what}" for command, what in steps), sep="\n")
 
 
-for command in (demo, show, train, transform, evaluate, evaluations, bench, rank, sweep, report, doctor):
+for command in (demo, show, train, transform, optimize, evaluate, evaluations, bench, rank, sweep, report, doctor):
     app.command(no_args_is_help=False)(with_debug(command))
 
 

@@ -28,11 +28,17 @@ def test_public_names() -> None:
     assert natrl.__all__ == [
         "Architecture",
         "Cost",
+        "Evaluator",
         "Operation",
+        "OptimizeSettings",
+        "RunSettings",
         "Skeleton",
         "Space",
         "build_network",
+        "evaluate",
         "from_module",
+        "load_data",
+        "load_module",
         "load_policy",
         "network_cost",
         "operation",
@@ -42,8 +48,11 @@ def test_public_names() -> None:
         "register_space",
         "space",
         "successors",
+        "train",
+        "transform",
         "zoo",
     ]
+    assert {*natrl.__all__, "envs", "tuning"} <= set(dir(natrl))
     assert natrl.__version__
 
 
@@ -51,6 +60,12 @@ def test_public_names() -> None:
 def test_every_public_name_exists(name: str) -> None:
     """load_policy and build_network import torch on first use."""
     assert callable(getattr(natrl, name))
+
+
+def test_packages_are_there_without_an_import_of_their_own() -> None:
+    code = "import natrl; print(natrl.envs.TransitionEnv.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "TransitionEnv"), done.stderr
 
 
 def test_an_unknown_attribute_is_an_attribute_error() -> None:

@@ -11,14 +11,16 @@ from ray.tune import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from natrl.news import is_quiet
+
 __all__ = ["PERIOD_S", "ProgressLine", "SweepLine", "Throttle", "follow", "follow_trials", "progress_bar"]
 
 PERIOD_S = 1.0  # the bar is drawn and a line is written at most so often
 
 
 def progress_bar(console: Console | None = None) -> Progress:
-    """The bar that all long commands show, on standard error; off where that is no terminal."""
-    console = console or Console(stderr=True)
+    """The bar that all long commands show, on standard error; nothing where natrl is to be quiet (natrl.news)."""
+    console = console or Console(stderr=True, quiet=is_quiet())
     return Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=24),

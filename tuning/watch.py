@@ -6,6 +6,7 @@ it still knows this machine.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from natrl.checks.errors import one_line
+from natrl.news import say
 
 __all__ = ["watched"]
 
@@ -131,7 +133,7 @@ def _end(watch: _OwnRay | _Cluster, reason: str, hint: str) -> None:
     watch.clear()
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K\x1b[?25h")  # a progress bar was there, and hid the cursor
-    print("natrl: " + one_line(f"Ray is gone: {reason}; {hint}"), file=sys.stderr)
+    say("natrl: " + one_line(f"Ray is gone: {reason}; {hint}"), level=logging.ERROR)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(EXIT_CODE)

@@ -23,6 +23,8 @@ __all__ = [
     "Gpus",
     "ImageSize",
     "Json",
+    "MaxMadds",
+    "MaxParams",
     "Mlflow",
     "Onnx",
     "Picture",
@@ -52,6 +54,12 @@ Address = Annotated[
     str | None, typer.Option(help="Ray cluster: auto or host:port. Without it, a Ray of this command's own.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own messages.")]
+MaxMadds = Annotated[
+    str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
+]
+MaxParams = Annotated[
+    str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
+]
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
 Mlflow = Annotated[
     str | None, typer.Option(help="Log to MLflow too: a server or a store as sqlite:///FILE.", metavar="URI")

@@ -18,16 +18,15 @@ from natrl.commands.networks import (
     MaxBatchLatency,
     MaxLatency,
     Mean,
-    network_settings,
     NetworkAddress,
     NetworkData,
     Resume,
     Std,
     Transform,
-    transform_network,
     Weights,
 )
-from natrl.commands.options import ImageSize, Json, Onnx, refuse, Seed
+from natrl.commands.optimize import optimize
+from natrl.commands.options import ImageSize, Json, MaxMadds, MaxParams, Onnx, refuse, Seed
 from natrl.commands.show import ArchitectureArgument
 
 __all__ = ["transform"]
@@ -53,12 +52,8 @@ def transform(
             show_default="10, for networks 24",
         ),
     ] = None,
-    max_madds: Annotated[
-        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
-    ] = None,
-    max_params: Annotated[
-        str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
-    ] = None,
+    max_madds: MaxMadds = None,
+    max_params: MaxParams = None,
     image_size: ImageSize = None,
     seed: Seed = 0,
     out: Annotated[
@@ -114,8 +109,8 @@ def transform(
     Costs are those of the space's usual network, or of one with the channels, cells, images and classes given.
     Example: natrl transform DARTS --policy runs/first --max-madds 80% -o better
 
-    A trained network, torchvision:NAME, timm:NAME or module:function, needs its data instead: what replaces its layers
-    is learned on it, and fine-tuned.
+    A trained network, torchvision:NAME, timm:NAME or module:function, needs its data instead: natrl optimize, of which
+    this is another name.
     Example: natrl transform mymodule:build_model --data cifar10 --max-madds 80% -o out
     """
     if onnx and out is None:
@@ -147,35 +142,28 @@ def transform(
     }
     if is_reference(architecture):
         refuse(of_architectures, f"{architecture} is a network")
-        if policy is not None:
-            refuse({"--iterations": iterations}, "--policy is a policy that was trained before")
-        budget = {
-            "madds": max_madds,
-            "params": max_params,
-            "latency": max_latency,
-            "batch_latency": max_batch_latency,
-        }
-        transform_network(
+        optimize(
             architecture,
             data=data,
-            image_size=image_size,
+            max_madds=max_madds,
+            max_params=max_params,
+            max_latency=max_latency,
+            max_batch_latency=max_batch_latency,
+            out=out,
             weights=weights,
+            image_size=image_size,
             mean=mean,
             std=std,
             transform=transform,
             expect_accuracy=expect_accuracy,
-            budget={kind: limit for kind, limit in budget.items() if limit is not None},
             policy=policy,
-            settings=network_settings(
-                candidates=n,
-                iterations=iterations,
-                epochs=epochs,
-                actors=actors,
-                num_gpus=gpus_per_actor,
-                seed=seed,
-            ),
+            n=n,
+            iterations=iterations,
+            epochs=epochs,
+            actors=actors,
+            gpus_per_actor=gpus_per_actor,
             address=address,
-            out=out,
+            seed=seed,
             resume=resume,
             onnx=onnx,
             as_json=as_json,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -26,6 +25,7 @@ from natrl.modules.importing import from_module
 from natrl.modules.original import check_accuracy, expected_accuracy, measure_original
 from natrl.modules.original import check_outputs as _check_outputs
 from natrl.modules.space import ModuleSpace
+from natrl.news import say
 from natrl.policies import load_policy, Policy
 from natrl.policies.limits import LATENCIES, Limits
 from natrl.runs.directory import begun, ledger_file
@@ -107,7 +107,7 @@ def optimize(
     hold = locked if resume else begun
     with hold(journal.directory), ray_session(address, hint=hint):
         check_resources(max(1, settings.actors), settings.num_cpus, settings.num_gpus)  # a fine-tuning needs as much
-        print(images.describe(), original, sep="\n", file=sys.stderr)
+        say(images.describe(), str(original))
         evaluator = _evaluator(space, images, settings, journal)
         ledger = ledger_file(journal.directory)
         with serve_ledger(ledger), progress_bar() as bar:
