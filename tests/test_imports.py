@@ -63,9 +63,9 @@ def test_every_public_name_exists(name: str) -> None:
 
 
 def test_packages_are_there_without_an_import_of_their_own() -> None:
-    code = "import natrl; print(natrl.envs.TransitionEnv.__name__)"
+    code = "import natrl; print(natrl.envs.ArchTransitionEnv.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "TransitionEnv"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "ArchTransitionEnv"), done.stderr
 
 
 def test_an_unknown_attribute_is_an_attribute_error() -> None:

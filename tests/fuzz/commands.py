@@ -22,6 +22,7 @@ SOUND: dict[str, tuple[tuple[str, ...], ...]] = {
     "show": (("DARTS",),),
     "train": ((*TABLE, "--iterations", "2", "--batch-size", "16", "--out", "new"),),
     "transform": ((ARCH, "--policy", "run"), (*NETWORK[1:], "-o", "new")),
+    "optimize": ((*NETWORK[1:], "-o", "new"),),
     "evaluate": (("VGG", "--seeds", "1", "--cells", "1"),),
     "evaluations": (("run",),),
     "bench": (("nasbench201", "--methods", "random", "--seeds", "1", "--queries", "100"),),
