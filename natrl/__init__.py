@@ -10,9 +10,9 @@ from typing import Any, TYPE_CHECKING
 
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse, zoo
-from natrl.core.operations import Cost, Operation, operation, operation_cost
+from natrl.core.operations import Cost, Operation, operation, operation_cost, register_operation
 from natrl.core.transitions import successors
-from natrl.spaces import network_cost, register_space, Skeleton, Space, space
+from natrl.spaces import ChainSpace, network_cost, register_space, Skeleton, Space, space
 
 if TYPE_CHECKING:
     from natrl.data import load_data
@@ -45,6 +45,7 @@ _PACKAGES = ("bench", "data", "drawing", "envs", "evaluation", "tuning")
 
 __all__ = [
     "Architecture",
+    "ChainSpace",
     "Cost",
     "Evaluator",
     "Operation",
@@ -63,6 +64,7 @@ __all__ = [
     "operation_cost",
     "optimize",
     "parse",
+    "register_operation",
     "register_space",
     "space",
     "successors",

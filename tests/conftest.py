@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # One thread: sums come out alike on every machine, and tests do not fight with Ray's workers for two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,6 +15,9 @@ os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 
 import pytest
 from hypothesis import settings
+
+from natrl.core import operations
+from natrl.core.transitions import transition_matrix
 
 settings.register_profile("natrl", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("natrl")
@@ -38,3 +42,21 @@ def ray_session() -> Iterator[None]:
     ray.init(address="local", num_cpus=4, num_gpus=0, logging_level="ERROR", log_to_driver=False, **own_ray_options())
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def forgotten_operations() -> Iterator[None]:
+    """What the test registers is unknown again after it."""
+    names = ("VOCABULARY", "VOCABULARY_INDEX", "RECORDS", "_NAMED")
+    known: list[dict[Any, Any]] = [getattr(operations, name) for name in names]
+    before, types, kernels = [dict(d) for d in known], list(operations.TYPES), list(operations.KERNELS)
+    received = set(operations._RECEIVED)
+    yield
+    for now, then in zip(known, before, strict=True):
+        now.clear()
+        now.update(then)
+    operations.TYPES[:], operations.KERNELS[:] = types, kernels
+    operations._RECEIVED.clear()
+    operations._RECEIVED.update(received)
+    for forget in (*operations._CACHES, operations.stages.cache_clear, transition_matrix.cache_clear):
+        forget()

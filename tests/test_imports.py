@@ -27,6 +27,7 @@ def test_floors_0_and_1_and_the_environments_import_neither_torch_nor_ray(module
 def test_public_names() -> None:
     assert natrl.__all__ == [
         "Architecture",
+        "ChainSpace",
         "Cost",
         "Evaluator",
         "Operation",
@@ -45,6 +46,7 @@ def test_public_names() -> None:
         "operation_cost",
         "optimize",
         "parse",
+        "register_operation",
         "register_space",
         "space",
         "successors",

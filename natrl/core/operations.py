@@ -6,17 +6,34 @@ so what is counted is what is built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from reprlib import repr as short
-from typing import NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-__all__ = ["PRIMITIVES", "VOCABULARY", "Convolution", "Cost", "Operation", "operation", "operation_cost", "stages"]
+__all__ = [
+    "PRIMITIVES",
+    "VOCABULARY",
+    "Convolution",
+    "Cost",
+    "Operation",
+    "Record",
+    "operation",
+    "operation_cost",
+    "register_operation",
+    "stages",
+]
 
-#: The types in the order of the type-level transition: conv → separable → dilated → pooling → skip → null.
-TYPES = ("conv", "sep_conv", "dil_conv", "max_pool", "avg_pool", "skip_connect", "null", "conv_1xk_kx1")
-KERNELS = (7, 5, 3, 2, 1, 0)  # 0: the type has no kernel
+#: The types in the order of the type-level transition: conv → separable → dilated → pooling → skip → null. Those of
+#: registered operations follow; policies hold an embedding for each.
+TYPES = ["conv", "sep_conv", "dil_conv", "max_pool", "avg_pool", "skip_connect", "null", "conv_1xk_kx1"]
+KERNELS = [7, 5, 3, 2, 1, 0]  # 0: the type has no kernel
+#: Type level: a forward jump is allowed; equal ranks (the two poolings) change freely into each other.
+TYPE_RANK = {"conv": 0, "sep_conv": 1, "dil_conv": 2, "max_pool": 3, "avg_pool": 3}
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +46,8 @@ class Operation:
     @property
     def name(self) -> str:
         """The operation's name, such as "sep_conv_3x3" (the spelling of DARTS and NAT)."""
+        if (record := _NAMED.get((self.type, self.kernel))) is not None:
+            return record
         if self.type == "conv_1xk_kx1":
             return f"conv_1x{self.kernel}_{self.kernel}x1"
         return f"{self.type}_{self.kernel}x{self.kernel}" if self.kernel else self.type
@@ -36,6 +55,10 @@ class Operation:
     @property
     def is_pooling(self) -> bool:
         return self.type in ("max_pool", "avg_pool")
+
+
+#: Names of the known operations by type and kernel.
+_NAMED: dict[tuple[str, int], str] = {}
 
 
 def _vocabulary() -> dict[str, Operation]:
@@ -63,6 +86,8 @@ ALIASES: dict[str, str] = {
     "conv_7x1_1x7": "conv_1x7_7x1",
 }
 VOCABULARY_INDEX: dict[str, int] = {name: i for i, name in enumerate(VOCABULARY)}
+#: What natrl brings; those that users register follow in VOCABULARY.
+BUILT_IN = tuple(VOCABULARY)
 
 #: The 13 primitives of NAT++ (arXiv 2102.10301, section 4.1).
 PRIMITIVES: tuple[str, ...] = (
@@ -129,32 +154,159 @@ class Convolution(NamedTuple):
         return self.out_channels * self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
 
 
+Stages = tuple[tuple[Convolution, ...], ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """An operation and all that is known of it.
+
+    `stages`(in_channels, out_channels, stride): its convolutions, each stage followed by a batch-norm; or
+    `cost`(in_channels, out_channels, height, width, stride): the Cost of its module. `build`(in_channels, out_channels,
+    stride), or "module:object": its torch module; None: made from the stages. `may_become`: names; None: the ladders.
+    """
+
+    name: str
+    operation: Operation
+    stages: Callable[[int, int, int], Stages] | None = None
+    cost: Callable[[int, int, int, int, int], Cost] | None = None
+    build: Callable[[int, int, int], Any] | str | None = None
+    may_become: tuple[str, ...] | None = None
+    color: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.stages is None) == (self.cost is None):
+            raise ValueError(f"operation {self.name!r} needs stages or a cost function, and not both")
+
+
+def _built_in_stages(op: Operation) -> Callable[[int, int, int], Stages]:
+    """As in the public code of DARTS and NAT.
+
+    A separable convolution applies depthwise + pointwise twice, a dilated one once (dilation 2), and a skip with stride
+    2 is a factorized reduction, whose two 1×1 convolutions run side by side; between different widths it is one.
+    """
+    k = op.kernel
+
+    def of(c: int, out: int, s: int) -> Stages:
+        def depthwise_pointwise(out: int, stride: int, dilation: int) -> tuple[Convolution, Convolution]:
+            return Convolution(c, c, (k, k), (stride, stride), dilation, groups=c), Convolution(c, out, (1, 1))
+
+        match op.type:
+            case "conv":
+                return ((Convolution(c, out, (k, k), (s, s)),),)
+            case "sep_conv":
+                return (depthwise_pointwise(c, s, 1), depthwise_pointwise(out, 1, 1))
+            case "dil_conv":
+                return (depthwise_pointwise(out, s, 2),)
+            case "conv_1xk_kx1":
+                return ((Convolution(c, out, (1, k), (1, s)), Convolution(out, out, (k, 1), (s, 1))),)
+            case "skip_connect" if c != out:
+                return ((Convolution(c, out, (1, 1), (s, s)),),)
+            case "skip_connect" if s > 1:
+                return ((Convolution(c, c // 2, (1, 1), (s, s)), Convolution(c, c - c // 2, (1, 1), (s, s))),)
+        if c != out:
+            raise ValueError(f"{op.name} keeps its channels: {c} cannot become {out}")
+        return ()
+
+    return of
+
+
+#: The records of the known operations by name, in the order of VOCABULARY.
+RECORDS: dict[str, Record] = {name: Record(name, op, _built_in_stages(op)) for name, op in VOCABULARY.items()}
+_NAMED.update({(op.type, op.kernel): name for name, op in VOCABULARY.items()})
+_RECEIVED: set[str] = set()  # operations that another process registered
+_CACHES: list[Callable[[], None]] = []
+
+
+def vocabulary_cache(maxsize: int | None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """`lru_cache` for what has a row for each operation of the vocabulary: forgotten when one is registered."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        cached = lru_cache(maxsize)(function)
+        _CACHES.append(cached.cache_clear)
+        return cached  # type: ignore[return-value]  # called as the function is
+
+    return decorate
+
+
+def register_operation(
+    name: str,
+    *,
+    type: str,
+    kernel: int = 0,
+    stages: Callable[[int, int, int], Stages] | None = None,
+    cost: Callable[[int, int, int, int, int], Cost] | None = None,
+    build: Callable[[int, int, int], Any] | str | None = None,
+    may_become: Iterable[str] | None = None,
+    color: str | None = None,
+) -> Operation:
+    """Makes an operation known by its name: to spaces, masks, costs, policies, pictures, and Ray's workers.
+
+    `type` and `kernel` (pixels, 0: none) place it on the ladders of the rule; a type that is on none needs
+    `may_become`, the names of what it may become besides itself, skip_connect and null (a name may come later). What
+    `stages`, `cost` and `build` are: `Record`. `color`, "#rrggbb": of its type in pictures. ValueError if the name, or
+    type and kernel, are taken, or something is missing.
+    """
+    if not isinstance(name, str) or not (name.isidentifier() and name.isascii()):
+        raise ValueError(f"the name of an operation is a word of letters, digits and underscores, got {short(name)}")
+    if not _is_kernel(kernel):
+        raise ValueError(f"operation {name!r}: kernel must be a whole number of at least 0, got {short(kernel)}")
+    if may_become is None and type not in TYPE_RANK:
+        known = ", ".join(TYPE_RANK)
+        raise ValueError(
+            f"operation {name!r}: type {short(type)} is on no ladder; say what it may become, or take one of {known}"
+        )
+    places = None if may_become is None else tuple(may_become)
+    record = Record(name, Operation(type, kernel), stages, cost, build, places, color)
+    if name in _RECEIVED and RECORDS[name].operation == record.operation:
+        return RECORDS[name].operation  # the module that registered it elsewhere is imported here, too
+    if name in VOCABULARY or name in ALIASES:
+        raise ValueError(f"operation {name!r} is registered already")
+    if (other := _NAMED.get((type, kernel))) is not None:
+        raise ValueError(f"operation {name!r}: type {type!r} with kernel {kernel} is {other} already")
+    _take(record)
+    return record.operation
+
+
+def _is_kernel(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _take(record: Record) -> None:
+    op = record.operation
+    if op.type not in TYPES:
+        TYPES.append(op.type)
+    if op.kernel not in KERNELS:
+        KERNELS.append(op.kernel)
+    VOCABULARY_INDEX[record.name] = len(VOCABULARY)
+    VOCABULARY[record.name], RECORDS[record.name] = op, record
+    _NAMED[op.type, op.kernel] = record.name
+    for forget in _CACHES:
+        forget()
+
+
+def registered_operations() -> tuple[Record, ...]:
+    """The records of operations that natrl does not bring, in the order of VOCABULARY."""
+    return tuple(RECORDS.values())[len(BUILT_IN) :]
+
+
+def receive_operations(records: Iterable[Record]) -> None:
+    """Takes what another process registered; what is known here already stays as it is."""
+    for record in records:
+        if record.name not in VOCABULARY:
+            _take(record)
+            _RECEIVED.add(record.name)
+
+
 @cache
-def stages(name: str, channels: int, stride: int = 1) -> tuple[tuple[Convolution, ...], ...]:
+def stages(name: str, channels: int, stride: int = 1, out_channels: int | None = None) -> Stages:
     """The ReLU-convolutions-BatchNorm stages of an operation, first to last; pooling, null and identity have none.
 
-    As in the public code of DARTS and NAT: a separable convolution applies depthwise + pointwise twice, a dilated one
-    once (dilation 2), and a skip with stride 2 is a factorized reduction, whose two 1×1 convolutions run side by side.
+    `out_channels`: None: as many as come in. ValueError on an unknown name, or one that keeps its channels.
     """
-    op = operation(name)
-    c, k, s = channels, op.kernel, stride
-
-    def depthwise_pointwise(stride: int, dilation: int) -> tuple[Convolution, Convolution]:
-        return Convolution(c, c, (k, k), (stride, stride), dilation, groups=c), Convolution(c, c, (1, 1))
-
-    match op.type:
-        case "conv":
-            return ((Convolution(c, c, (k, k), (s, s)),),)
-        case "sep_conv":
-            return (depthwise_pointwise(s, 1), depthwise_pointwise(1, 1))
-        case "dil_conv":
-            return (depthwise_pointwise(s, 2),)
-        case "conv_1xk_kx1":
-            return ((Convolution(c, c, (1, k), (1, s)), Convolution(c, c, (k, 1), (s, 1))),)
-        case "skip_connect" if s > 1:
-            return ((Convolution(c, c // 2, (1, 1), (s, s)), Convolution(c, c - c // 2, (1, 1), (s, s))),)
-        case _:
-            return ()
+    operation(name)
+    record = RECORDS[ALIASES.get(name, name)]
+    return () if record.stages is None else record.stages(channels, out_channels or channels, stride)
 
 
 def _check_geometry(**sizes: int) -> None:
@@ -181,21 +333,34 @@ def operation_cost(
     return Cost(0, values) if op.type == "skip_connect" and stride == 1 else cost
 
 
-def network_operation_cost(name: str, channels: int, height: int, width: int, stride: int = 1) -> Cost:
+def network_operation_cost(
+    name: str, channels: int, height: int, width: int, stride: int = 1, out_channels: int | None = None
+) -> Cost:
     """What an operation adds to its network: convolutions and affine batch-norms; MAdds of convolutions only."""
-    return _convolution_cost(name, channels, height, width, stride, norm=True)
+    return _convolution_cost(name, channels, height, width, stride, norm=True, out_channels=out_channels)
 
 
-def _convolution_cost(name: str, channels: int, height: int, width: int, stride: int, *, norm: bool) -> Cost:
+def _convolution_cost(
+    name: str, channels: int, height: int, width: int, stride: int, *, norm: bool, out_channels: int | None = None
+) -> Cost:
+    out_channels = out_channels or channels
+    if (own := RECORDS[name].cost) is not None:
+        return own(channels, out_channels, height, width, stride)
+    parts = stages(name, channels, stride, out_channels)
+    return stages_cost(parts, height, width, norm=norm, parallel=name == "skip_connect")
+
+
+def stages_cost(parts: Stages, height: int, width: int, *, norm: bool = True, parallel: bool = False) -> Cost:
+    """Cost of stages on images of that size; `parallel`: the convolutions of a stage run side by side."""
     params = madds = 0
-    for stage in stages(name, channels, stride):
+    for stage in parts:
         out_h, out_w = height, width
-        parallel = name == "skip_connect"
         for conv in stage:
             out_h = -(-height // conv.stride[0]) if parallel else -(-out_h // conv.stride[0])
             out_w = -(-width // conv.stride[1]) if parallel else -(-out_w // conv.stride[1])
             params += conv.weights
             madds += conv.weights * out_h * out_w
         height, width = out_h, out_w
-        params += 2 * channels if norm else 0
+        outputs = sum(conv.out_channels for conv in stage) if parallel else stage[-1].out_channels
+        params += 2 * outputs if norm else 0
     return Cost(params, madds)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import get_args, Literal
 
 import numpy as np
 
 from natrl.checks.arguments import checked
-from natrl.core.operations import network_operation_cost, Operation, operation, PRIMITIVES
+from natrl.core.operations import network_operation_cost, Operation, operation, PRIMITIVES, RECORDS, TYPE_RANK
 
 __all__ = ["CostMode", "Rule", "affordable", "is_transition", "successors", "transition_matrix"]
 
 Rule = Literal["nat", "nat++"]
 CostMode = Literal["strict", "rule", "live"]
 
-#: Type level: a forward jump is allowed; equal ranks (the two poolings) change freely into each other.
-TYPE_RANK = {"conv": 0, "sep_conv": 1, "dil_conv": 2, "max_pool": 3, "avg_pool": 3}
 #: Kernel level: 7×7 → 5×5 → 3×3 → 1×1. Even kernels are on no ladder.
 KERNEL_LADDER = (7, 5, 3, 1)
 
@@ -36,15 +35,23 @@ def is_transition(old: Operation, new: Operation, rule: Rule = "nat++") -> bool:
     """True where the rule lets `old` become `new`.
 
     Everything may stay, become a skip or null; skip and null change into each other only. "nat" (the first paper)
-    allows no more; "nat++" adds any forward jump in type and kernel, both at once if wanted.
+    allows no more; "nat++" adds any forward jump in type and kernel, both at once if wanted, and what a registered
+    operation says that it may become.
     """
     if new == old or new.type in ("skip_connect", "null"):
         return True
-    if rule == "nat" or old.type not in TYPE_RANK or new.type not in TYPE_RANK:
+    if rule == "nat++" and (own := _own_place(old)) is not None:
+        return new.name in own
+    if rule == "nat" or _own_place(new) is not None or old.type not in TYPE_RANK or new.type not in TYPE_RANK:
         return False
     if old.kernel not in KERNEL_LADDER or new.kernel not in KERNEL_LADDER:
         return False
     return TYPE_RANK[new.type] >= TYPE_RANK[old.type] and new.kernel <= old.kernel
+
+
+def _own_place(op: Operation) -> tuple[str, ...] | None:
+    record = RECORDS.get(op.name)
+    return None if record is None else record.may_become
 
 
 @cache
@@ -70,12 +77,12 @@ def successors(name: str, rule: Rule = "nat++", primitives: Sequence[str] = PRIM
 def affordable(primitives: tuple[str, ...], channels: tuple[int, ...], stride: int) -> np.ndarray:
     """bool[K, K], read-only: True where the change raises neither parameters nor MAdds of the network's count.
 
-    It must hold at every width in `channels`. MAdds of one slot scale with its output area for all primitives alike,
-    so the comparison holds at every image size.
+    It must hold at every width in `channels`. MAdds of one slot are a sum over its output area and, where a stage comes
+    before the stride, its input area, whose ratio lies between 1 (one pixel) and stride² (even sizes): what holds at
+    both ends holds at every size of a square image.
     """
-    size = 16 * stride
     fine = np.ones((len(primitives), len(primitives)), dtype=bool)
-    for c in channels:
+    for c, size in product(channels, (1, 16 * stride)):
         cost = np.array(
             [(n.params, n.madds) for n in (network_operation_cost(p, c, size, size, stride) for p in primitives)]
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from natrl.core.operations import operation
+from natrl.core.operations import operation, registered_operations
 
 __all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of", "looks_of"]
 
@@ -42,6 +42,9 @@ _LOOKS: dict[str, Look] = {
     "null": Look("null (nothing)", "#666666", (0, (1, 3.5)), 1.0),
 }
 
+#: Of registered types that name none: as far from those above, and from each other, as greys in between allow.
+_MORE_COLORS = ("#7A5195", "#8C6D1F", "#3B7D7D", "#A03B54")
+
 #: The variants of a comparison: label, colour, and the marker as matplotlib names it.
 VARIANT_LOOKS: dict[str, tuple[Look, str]] = {
     "original": (Look("original", "#4d4d4d"), "o"),
@@ -52,10 +55,21 @@ VARIANT_LOOKS: dict[str, tuple[Look, str]] = {
 
 def look_of(name: str) -> Look:
     """The look of an operation. ValueError on an unknown name."""
-    return _LOOKS[operation(name).type]
+    return _looks()[operation(name).type]
+
+
+def _looks() -> dict[str, Look]:
+    """By type, those of registered operations between natrl's convolutions and skips."""
+    own: dict[str, Look] = {}
+    for record in registered_operations():
+        kind = record.operation.type
+        if kind not in _LOOKS:
+            usual = _MORE_COLORS[len(own) % len(_MORE_COLORS)]
+            own.setdefault(kind, Look(kind.replace("_", " "), record.color or usual, (0, (12, 2, 3, 2)), 2.2))
+    return own | _LOOKS
 
 
 def looks_of(names: Iterable[str]) -> tuple[Look, ...]:
     """The looks of these operations, each once, from the dearest type to none. ValueError on an unknown name."""
     used = {operation(name).type for name in names}
-    return tuple(look for kind, look in _LOOKS.items() if kind in used)
+    return tuple(look for kind, look in _looks().items() if kind in used)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
 
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
+from natrl.core.operations import receive_operations, registered_operations
 from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.rewards import build_evaluator, Reward, REWARDS
@@ -82,8 +83,13 @@ class EvaluatorSpec:
         return REWARDS.get(self.reward)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The fields, and `own`."""
-        return {**vars(self), "own": self.own}
+        """The fields, `own`, and the operations that the user registered."""
+        operations = registered_operations()
+        if operations:
+            from natrl.evaluation.user_code import share_user_code
+
+            share_user_code()
+        return {**vars(self), "own": self.own, "operations": operations}
 
     @property
     def own(self) -> dict[str, Entry]:
@@ -98,6 +104,7 @@ class EvaluatorSpec:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own: dict[str, Entry] = state.pop("own", {})
+        receive_operations(state.pop("operations", ()))
         vars(self).update(state)
         for name, entry in own.items():
             (_data() if name == "data" else NAMED[name]).remember(entry)

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from natrl import formats
 from natrl.core.architecture import Architecture
-from natrl.core.operations import Convolution, operation, stages
+from natrl.core.operations import BUILT_IN, Convolution, operation, stages
 from natrl.spaces import network_cost, Skeleton
 
 __all__ = ["model_code"]
@@ -74,6 +74,8 @@ def _cells(architecture: Architecture) -> list[dict[str, Any]]:
 def _operation(name: str, halving: bool) -> str:
     """The expression that builds an operation's module from `c` channels and stride `s`; unless `halving`, s is 1."""
     op = operation(name)
+    if name not in BUILT_IN:
+        raise ValueError(f"operation {name!r} is not natrl's: its network is exported as ONNX or program, not as code")
     if op.is_pooling:
         if op.kernel % 2 == 0:
             return f'EvenPooling("{op.type}", {op.kernel}, s)'

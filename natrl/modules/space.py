@@ -17,7 +17,7 @@ from natrl.checks.arguments import checked
 from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
-from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.operations import BUILT_IN, Cost, operation, VOCABULARY, VOCABULARY_INDEX
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 from natrl.data import batches
 from natrl.digests import digest
@@ -38,7 +38,7 @@ __all__ = ["PRIMITIVES", "ModuleSlot", "ModuleSpace"]
 
 #: What a layer of a network can hold or become: all but the pairs of convolutions, which no single layer is. The same
 #: for every network, so that a policy can go from one to another.
-PRIMITIVES = tuple(name for name, op in VOCABULARY.items() if op.type != "conv_1xk_kx1")
+PRIMITIVES = tuple(name for name in BUILT_IN if VOCABULARY[name].type != "conv_1xk_kx1")
 NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
 
 

@@ -9,24 +9,50 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from natrl.core.operations import Convolution, operation, stages
+from natrl.core.operations import Convolution, operation, Record, RECORDS, stages
 from natrl.networks.dilated import DilatedDepthwise
 from natrl.networks.pooling import pool
+from natrl.registry import find_object
 
 __all__ = ["FactorizedReduction", "Null", "Pooling", "build_operation", "convolution_stage", "shifted"]
 
 
-def build_operation(name: str, channels: int, stride: int = 1) -> nn.Module:
-    """The module of the operation of that name, `channels` in and out. ValueError on an unknown name."""
-    op = operation(name)
+def build_operation(name: str, channels: int, stride: int = 1, out_channels: int | None = None) -> nn.Module:
+    """The module of the operation of that name, from `channels` to `out_channels` (None: as many).
+
+    ValueError on an unknown name, or an operation that was registered without builder and stages.
+    """
+    op, out_channels = operation(name), out_channels or channels
+    record = RECORDS[op.name]
+    if record.build is not None:
+        return _own_module(record, channels, out_channels, stride)
+    if record.stages is None:
+        raise ValueError(f"operation {op.name!r} has no builder: register it with build=, to have networks of it")
+    parts = [convolution_stage(stage) for stage in stages(op.name, channels, stride, out_channels)]
     if op.is_pooling:
         return Pooling(op.type, op.kernel, stride)
     if op.type == "null":
         return Null(stride)
     if op.type == "skip_connect":
-        return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels)
-    parts = [convolution_stage(stage) for stage in stages(op.name, channels, stride)]
+        return _skip(channels, out_channels, stride)
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
+
+
+def _own_module(record: Record, *geometry: int) -> nn.Module:
+    what = f"operation {record.name!r}"
+    build = find_object(record.build, what) if isinstance(record.build, str) else record.build
+    if not callable(build):
+        raise ValueError(f"{what}: its builder must be a function of (in_channels, out_channels, stride)")
+    module = build(*geometry)
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{what}: its builder must give a torch.nn.Module, got a {type(module).__name__}")
+    return module
+
+
+def _skip(channels: int, out_channels: int, stride: int) -> nn.Module:
+    if channels != out_channels:
+        return nn.Sequential(nn.Conv2d(channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
+    return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels)
 
 
 def convolution_stage(convolutions: tuple[Convolution, ...]) -> nn.Sequential:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from natrl.core.operations import VOCABULARY
+from natrl.core.operations import BUILT_IN, KERNELS, TYPES, VOCABULARY
 from natrl.documents import read_json
 from natrl.files.writing import replacing, write_json
 from natrl.policies.network import PolicyConfig, PolicyNetwork
@@ -25,6 +25,7 @@ from natrl.training.weights import read_weights
 __all__ = ["StoredPolicy", "copy_policy", "read_policy", "write_policy"]
 
 FORMAT = "natrl.policy"
+BUILT_IN_ROWS = {"of_type.weight": 8, "of_kernel.weight": 6}  # of natrl's own types and kernels
 DOCUMENT, WEIGHTS = "policy.json", "policy.safetensors"
 NAMES = (WEIGHTS, "policy-2.safetensors")  # of the weights' file
 
@@ -51,6 +52,8 @@ def write_policy(directory: Path, network: PolicyNetwork, stored: StoredPolicy) 
         "cost": stored.cost,
         "config": network.config.to_dict(),
         "vocabulary": list(VOCABULARY),
+        "types": list(TYPES),
+        "kernels": list(KERNELS),
         "features": list(FEATURES),
     }
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -88,8 +91,8 @@ def _weights_name(path: Path, document: dict[str, Any]) -> str:
 def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
     """The network and what it was made for, from a policy's folder or a run directory that holds one.
 
-    Operations that were appended to the vocabulary since get the embeddings that a new network has. ValueError in one
-    line if there is none, if it is damaged, or if it was made with another vocabulary.
+    Operations that were registered since, or appended to the vocabulary, get the embeddings that a new network has.
+    ValueError in one line if there is none, if it is damaged, or if it was made with another vocabulary.
     """
     for directory in (path, path / "policy"):
         if (directory / DOCUMENT).is_file():
@@ -109,7 +112,19 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
         torch.manual_seed(0)  # of what was appended since: the same at each loading
         network = PolicyNetwork(config)
     weights = directory / _weights_name(directory / DOCUMENT, document)
-    return _read_weights(weights, network, grown=len(document["vocabulary"]) < len(VOCABULARY)), stored
+    return _read_weights(weights, network, _known(document)), stored
+
+
+def _known(document: dict[str, Any]) -> dict[str, list[Any]]:
+    """Types and kernels by row, of each embedding; of before they were written: as many of ours as it has rows."""
+    found = {"of_type.weight": document.get("types", TYPES), "of_kernel.weight": document.get("kernels", KERNELS)}
+    return {name: rows if isinstance(rows, list) else [] for name, rows in found.items()}
+
+
+def _extends(made_with: list[Any], known: tuple[str, ...]) -> bool:
+    """Whether the known operations hold these: natrl's own in their order, then registered ones in any."""
+    own = made_with[: len(BUILT_IN)]
+    return own == list(known[: len(own)]) and all(name in known for name in made_with)
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     ):
         made_with = document.get(name)
         fits = isinstance(made_with, list) and (
-            tuple(made_with) == known[: len(made_with)] if name == "vocabulary" else tuple(made_with) == known
+            _extends(made_with, known) if name == "vocabulary" else tuple(made_with) == known
         )
         if not fits or not made_with:
             size = len(made_with) if isinstance(made_with, list) else "no"
@@ -136,11 +151,10 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _read_weights(path: Path, network: PolicyNetwork, *, grown: bool) -> PolicyNetwork:
-    """`grown`: operations were appended since, perhaps with types and kernels that are new."""
-    weights = read_weights(path)
-    if grown:
-        weights = {name: _with_new_rows(name, tensor, network) for name, tensor in weights.items()}
+def _read_weights(path: Path, network: PolicyNetwork, known: dict[str, list[Any]]) -> PolicyNetwork:
+    """`known`: the types and kernels that the stored embeddings have rows for."""
+    own = network.state_dict()
+    weights = {name: _placed(name, tensor, own, known) for name, tensor in read_weights(path).items()}
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -148,9 +162,16 @@ def _read_weights(path: Path, network: PolicyNetwork, *, grown: bool) -> PolicyN
     return network.eval()
 
 
-def _with_new_rows(name: str, tensor: torch.Tensor, network: PolicyNetwork) -> torch.Tensor:
-    """An embedding of types or kernels with the network's own rows for those appended since; others as they are."""
-    own = network.state_dict().get(name) if name.endswith(("of_type.weight", "of_kernel.weight")) else None
-    if own is None or tensor.shape[1:] != own.shape[1:]:
+def _placed(name: str, tensor: torch.Tensor, own: dict[str, torch.Tensor], known: dict[str, list[Any]]) -> torch.Tensor:
+    """An embedding of types or kernels with its rows where ours are, the network's own elsewhere; other tensors."""
+    part = next((part for part in known if name.endswith(part)), None)
+    if part is None or name not in own or tensor.shape[1:] != own[name].shape[1:]:
         return tensor
-    return torch.cat([tensor, own[len(tensor) :]])
+    ours = TYPES if part == "of_type.weight" else KERNELS
+    if len(tensor) < BUILT_IN_ROWS[part]:
+        return tensor
+    rows = own[name].clone()
+    for row, value in zip(tensor, known[part], strict=False):
+        if value in ours:
+            rows[ours.index(value)] = row
+    return rows

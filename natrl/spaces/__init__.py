@@ -4,6 +4,7 @@ from natrl.spaces.actions import Applied, apply_actions, Transition, transition
 from natrl.spaces.base import Space
 from natrl.spaces.batch import Batch
 from natrl.spaces.cells import CellSpace
+from natrl.spaces.chains import ChainSpace, Layer
 from natrl.spaces.counting import live_cost, network_cost
 from natrl.spaces.encoding import encode, FEATURES, wiring_of
 from natrl.spaces.registry import register_space, space, SPACES
@@ -14,7 +15,9 @@ __all__ = [
     "Applied",
     "Batch",
     "CellSpace",
+    "ChainSpace",
     "FEATURES",
+    "Layer",
     "Skeleton",
     "Space",
     "Transition",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from copy import copy
-from functools import cache
 from importlib import import_module
 from typing import Any, TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture
-from natrl.core.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.core.operations import Cost, operation, vocabulary_cache, VOCABULARY_INDEX
 from natrl.core.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table, CostTable
@@ -178,7 +177,7 @@ class Space(ABC):
         return f"<space {self.name}: {self.n_slots} slots, {len(self.primitives)} primitives>"
 
 
-@cache
+@vocabulary_cache(None)
 def mask_tables(primitives: tuple[str, ...], rule: Rule, cost: CostMode, widths: tuple[int, ...]) -> np.ndarray:
     """bool (2, V, K), read-only: [stride − 1, vocabulary index of the operation held, primitive]."""
     check_choice("cost mode", cost, CostMode)

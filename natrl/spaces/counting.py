@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture, Cell, Slot
-from natrl.core.operations import Convolution, Cost, network_operation_cost, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.operations import (
+    Convolution,
+    Cost,
+    network_operation_cost,
+    VOCABULARY,
+    vocabulary_cache,
+    VOCABULARY_INDEX,
+)
 from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
 __all__ = ["CostTable", "cost_table", "live_cost", "network_cost"]
@@ -37,7 +43,7 @@ def network_cost(architecture: Architecture, skeleton: Skeleton | None = None) -
     return cost_table(architecture.cells, skeleton or Skeleton()).cost(architecture)
 
 
-@lru_cache(maxsize=4096)
+@vocabulary_cache(4096)
 def cost_table(cells: tuple[Cell, ...], skeleton: Skeleton) -> CostTable:
     """The cost table of a topology on a skeleton. ValueError if the skeleton cannot stack such cells."""
     check_cells(cells)
@@ -48,7 +54,7 @@ def cost_table(cells: tuple[Cell, ...], skeleton: Skeleton) -> CostTable:
     return CostTable(fixed, slots)
 
 
-@lru_cache(maxsize=4096)
+@vocabulary_cache(4096)
 def _layout_costs(layout: tuple[tuple[str, int, bool, int], ...], skeleton: Skeleton) -> tuple[Cost, np.ndarray]:
     """What all topologies of a layout share: their fixed cost, and int64 (C, 2, V, 2) what operations add.
 
@@ -69,7 +75,7 @@ def _layout_costs(layout: tuple[tuple[str, int, bool, int], ...], skeleton: Skel
     return fixed, kinds
 
 
-@lru_cache(maxsize=4096)
+@vocabulary_cache(4096)
 def _vocabulary_costs(channels: int, size: int, stride: int) -> np.ndarray:
     """int64 (V, 2): parameters and MAdds of every operation of the vocabulary."""
     costs = (network_operation_cost(name, channels, size, size, stride) for name in VOCABULARY)

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import natrl
-from natrl.core.operations import Operation, VOCABULARY
-from natrl.policies import encoder, load_policy, Policy, PolicyConfig, PolicyNetwork, storage
+from natrl.core.operations import VOCABULARY
+from natrl.policies import load_policy, Policy, PolicyConfig, PolicyNetwork, storage
 from tests.policies.observations import HEADS, policy, samples
 
 
@@ -135,14 +135,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 def test_policies_of_before_an_operation_was_appended_load_and_act_as_they_did(
-    saved: Path, monkeypatch: pytest.MonkeyPatch
+    saved: Path, forgotten_operations: None
 ) -> None:
     """One with a new type and a new kernel: it gets the embedding of a new network, the same at each loading."""
     before, architectures = load_policy(saved), samples("darts", 20)
-    fold = Operation("fold", 9)
-    monkeypatch.setitem(VOCABULARY, fold.name, fold)
-    monkeypatch.setattr(encoder, "TYPES", (*encoder.TYPES, "fold"))
-    monkeypatch.setattr(encoder, "KERNELS", (*encoder.KERNELS, 9))
+    natrl.register_operation("fold_9x9", type="fold", kernel=9, cost=lambda *_: natrl.Cost(), may_become=())
     loaded, again = load_policy(saved), load_policy(saved)
     assert loaded.transform_batch(architectures) == before.transform_batch(architectures)
     for part in ("of_type", "of_kernel"):
