@@ -15,6 +15,7 @@ from ray import tune
 from rich.progress import Progress
 
 from natrl.checks.arguments import checked
+from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse
 from natrl.envs.initial import Initial, make_sampler, seeded
 from natrl.evaluation.ledger.shared import serve_ledger
@@ -23,16 +24,21 @@ from natrl.evaluation.user_code import check_travels
 from natrl.files.locks import locked
 from natrl.files.paths import absolute, quote
 from natrl.files.writing import write_json
+from natrl.news import say
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config
 from natrl.runs.settings import RunSettings
+from natrl.spaces import Space
 from natrl.spaces import space as find_space
 from natrl.tuning.experiment import fit, new_tuner, resumed_tuner, RunError
 from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
 
 __all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
+
+#: Initial architectures out of a table: they are part of the configuration, which Tune writes down every second.
+MOST_KNOWN = 512
 
 
 @checked
@@ -101,7 +107,7 @@ def check_settings(settings: RunSettings) -> None:
     spec = settings.evaluator
     if spec.resources:
         check_resources(**spec.resources)
-    sample = make_sampler(find_space(spec.space), initial_architectures(settings))
+    sample = make_sampler(find_space(spec.space), initial_architectures(settings, tell=True))
     data = spec.load_data()
     if not REWARDS.is_ours(spec.reward):
         spec(data)
@@ -111,11 +117,46 @@ def check_settings(settings: RunSettings) -> None:
         check_travels(part.target, f"{name} {getattr(spec, name)!r}")
 
 
-def initial_architectures(settings: RunSettings) -> Initial:
-    """The run's initial architectures as the environment takes them. ValueError on malformed text."""
-    if isinstance(settings.initial, str):
-        return seeded(settings.initial, settings.seed)
-    return [parse(text) for text in settings.initial]
+def initial_architectures(settings: RunSettings, *, tell: bool = False) -> Initial:
+    """The run's initial architectures as the environment takes them. ValueError on malformed text.
+
+    Uniform ones are drawn among those that have a score: where a table holds a part of the space, at most MOST_KNOWN
+    live ones of it, by the seed. `tell`: says so.
+    """
+    if not isinstance(settings.initial, str):
+        return [parse(text) for text in settings.initial]
+    if settings.initial == "uniform" and settings.evaluator.kind.free:
+        space, evaluator = find_space(settings.evaluator.space), settings.evaluator()
+        if (known := part_of(space, getattr(evaluator, "architectures", ()))) is not None:
+            if tell:
+                say(
+                    f"the table holds {len(known)} live architectures, not all of space {space.name}: initial ones are "
+                    "drawn among them, and a transformation that it lacks is worth the least of its batch"
+                )
+            order = np.random.default_rng(settings.seed).permutation(len(known))[:MOST_KNOWN]
+            return [known[i] for i in order]
+    return seeded(settings.initial, settings.seed)
+
+
+def part_of(space: Space, architectures: Sequence[Architecture]) -> list[Architecture] | None:
+    """The live ones of the space, if they are only a part of it; None if they are all that there are.
+
+    A space that cannot be listed is never held as a whole. ValueError if none of them is of the space.
+    """
+    if not architectures:
+        return None
+    if space.is_listed and len(set(architectures)) >= sum(1 for _ in space.architectures()):
+        return None
+    found = []
+    for architecture in architectures:
+        try:
+            if space.check(architecture).is_live:
+                found.append(architecture)
+        except ValueError:
+            continue
+    if not found:
+        raise ValueError(f"the table has no architecture of space {space.name!r}")
+    return found
 
 
 def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:

@@ -17,7 +17,7 @@ from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import nasbench201_architecture, parse
 from natrl.digests import digest
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import Evaluator, FailedEvaluations
 
 __all__ = ["TableEvaluator", "TableFile", "load_table", "nasbench201_accuracies"]
 
@@ -28,13 +28,17 @@ NASBENCH201_DATA = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16": 
 
 
 class TableEvaluator(Evaluator):
-    """Looks validation accuracies up. `accuracies` maps architectures to values in [0, 1]."""
+    """Looks validation accuracies up. `accuracies` maps architectures to values in [0, 1].
+
+    What the table does not hold fails to be evaluated, as a training may: see `natrl.envs` for what that is worth.
+    """
 
     @checked
     def __init__(self, accuracies: Mapping[Architecture, float], name: str = "table") -> None:
         if not accuracies:
             raise ValueError(f"table {name!r} is empty")
         self.name = name
+        self.architectures = tuple(accuracies)
         self._by_key = {a.key: float(value) for a, value in accuracies.items()}
         topologies = {a.cells for a in accuracies}
         # Where all share one topology, operations alone are looked up: building keys would cost more than the step.
@@ -62,14 +66,15 @@ class TableEvaluator(Evaluator):
         return digest(sorted(self._by_key.items()))
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """float64 (N,). ValueError naming the first architecture that the table does not hold."""
+        """float64 (N,). FailedEvaluations names the architectures that the table does not hold."""
         try:
             if self._cells is not None and all(a.cells is self._cells or a.cells == self._cells for a in architectures):
                 return np.array([self._by_operations[a.operations] for a in architectures], dtype=np.float64)
             return np.array([self._by_key[a.key] for a in architectures], dtype=np.float64)
         except KeyError:
-            missing = next(a.key for a in architectures if a.key not in self._by_key)
-            raise ValueError(f"table {self.name!r} has no architecture {missing}") from None
+            scores = np.array([self._by_key.get(a.key, np.nan) for a in architectures], dtype=np.float64)
+            missing = [a.key for a in architectures if a.key not in self._by_key]
+            raise FailedEvaluations(dict.fromkeys(missing, f"is not in table {self.name!r}"), scores) from None
         except (AttributeError, TypeError):
             raise ValueError(f"expected a sequence of Architecture, got {architectures!r:.60}") from None
 

@@ -8,6 +8,7 @@ import pytest
 
 import natrl
 from natrl.evaluation import load_table, TableEvaluator
+from natrl.evaluation.base import FailedEvaluations
 
 ARCHS = [
     "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
@@ -83,6 +84,9 @@ def test_other_bad_sources(tmp_path):
         TableEvaluator({})
 
 
-def test_unknown_architecture_is_named():
-    with pytest.raises(ValueError, match="has no architecture normal: null:0>2"):
-        load_table("nasbench201").evaluate([natrl.parse("VGG")])
+def test_unknown_architectures_are_named_and_the_others_have_their_scores():
+    known, other = natrl.parse("DARTS"), natrl.parse("VGG")
+    with pytest.raises(FailedEvaluations, match=r"normal: null:0>2.* is not in table 'mine'") as caught:
+        TableEvaluator({known: 0.5}, "mine").evaluate([other, known])
+    assert list(caught.value.failures) == [other.key]
+    np.testing.assert_array_equal(caught.value.scores, [np.nan, 0.5])

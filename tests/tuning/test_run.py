@@ -61,7 +61,7 @@ def test_existing_directory_is_left_alone(ray_session, tmp_path):
     ("changes", "message"),
     [
         ({"reward": "table:nowhere.csv"}, "no such file"),
-        ({"reward": "table:nasbench201", "space": "darts"}, "has no architecture"),
+        ({"reward": "table:nasbench201", "space": "darts"}, "the table has no architecture of space 'darts'"),
         ({"reward": "supernet", "data": "imaginary"}, "unknown data 'imaginary'"),
         ({"reward": "supernet", "actors": 99}, "need 99 CPUs; this Ray has 4"),
         ({"reward": "supernet", "actors": 1, "num_gpus": 1}, "need 1 GPUs; this Ray has 0"),
@@ -107,7 +107,7 @@ def test_failed_training_says_why(ray_session, tmp_path):
     text = natrl.core.genotypes.to_nasbench201(arch)
     (tmp_path / "table.csv").write_text(f"arch,accuracy\n{text},0.9\n")
     spec = EvaluatorSpec(reward=f"table:{tmp_path / 'table.csv'}", space="nasbench201")
-    with pytest.raises(RunError, match=r"training failed: .*has no architecture"):
+    with pytest.raises(RunError, match=r"training failed: .*is not in table"):
         train(RunSettings(evaluator=spec, learn=SETTINGS.learn, initial=(text,)), tmp_path / "run")
 
 
