@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from natrl.evaluation.user_code import share_user_code
 from natrl.runs.directory import is_worth_keeping, publish_policy, tune_dir
+from natrl.tuning.checkpoints import mend_checkpoints
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.resuming import extend_trial
@@ -63,6 +64,7 @@ def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: 
     """
     mend(run)
     if has_state(run):
+        mend_checkpoints(run)
         extend_trial(run, config, iterations)
         return restored_tuner(run, trainable=config.algo_class, param_space=config)
     return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)

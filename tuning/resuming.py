@@ -11,7 +11,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from natrl.files.writing import write_atomically
-from natrl.runs.directory import tune_dir
+from natrl.tuning.state import newest_state
 
 __all__ = ["check_same", "differences", "extend_trial"]
 
@@ -55,7 +55,7 @@ def extend_trial(run: Path, config: Any, iterations: int) -> None:
     Tune never goes on with a finished trial, and keeps a trial's stopping criterion and configuration in its state
     file: these are written anew there. (Objects in the configuration Tune takes from the new one by itself.)
     """
-    file = max(tune_dir(run).glob("experiment_state-*.json"), default=None)  # names end with the time
+    file = newest_state(run)
     if file is None:
         return
     numbers = _numbers(config.to_dict())

@@ -7,11 +7,13 @@ them, and puts these back where a file of Tune's is damaged.
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import PROTO
+from pickletools import genops
 from typing import Any
 
 from ray import tune
@@ -19,11 +21,12 @@ from ray import tune
 from natrl.files.writing import replacing
 from natrl.runs.directory import tune_dir
 
-__all__ = ["KEPT", "KeepState", "has_state", "mend"]
+__all__ = ["KEPT", "KeepState", "has_state", "mend", "newest_state"]
 
 KEPT = "kept"  # folder in Tune's
+TUNER = "tuner.pkl"  # written once, before the first trial
 STATE = "experiment_state-*.json"
-FILES = (STATE, "search*.json", "search*.pkl", "callback_states-*.pkl")
+FILES = ("*.json", "*.pkl")  # the state, the searcher's, the callbacks', and what was asked for
 PERIOD_S = 1.0
 
 
@@ -48,7 +51,7 @@ class KeepState(tune.Callback):
         storage = trials[0].storage
         staged, kept = Path(storage.experiment_driver_staging_path), Path(storage.experiment_fs_path) / KEPT
         kept.mkdir(exist_ok=True)
-        for file in _files(staged):
+        for file in (*_files(staged), kept.parent / TUNER):
             written = file.stat().st_mtime_ns
             if self._copied.get(file.name) != written:
                 with replacing(kept / file.name) as fresh:
@@ -61,20 +64,26 @@ class KeepState(tune.Callback):
 
 def mend(directory: Path) -> None:
     """Puts whole files in the place of damaged ones in a run or sweep; what no whole one is kept of is removed."""
-    for file in _files(tune_dir(directory)):
+    folder = tune_dir(directory)
+    for file in sorted({*_files(folder), *(folder / kept.name for kept in _files(folder / KEPT))}):
         if not _is_whole(file):
-            whole = tune_dir(directory) / KEPT / file.name
+            whole = folder / KEPT / file.name
             if whole.exists() and _is_whole(whole):
                 with replacing(file) as fresh:
                     shutil.copyfile(whole, fresh)
             else:
-                file.unlink()
+                file.unlink(missing_ok=True)
 
 
 def has_state(directory: Path) -> bool:
     """Whether Tune has written down what it was doing."""
     path = tune_dir(directory)
-    return tune.Tuner.can_restore(str(path)) and any(path.glob(STATE))
+    return tune.Tuner.can_restore(str(path)) and newest_state(directory) is not None
+
+
+def newest_state(directory: Path) -> Path | None:
+    """The state that Tune would go on with; None if there is none."""
+    return max(tune_dir(directory).glob(STATE), default=None)  # names end with the time
 
 
 def _files(folder: Path) -> Sequence[Path]:
@@ -82,13 +91,13 @@ def _files(folder: Path) -> Sequence[Path]:
 
 
 def _is_whole(file: Path) -> bool:
-    """Whether it can be read to its end: pickles are Tune's own, which reads them itself in a moment."""
+    """Whether it can be read to its end; of pickles nothing is executed."""
     try:
-        if file.suffix == ".json":
-            json.loads(file.read_bytes())
+        content = file.read_bytes()
+        if content.startswith(PROTO):  # whatever its suffix
+            deque(genops(content), maxlen=0)
         else:
-            with file.open("rb") as stream:
-                pickle.load(stream)
-    except Exception:  # of a damaged pickle: anything
+            json.loads(content)
+    except (OSError, ValueError):
         return False
     return True

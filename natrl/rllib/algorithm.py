@@ -16,6 +16,7 @@ from ray.tune import PlacementGroupFactory
 from natrl.checks.errors import said
 from natrl.documents import open_file
 from natrl.evaluation import CachedEvaluator
+from natrl.files.seals import seal
 from natrl.policies import Policy
 from natrl.rllib.env import TransitionVectorEnv
 
@@ -101,6 +102,7 @@ class TransitionAlgorithm(Algorithm):
         }
         torch.save(state, Path(checkpoint_dir) / STATE_FILE)
         self.policy().save(Path(checkpoint_dir) / "policy")
+        seal(Path(checkpoint_dir))
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         super().load_checkpoint(checkpoint_dir)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 
+from natrl.policies import load_policy
 from natrl.runs.metrics import read_progress
+from natrl.tuning.checkpoints import mend_checkpoints
+from natrl.tuning.restore import last_checkpoint
 from natrl.tuning.state import has_state, KEPT, mend
 from tests.commands.cli import output, run
 
@@ -31,7 +36,7 @@ def test_a_file_written_in_part_gives_way_to_the_one_that_was_kept(tmp_path, len
 def test_whole_files_stay_as_they_are(tmp_path):
     kept = tmp_path / "tune" / KEPT
     kept.mkdir(parents=True)
-    later = {NAME: WHOLE, "search_gen_state-1.json": b"[1]", "callback_states-1.pkl": pickle.dumps([1])}
+    later = {NAME: WHOLE, "search_gen_state-1.json": b"[1]", "callback-states-1.pkl": pickle.dumps([1])}
     for name, content in later.items():
         (tmp_path / "tune" / name).write_bytes(content)
         (kept / name).write_bytes(b"{}")
@@ -39,17 +44,60 @@ def test_whole_files_stay_as_they_are(tmp_path):
     assert {f.name: f.read_bytes() for f in (tmp_path / "tune").iterdir() if f.is_file()} == later
 
 
-def test_a_run_goes_on_from_a_half_written_state(ray_session, tmp_path, capsys):
-    """Two trainings of seconds each: the second begins with what the first had left, less half of Tune's state."""
-    run_dir, twin = tmp_path / "run", tmp_path / "twin"
+@pytest.fixture(scope="module")
+def finished(ray_session, tmp_path_factory):
+    """A run of two iterations, a checkpoint each."""
+    path = tmp_path_factory.mktemp("state") / "run"
     settings = ("--space", "nasbench201", "--reward", "table:nasbench201", "--batch-size", 16, "--iterations", 2)
-    assert run("train", *settings, "--out", run_dir) == 0
-    shutil.copytree(run_dir, twin)
-    (state,) = (twin / "tune").glob("experiment_state-*.json")
-    content = state.read_bytes()
-    state.write_bytes(content[: len(content) // 2])
-    for path in (run_dir, twin):
+    config = path.with_name("settings.yaml")
+    config.write_text("checkpoint_every: 1\n")
+    assert run("train", "--config", config, *settings, "--out", path) == 0
+    return path
+
+
+def cut(file: Path, share: float) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: min(int(share * len(content)), len(content) - 2)])
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_any_file_of_tunes_may_be_cut(finished, tmp_path, share):
+    """What Tune has written is as it was; of a checkpoint that was cut, the one before is the newest."""
+    files = [file for file in (finished / "tune").glob("*.*") if file.is_file() and file.stat().st_size]
+    assert {file.name.partition("-20")[0] for file in files} >= {"experiment_state", "basic-variant-state", "tuner.pkl"}
+    for name in (file.relative_to(finished) for file in files):
+        twin = Path(shutil.copytree(finished, tmp_path / name.name))
+        cut(twin / name, share)
+        mend(twin)
+        assert (twin / name).read_bytes() == (finished / name).read_bytes()
+    newest = last_checkpoint(finished)
+    for number, name in enumerate(file.relative_to(finished) for file in newest.rglob("*") if file.is_file()):
+        twin = Path(shutil.copytree(finished, tmp_path / str(number)))
+        if (twin / name).stat().st_size:
+            cut(twin / name, share)
+            mend_checkpoints(twin)
+            assert last_checkpoint(twin).name == "checkpoint_000000", name
+
+
+def test_checkpoints_that_are_later_than_the_state(finished, tmp_path):
+    twin = Path(shutil.copytree(finished, tmp_path / "run"))
+    for number in (1, 0):
+        (twin / f"tune/trial/checkpoint_00000{number}").rename(twin / f"tune/trial/checkpoint_00000{number + 2}")
+    mend_checkpoints(twin)
+    assert sorted(path.name[-1] for path in (twin / "tune/trial").glob("checkpoint_*")) == ["1", "3"]
+
+
+def test_a_run_goes_on_from_a_half_written_state(finished, tmp_path, capsys):
+    """Three trainings of a second each, which begin with what is left of one; the third has no checkpoint."""
+    paths = [Path(shutil.copytree(finished, tmp_path / name)) for name in ("whole", "cut", "none")]
+    for path, checkpoints in zip(paths, ((), (1,), (0, 1)), strict=True):
+        for number in checkpoints:
+            cut(path / f"tune/trial/checkpoint_00000{number}" / "natrl_state.pt", 0.5)
+        if checkpoints:
+            cut(next((path / "tune").glob("experiment_state-*.json")), 0.5)
         output(capsys, "train", "--resume", path, "--iterations", 3)
-    rewards = [[row["reward_mean"] for row in read_progress(path)] for path in (run_dir, twin)]
+    rewards = [[row["reward_mean"] for row in read_progress(path)] for path in paths]
     assert len(rewards[0]) == 3
-    assert rewards[0] == rewards[1]
+    assert rewards[0] == rewards[1] == rewards[2]
+    weights = [load_policy(path).network.state_dict() for path in paths]
+    assert all(torch.equal(tensor, other[name]) for other in weights[1:] for name, tensor in weights[0].items())

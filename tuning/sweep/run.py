@@ -29,6 +29,7 @@ from natrl.runs.directory import (
     tune_dir,
     versions,
 )
+from natrl.tuning.checkpoints import mend_checkpoints
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
@@ -118,6 +119,7 @@ def resume_sweep(directory: Path | str, file: Path | str | None = None, **change
         mend(directory)
         if not has_state(directory):
             raise ValueError(f"{directory} was killed before its first trial; start it anew with another --out")
+        mend_checkpoints(directory)
         tuner = restored_tuner(directory, trainable=_trainable(directory, plan))
         return _fit(tuner, plan, directory)
 
