@@ -142,8 +142,9 @@ def _read_document(path: Path) -> dict[str, Any]:
             _extends(made_with, known) if name == "vocabulary" else tuple(made_with) == known
         )
         if not fits or not made_with:
-            size = len(made_with) if isinstance(made_with, list) else "no"
-            differing = sorted({str(word) for word in made_with or ()} ^ set(known))[:3]
+            words = made_with if isinstance(made_with, list) else []
+            size = len(words) or "no"
+            differing = sorted({str(word) for word in words} ^ set(known))[:3]
             raise ValueError(
                 f"{path}: the policy was made with {what} ({size} entries, this natrl has {len(known)}"
                 f"{'; differing: ' + ', '.join(differing) if differing else '; in another order'}); train it again"

@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from natrl.checks.arguments import checked
+from natrl.checks.fields import Seed
 from natrl.core.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
 from natrl.data.labels import size_of
@@ -112,7 +113,7 @@ def fit(
     data: ImageData,
     schedule: Schedule,
     *,
-    seed: int,
+    seed: Seed,
     device: torch.device | str | None = None,
     amp: bool = False,
     distillation: Distillation | None = None,

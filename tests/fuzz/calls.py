@@ -172,7 +172,7 @@ def _spec() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, str
             {"operations": first.operations},
             {"operations": "list"},
         ),
-        "Space.cost": (_space().cost, {"architecture": first}, {"architecture": "object", "skeleton": "maybe"}),
+        "Space.cost": (_space().cost, {"architecture": first}, {"architecture": "object"}),
         "Space.masks": (
             _space().masks,
             {"architecture": first},
@@ -250,8 +250,8 @@ def _spec() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, str
         ),
         "export_architecture": (
             export_architecture,
-            {"architecture": vgg, "skeleton": natrl.Skeleton(channels=4, cells=3), "out": "new"},
-            {"architecture": "object", "skeleton": "object", "out": "new"},
+            {"architecture": vgg, "skeleton": natrl.Skeleton(channels=4, cells=3), "folder": "new"},
+            {"architecture": "object", "skeleton": "object", "folder": "new"},
         ),
         "export_module_code": (
             export_module_code,

@@ -138,6 +138,7 @@ class SweepPlan:
         return cls(**plan)
 
 
+@checked
 def read_plan(file: Path | str, **changes: Any) -> SweepPlan:
     """A plan from a YAML file, or the name of one that natrl ships; `changes` (None: no change) take precedence.
 

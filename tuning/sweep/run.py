@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from ray import tune
 
+from natrl.checks.arguments import checked
 from natrl.drawing.architectures import save_figure
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.files.locks import locked
@@ -102,6 +103,7 @@ def _new_tuner(
     )
 
 
+@checked
 def resume_sweep(directory: Path | str, file: Path | str | None = None, **changes: Any) -> pd.DataFrame:
     """Goes on with a sweep after a kill: finished trials stay, others go on from their last checkpoints.
 

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from natrl.checks.arguments import checked
-from natrl.checks.fields import Count, Positive
+from natrl.checks.fields import Amount, Count, Positive
 from natrl.core.architecture import Architecture
 from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations
 from natrl.evaluation.pool.crew import Crew, Member, STARVED_S
@@ -67,8 +67,8 @@ class PoolEvaluator(Evaluator):
         build: Callable[[], Evaluator],
         *,
         actors: Count,
-        num_cpus: float = 1,
-        num_gpus: float = 0,
+        num_cpus: Amount = 1,
+        num_gpus: Amount = 0,
         chunk: Count = 1,
         timeout: Positive | None = None,
         max_attempts: Count = 3,
