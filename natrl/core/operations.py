@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 from reprlib import repr as short
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from natrl.checks.arguments import checked
+
 __all__ = [
     "PRIMITIVES",
     "VOCABULARY",
@@ -229,6 +231,7 @@ def vocabulary_cache(maxsize: int | None) -> Callable[[Callable[P, T]], Callable
     return decorate
 
 
+@checked
 def register_operation(
     name: str,
     *,

@@ -102,8 +102,8 @@ def test_published_table_and_transfer(capsys):
     ("arguments", "message"),
     [
         (["cifar"], "unknown benchmark 'cifar'; known: nasbench201"),
-        (["nasbench201", "--methods", "hill"], "unknown method 'hill'; known: identity, random"),
-        (["nasbench201", "--methods", ","], "methods must be different ones, at least one; got none"),
+        (["nasbench201", "--methods", "hill"], "unknown benchmark method 'hill'; known: identity, random"),
+        (["nasbench201", "--methods", ","], "expected names with commas between them, got ','"),
         (["nasbench201", "--data-sets", "mnist"], "no data set 'mnist'; known: cifar10, cifar100, imagenet16"),
         (["nasbench201", "--signal", "a_val"], "name columns of a file: give --table FILE too"),
         (["nasbench201", "--table", "TABLE"], "--table needs --signal COLUMN (to learn from) and --report COLUMN"),

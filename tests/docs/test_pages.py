@@ -56,7 +56,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)  # of a whole page, on a busy machine
-@pytest.mark.usefixtures("ray_session", "quick")
+@pytest.mark.usefixtures("ray_session", "quick", "forgotten_operations")
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's use of it
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_a_page_works_as_it_is_written(

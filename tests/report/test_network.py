@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import natrl
 from natrl.report.network import is_network, write_network_report
 from natrl.report.network_plot import layers_figure
 from tests.commands.cli import error
@@ -25,7 +26,7 @@ ASKED = {
     "settings": {"seed": 3, "learn": {"iterations": 2}},
     "policy": None,
     "found": {"madds": 1e6, "params": None, "steps": 0},
-    "versions": {"natrl": "0.1.0"},
+    "versions": {"natrl": natrl.__version__},
 }
 LAYERS = [
     {
