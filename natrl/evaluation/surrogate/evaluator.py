@@ -68,7 +68,7 @@ class SurrogateEvaluator(Evaluator):
     """
 
     @checked
-    def __init__(self, inner: Evaluator, *, queries: int, every: Count = 5, seed: Seed = 0) -> None:
+    def __init__(self, inner: Evaluator, *, queries: Count, every: Count = 5, seed: Seed = 0) -> None:
         """ValueError if `queries` is below 10 (too few to learn from) or `every` below 1."""
         self.inner = check_evaluator(inner)
         self.metric = inner.metric
