@@ -14,7 +14,7 @@ from natrl.policies.budget import Budget, cheapest, cheapest_within
 from natrl.policies.limits import LATENCIES, Limits
 from natrl.training.latency import measure_latency
 
-__all__ = ["check_budget", "fast_enough"]
+__all__ = ["check_budget", "fast_enough", "fewest_madds"]
 
 
 def check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
@@ -28,7 +28,7 @@ def check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
         cheapest_within(budget, original, mask, space)
     if not limits.timed:
         return budget
-    least, share = _fewest_madds(space, mask), 1.0
+    least, share = fewest_madds(space, mask), 1.0
     networks = [space.model, space.build(least)]
     for kind in limits.timed:
         first, smallest = (latency.seconds for latency in measure_latency(networks, example, batch=LATENCIES[kind]))
@@ -44,7 +44,8 @@ def check_budget(space: ModuleSpace, limits: Limits, example: Tensor) -> Budget:
     return Budget(max(space.cost(least).madds, min(madds, budget.madds or madds)), budget.params)
 
 
-def _fewest_madds(space: ModuleSpace, mask: np.ndarray) -> Architecture:
+def fewest_madds(space: ModuleSpace, mask: np.ndarray) -> Architecture:
+    """The transformation with the fewest MAdds; `mask` bool (E, K)."""
     columns = [VOCABULARY_INDEX[name] for name in space.primitives]
     prices = space.cost_table(space.architecture).slots[:, columns, 1].astype(float)
     return space.prune(cheapest(space.architecture, np.where(mask, prices, np.inf), space.primitives))

@@ -15,7 +15,7 @@ from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
 from natrl.policies.budget import Budget
 from natrl.policies.limits import Limits
-from natrl.tuning.modules.budgets import fast_enough
+from natrl.tuning.modules.budgets import fast_enough, fewest_madds
 from natrl.tuning.modules.rewards import inherited_scores
 from natrl.tuning.modules.settings import OptimizeSettings
 
@@ -43,12 +43,14 @@ def propose(
 ) -> tuple[list[Proposal], int]:
     """The finalists, best validation score first, and how many candidates they were chosen from.
 
-    Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried.
-    Scores are looked up in the ledger, and kept there. ValueError where no candidate is fast enough.
+    Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried, and
+    in the end the network with the fewest, which `check_budget` has found to be fast enough. Scores are looked up in
+    the ledger, and kept there. ValueError where not even that one is.
     """
     original = space.architecture
     budget = limits.budget(space, original)
     madds = budget.madds
+    least = fewest_madds(space, space.masks(original))
     for _ in range(TRIES):
         with closing(inherited_scores(evaluator, settings, ledger)) as scorer:
             found = policy.transform(
@@ -65,11 +67,11 @@ def propose(
         finalists = _first_fast_enough(space, within, evaluator, limits, settings.finalists, example)
         if finalists:
             return finalists, len(found)
-        madds = TIGHTER * (madds or space.cost(original).madds)
-    raise ValueError(
-        f"no candidate keeps to {' and '.join(f'{k} {getattr(limits, k)}' for k in limits.timed)}, even with "
-        f"{madds:,.0f} MAdds; allow more, or more candidates"
-    )
+        madds = max(space.cost(least).madds, TIGHTER * (madds or space.cost(original).madds))
+    if finalists := _first_fast_enough(space, [least], evaluator, limits, 1, example):
+        return finalists, 1
+    wanted = " and ".join(f"{kind} {getattr(limits, kind)}" for kind in limits.timed)
+    raise ValueError(f"no candidate keeps to {wanted}, not even that of the fewest MAdds any more; allow more")
 
 
 def _first_fast_enough(
