@@ -45,7 +45,7 @@ def test_half_of_the_space_is_enough_to_learn_what_to_replace(tmp_path: Path) ->
 
     run(*python, "-c", TABLE)
     train = ("train", "--space", "nasbench_macro:SPACE", "--reward", "table:half.csv", "--out", "run")
-    size = ("--iterations", "60", "--batch-size", "128", "--entropy", "0.02")
+    size = ("--iterations", "30", "--batch-size", "128", "--entropy", "0.02")
     done = run(*python, "-m", "natrl", *train, *size)
     assert "the table holds 3280 live architectures, not all of space nasbench_macro" in done.stderr
     changed = int(run(*python, "-c", TRANSFORM).stdout)
