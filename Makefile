@@ -1,16 +1,21 @@
 # The same verbs for people and CI. Each does its own set-up: python3 (3.10 or newer) and make are all that is needed.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What meets other versions of Ray, RLlib, Gymnasium, torch, NumPy, pandas and pyarrow: environments, learning and its
+# checkpoints, policies and networks, tables and ledgers, whole runs.
+VERSIONED := tests/envs tests/rllib tests/policies tests/networks tests/evaluation/test_table.py \
+	tests/evaluation/test_ledger.py tests/tuning/test_run.py
 BENCHMARKS := $(filter-out benchmarks/_%,$(sort $(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test fuzz bench docs
+.PHONY: help install demo check test test-lowest fuzz bench docs
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv and install natrl into it, with what development needs (PYTHON=python3.12 picks another Python)
 
@@ -24,6 +29,13 @@ check: $(INSTALLED) ## lint, format and types
 
 test: $(INSTALLED) ## all tests (NATRL_DATA=folder for those that need tables and images)
 	$(BIN)/python -m pytest -n 2 --dist loadscope # two processes, each with one Ray for all of its tests
+
+test-lowest: ## what depends on versions, with the lowest that pyproject.toml permits (in .venv-lowest, 7 GB)
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --quiet --disable-pip-version-check uv
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+		--only-binary :all: --no-binary natrl --editable '.[test]' # from source an old release may not build any more
+	$(LOWEST)/bin/python -m pytest -o filterwarnings= $(VERSIONED) # old releases warn of their own age
 
 fuzz: $(INSTALLED) ## every malformed input: each must be refused in one line (tests/fuzz)
 	$(BIN)/python -m tests.fuzz

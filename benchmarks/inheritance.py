@@ -56,7 +56,7 @@ def starts(model: nn.Module, before: str, after: str, reference: Reference, reca
     if recalibrate:
         for network in (random, kernels):
             with recalibrating(network), torch.no_grad():
-                network(reference.images)
+                network(*reference.inputs)
     return {"random": random, "kernel": kernels, "least squares": squares}
 
 

@@ -24,9 +24,9 @@ from natrl.data import batches, ImageData
 from natrl.evaluation.inherited import FALLBACK_STEPS, InheritedEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules import from_module
-from natrl.training.fine_tuning import FINE_TUNING
-from natrl.tuning.modules import OptimizeSettings
-from natrl.tuning.modules.fine_tunings import fine_tune_all
+from natrl.training.schedule import FINE_TUNING
+from natrl.tuning.optimize import OptimizeSettings
+from natrl.tuning.optimize.fine_tunings import fine_tune_all
 from natrl.tuning.session import ray_session
 
 
@@ -57,7 +57,7 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
     settings = OptimizeSettings(fine_tuning=replace(FINE_TUNING, epochs=options.tuning_epochs), seed=options.seed)
     with ray_session():
         tuned = fine_tune_all(networks, data, settings, teacher=model)
-    truth = np.array([result.validation.accuracy for result in tuned])
+    truth = np.array([result.score for result in tuned])
     for name, column in columns.items():
         print_row(
             "module_rank",

@@ -27,12 +27,14 @@ from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.data import ImageData
 from natrl.evaluation.inherited import InheritedEvaluator
+from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.space import ModuleSpace
+from natrl.runs.directory import ledger_file
 from natrl.search.random_transform import cost_matched_random
-from natrl.training.fine_tuning import FINE_TUNING
 from natrl.training.fitting import measure
-from natrl.tuning.modules import optimize, Optimized, OptimizeSettings
-from natrl.tuning.modules.fine_tunings import fine_tune_all
+from natrl.training.schedule import FINE_TUNING
+from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
+from natrl.tuning.optimize.fine_tunings import fine_tune_all
 from natrl.tuning.session import ray_session
 
 
@@ -68,7 +70,7 @@ def rivals(
 ) -> list[tuple[str, Architecture, nn.Module]]:
     """The other ways, with inherited weights."""
     space = found.space
-    evaluator = InheritedEvaluator(space, data, reference_images=settings.reference_images, seed=seed)
+    evaluator = InheritedEvaluator(space, data, reference_images=settings.evaluator.reference_images, seed=seed)
     architectures = {
         "tuned": space.architecture,
         "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),
@@ -91,11 +93,14 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         finalists=options.finalists,
         seed=seed,
     )
+    spec = replace(settings.evaluator, surrogate=options.surrogate)
+    settings = replace(settings, evaluator=spec).with_rounds()
     share = float(options.budget.rstrip("%")) / 100
     with ray_session():
         found = optimize(model, data=data, budget={"madds": options.budget}, settings=settings, expect_accuracy=0)
         before = found.before.cost
         others = rivals(found, data, settings, share * before.madds, seed)
+        paid = len(read_ledger(ledger_file(found.directory)))
         tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)
     rows = [("original", found.space.architecture, found.before.test_accuracy)]
     rows += [("recalibrated", found.space.architecture, found.recalibrated.test)]
@@ -113,6 +118,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             madds_share=cost.madds / before.madds,
             params_share=cost.params / before.params,
             replaced=len(found.space.architecture.changes(architecture)),
+            evaluations=paid,
         )
 
 
@@ -128,6 +134,7 @@ def main() -> None:
     parser.add_argument("--budget", default="70%")
     parser.add_argument("--iterations", type=int, default=16, help="of the policy")
     parser.add_argument("--batch-size", type=int, default=16, help="candidates an iteration")
+    parser.add_argument("--surrogate", type=int, help="evaluations that others are predicted from")
     parser.add_argument("--finalists", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()

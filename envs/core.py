@@ -11,12 +11,14 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY
 from natrl.core.transitions import check_choice, CostMode, Rule
+from natrl.envs.budgets import draw_budget, EnvBudget, read_budget
 from natrl.envs.door import above_zero, architectures, count, outside, RefusedAction
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.rewards import build_evaluator
 from natrl.spaces import Batch, FEATURES, Space, Transition, transition
 from natrl.spaces import space as find_space
+from natrl.spaces.budgeted import Budgeted
 
 __all__ = ["InvalidAction", "TransitionCore"]
 
@@ -43,6 +45,8 @@ class TransitionCore:
         horizon: int,
         invalid_action: InvalidAction,
         reward_clip: float | None = None,
+        budget: EnvBudget | None = None,
+        group_size: int = 1,
     ) -> None:
         self.space = find_space(space)
         check_choice("rule", rule, Rule)
@@ -51,6 +55,8 @@ class TransitionCore:
         if reward_clip is not None:
             above_zero("reward_clip", reward_clip)
         self.horizon = count("horizon", horizon)
+        self.budget = read_budget(budget)
+        self.group_size = count("group_size", group_size)
         self.evaluator = make_evaluator(evaluator, self.space)
         self.rule: Rule = rule
         self.cost: CostMode = cost
@@ -72,6 +78,9 @@ class TransitionCore:
         }
         if self.horizon > 1:
             entries["left"] = gymnasium.spaces.Discrete(self.horizon + 1)
+        if self.budget is not None:
+            entries["costs"] = box(0, np.inf, (slots, primitives, 2), np.float64)
+            entries["budget"] = box(0, np.inf, (2,), np.float64)
         return gymnasium.spaces.Dict(entries)
 
     def check(self, given: Sequence[Architecture], n: int) -> Batch:
@@ -81,17 +90,25 @@ class TransitionCore:
             raise ValueError(f"expected {n} architectures, got {len(found)}")
         return Batch.of(self.space, [self.space.check(a) for a in found])
 
-    def draw(self, rng: np.random.Generator, n: int, group_size: int = 1) -> Batch:
+    def draw(self, rng: np.random.Generator, n: int) -> Batch:
         """n initial states, `group_size` in a row alike; n is a multiple of it."""
+        group_size = self.group_size
         drawn = self._sample(rng, n // group_size)
         if not self._drawn:
             self.space.check(drawn[0])
             self._drawn = True
         return drawn if group_size == 1 else drawn.take(np.repeat(np.arange(len(drawn)), group_size))
 
-    def masks(self, states: Batch) -> np.ndarray:
+    def masks(self, states: Batch, budgeted: Budgeted | None) -> np.ndarray:
         """bool (N, E, K)."""
-        return states.masks(self.rule, self.cost)
+        masks = states.masks(self.rule, self.cost)
+        return masks if budgeted is None else budgeted.within(masks)
+
+    def budgeted(self, initial: Batch, rng: np.random.Generator) -> Budgeted | None:
+        """What the episodes from these architectures may spend; None: what they like."""
+        if self.budget is None:
+            return None
+        return draw_budget(self.budget, initial, initial.masks(self.rule, self.cost), rng, self.group_size)
 
     def observe(self, states: Batch, left: int) -> dict[str, np.ndarray]:
         """The observation arrays without masks, batch first; `left` transforms are to come."""
@@ -100,7 +117,9 @@ class TransitionCore:
             arrays["left"] = np.full(len(states), left)
         return arrays
 
-    def apply(self, states: Batch, actions: np.ndarray, masks: np.ndarray) -> Transition:
+    def apply(
+        self, states: Batch, actions: np.ndarray, masks: np.ndarray, budgeted: Budgeted | None = None
+    ) -> Transition:
         """The states after a joint action int (N, E). RefusedAction on an invalid one if so asked for."""
         wrong = outside(actions, masks.shape[-1])
         actions = actions.astype(np.int64, copy=False)
@@ -109,6 +128,9 @@ class TransitionCore:
         else:
             changed = transition(states, np.where(wrong, states.choices, actions), masks)
             changed = changed._replace(invalid=changed.invalid + wrong.sum(-1))
+        if budgeted is not None:
+            choices, undone = budgeted.enforced(states, changed.batch.choices, masks)
+            changed = changed._replace(batch=states.with_choices(choices), repaired=changed.repaired + undone)
         if self._invalid_action == "raise" and changed.invalid.any():
             i = int(np.argmax(changed.invalid > 0))
             self.refuse(states[i], int(changed.invalid[i]))

@@ -15,10 +15,12 @@ __all__ = ["Episodes"]
 class Episodes:
     """N episodes from their start on. E slots, K primitives; every array is replaced, never changed in place."""
 
-    def __init__(self, core: TransitionCore, initial: Batch) -> None:
+    def __init__(self, core: TransitionCore, initial: Batch, rng: np.random.Generator) -> None:
+        """`rng`: of what is drawn beside the architectures."""
         nothing = np.zeros(len(initial), dtype=np.int64)
         self._core = core
         self.initial = initial
+        self.budgeted = core.budgeted(initial, rng)
         self.initial_scores = core.scores(initial)  # float64 (N,)
         self.initial_costs = initial.costs  # int64 (N, 2): parameters, MAdds
         self.transforms = 0
@@ -32,7 +34,7 @@ class Episodes:
 
     def transform(self, actions: np.ndarray) -> np.ndarray:
         """Applies int (N, E); returns the rewards, float64 (N,)."""
-        changed = self._core.apply(self.present, actions, self.masks)
+        changed = self._core.apply(self.present, actions, self.masks, self.budgeted)
         return self.settle(changed.batch, changed.invalid, changed.repaired)
 
     def settle(self, after: Batch, invalid: np.ndarray, repaired: np.ndarray) -> np.ndarray:
@@ -51,16 +53,21 @@ class Episodes:
     ) -> None:
         self.present, self.scores, self.costs = present, scores, costs
         self.invalid, self.repaired = invalid, repaired  # int64 (N,): choices of the last transform
-        self.masks = self._core.masks(present)  # bool (N, E, K)
+        self.masks = self._core.masks(present, self.budgeted)  # bool (N, E, K)
 
     def observe(self) -> dict[str, np.ndarray]:
         """The observation arrays, batch first."""
         left = self._core.horizon - self.transforms
-        return {**self._core.observe(self.present, left), "action_mask": self.masks.astype(np.int8)}
+        budget = {} if self.budgeted is None else self.budgeted.arrays
+        return {**self._core.observe(self.present, left), **budget, "action_mask": self.masks.astype(np.int8)}
 
     def info(self) -> dict[str, Any]:
         """What the states are: for each name N values. Architectures are made when they are read."""
+        limits = {}
+        if self.budgeted is not None:
+            limits["max_params"], limits["max_madds"] = self.budgeted.limits.T
         return {
+            **limits,
             "architecture": self.present,
             "initial_architecture": self.initial,
             "score": self.scores,

@@ -13,7 +13,7 @@ from natrl.spaces import Batch, Space
 
 __all__ = ["Initial", "Sampler", "make_sampler", "seeded"]
 
-#: "uniform", "pool:N", "pool:N:SEED", or the architectures themselves.
+#: "uniform", "pool:N", "pool:N:SEED", "original", or the architectures themselves.
 Initial = str | Sequence[Architecture]
 Sampler = Callable[[np.random.Generator, int], Batch]
 
@@ -26,12 +26,16 @@ def make_sampler(space: Space, initial: Initial) -> Sampler:
 
     "uniform": a fresh sample of the space each time; "pool:N" or "pool:N:SEED": one of N fixed samples, which space, N
     and SEED (201 where none is given) determine: they are the same ones in every process, and whatever seeds an
-    environment is reset with; a sequence: one of its architectures. ValueError on anything else, and on an architecture
-    not of the space.
+    environment is reset with; "original": the network that a space is of; a sequence: one of its architectures.
+    ValueError on anything else, and on an architecture not of the space.
     """
     if isinstance(initial, str):
         if initial == "uniform":
             return space.samples
+        if initial == "original":
+            if space.original is None:
+                raise ValueError(f"space {space.name!r} is of no network, whose original episodes could start from")
+            return make_sampler(space, [space.original])
         n, seed = _pool(initial)
         pool = space.samples(np.random.default_rng(seed), n)
     elif isinstance(initial, Batch) and initial.space is space and len(initial):
@@ -53,6 +57,7 @@ def _pool(initial: str) -> tuple[int, int]:
     found = POOL.fullmatch(initial)
     if not found or int(found[1]) < 1:
         raise ValueError(
-            f"unknown initial {initial!r}; known: 'uniform', 'pool:N' or 'pool:N:SEED' with N ≥ 1, or architectures"
+            f"unknown initial {initial!r}; known: 'uniform', 'pool:N' or 'pool:N:SEED' with N ≥ 1, 'original', or "
+            "architectures"
         )
     return count("the pool of initial architectures", int(found[1])), int(found[2] or POOL_SEED)

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 
 from natrl.core.transitions import check_choice, CostMode, Rule
+from natrl.envs.budgets import EnvBudget
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, given_architecture
 from natrl.envs.episodes import Episodes
@@ -20,7 +21,10 @@ __all__ = ["ArchTransitionEnv"]
 
 #: What of `info` are numbers.
 NUMBERS = frozenset(
-    ("score", "initial_score", "params", "madds", "initial_params", "initial_madds", "invalid_actions", "repaired")
+    (
+        *("score", "initial_score", "params", "madds", "initial_params", "initial_madds", "max_params", "max_madds"),
+        *("invalid_actions", "repaired"),
+    )
 )
 
 
@@ -34,13 +38,17 @@ class ArchTransitionEnv(gymnasium.Env):
     ## Observation Space
     Dict of `ops` (E,) vocabulary indices, `adjacency` (E, E) with [i, j] = 1 where slot j reads the node that slot i
     writes, `features` (E, F) in [0, 1] (`natrl.spaces.FEATURES`), and `action_mask` (E, K) with 1 = allowed. With a
-    `horizon` above 1 also `left`, the number of transforms to come (0 at the end): without it the MDP is none.
+    `horizon` above 1 also `left`, the number of transforms to come (0 at the end): without it the MDP is none. With a
+    `budget` also `costs` (E, K, 2), the parameters and MAdds of each primitive in each slot, and `budget` (2,), what
+    all slots may cost together (infinite where nothing limits it).
 
     ## Action Space
     MultiDiscrete([K] · E). A choice outside the mask, or of no primitive at all, keeps the slot's operation and counts
     in `info["invalid_actions"]`, or raises ValueError with `invalid_action="raise"`. Anything but whole numbers in that
     shape raises ValueError (both are gymnasium.error.InvalidAction, too). Valid choices that together would cut the
-    last path from input to output are undone for as few slots as needed; `info["repaired"]` counts them.
+    last path from input to output are undone for as few slots as needed, and those for which the budget has nothing
+    left when slots are gone through in their order; `info["repaired"]` counts both. With a budget a choice is masked
+    where it exceeds it even if all other slots cost the least they can.
 
     ## Rewards
     score(α) − score(β), for each transform. With `evaluator.metric == "accuracy"` a score is a validation accuracy in
@@ -48,8 +56,8 @@ class ArchTransitionEnv(gymnasium.Env):
     lowest so far (−1 before there is any).
 
     ## Starting State
-    Drawn by `initial`: "uniform" (the space's own distribution), "pool:N" or "pool:N:SEED" (N fixed samples), or given
-    architectures.
+    Drawn by `initial`: "uniform" (the space's own distribution), "pool:N" or "pool:N:SEED" (N fixed samples),
+    "original" (a network as it is), or given architectures.
     `reset(options={"architecture": a})` starts from a.
 
     ## Episode End
@@ -57,7 +65,10 @@ class ArchTransitionEnv(gymnasium.Env):
 
     ## Arguments
     `space`, `evaluator` ("table:nasbench201", "table:FILE" or an Evaluator), `rule` ("nat" | "nat++"), `cost`
-    ("strict" | "rule" | "live"), `initial`, `horizon`, `reward_clip`, `invalid_action` ("keep" | "raise"),
+    ("strict" | "rule" | "live"), `initial`, `horizon`, `reward_clip`, `invalid_action` ("keep" | "raise"), `budget`
+    (what the network may cost at the end of each transform, `info["max_params"]` and `info["max_madds"]`: a number, a
+    share of the initial architecture's as in {"madds": "80%"}, or "any", drawn anew for each episode between the least
+    that can be reached and what the initial one costs; a limit out of reach is as low as can be reached),
     `render_mode` ("ansi": text; "rgb_array": a picture, uint8 (960, 1280, 3); "human": the picture in a window).
 
     ## Version History
@@ -77,6 +88,7 @@ class ArchTransitionEnv(gymnasium.Env):
         horizon: int = 1,
         reward_clip: float | None = None,
         invalid_action: InvalidAction = "keep",
+        budget: EnvBudget | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None:
@@ -90,6 +102,7 @@ class ArchTransitionEnv(gymnasium.Env):
             horizon=horizon,
             invalid_action=invalid_action,
             reward_clip=reward_clip,
+            budget=budget,
         )
         self.horizon = self.core.horizon
         self.render_mode = render_mode
@@ -161,7 +174,7 @@ class ArchTransitionEnv(gymnasium.Env):
         return picture(self._view(), self.core.space)
 
     def _start(self, initial: Batch) -> None:
-        self._episodes = Episodes(self.core, initial)
+        self._episodes = Episodes(self.core, initial, self.np_random)
 
     def _running(self) -> Episodes:
         if self._episodes is None:

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 
 from natrl.core.connectivity import LivePath
+from natrl.core.spending import Spending
 from natrl.envs.door import check_action
 from natrl.envs.joint import ArchTransitionEnv
 from natrl.spaces import Batch
@@ -20,8 +21,9 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
 
     ## Description
     The joint environment unrolled: each step decides the operation of one slot, in topological order. The choice that
-    would cut the last path from input to output is masked, so nothing is ever repaired. (A path may count on slots not
-    yet decided: within a transform a cell can be without one for a while, at its end it never is.)
+    would cut the last path from input to output is masked, and so is one after which the other slots could not keep to
+    a budget any more, so nothing is ever repaired. (A path may count on slots not yet decided: within a transform a
+    cell can be without one for a while, at its end it never is.)
 
     ## Observation Space
     As in the joint environment, where `ops` holds the choices made so far, plus `slot`, the index of the slot to
@@ -50,6 +52,7 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
 
     _decided: Batch  # the choices of the transform made so far
     _path: LivePath
+    _spending: Spending | None  # with a budget
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -70,6 +73,8 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         choices[0, self._slot] = choice
         self._decided = self._decided.with_choices(choices)
         self._path.decide(self._slot, np.array([choice != self._null]))
+        if self._spending is not None:
+            self._spending.decide(self._slot, np.array([choice]))
         self._slot += 1
         reward, invalid = 0.0, self._invalid
         if self._slot == self.core.space.n_slots:
@@ -105,13 +110,19 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
         possible = np.delete(episodes.masks, self._null, axis=-1) if self._null is not None else episodes.masks
         active = self._decided.choices != self._null
         self._path = LivePath(active, possible.any(-1), self._decided.topologies.wiring)
+        budgeted = episodes.budgeted
+        self._spending = None if budgeted is None else budgeted.spending(self._decided, episodes.masks)
 
     def _observe(self) -> dict[str, np.ndarray]:
         mask = self._running().masks[0, self._slot].copy()
         if self._null is not None and not self._path.may_null(self._slot)[0]:
             mask[self._null] = False
+        if self._spending is not None:
+            mask = self._spending.look(self._slot)[0][0]
         self._slot_mask = mask
-        arrays = self.core.observe(self._decided, self.horizon - self._running().transforms)
+        episodes = self._running()
+        budget = {} if episodes.budgeted is None else episodes.budgeted.arrays
+        arrays = budget | self.core.observe(self._decided, self.horizon - episodes.transforms)
         arrays = {name: array[0] for name, array in arrays.items()}
         return {**arrays, "action_mask": mask.astype(np.int8), "slot": np.int64(self._slot)}
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector.utils import batch_space
 
 from natrl.core.transitions import CostMode, Rule
+from natrl.envs.budgets import EnvBudget
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, count, first_seed, given_architecture
 from natrl.envs.episodes import Episodes
@@ -48,6 +49,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         group_size: int = 1,
         reward_clip: float | None = None,
         invalid_action: InvalidAction = "keep",
+        budget: EnvBudget | None = None,
     ) -> None:
         num_envs, group_size = count("num_envs", num_envs), count("group_size", group_size)
         if num_envs % group_size:
@@ -61,6 +63,8 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
             horizon=horizon,
             invalid_action=invalid_action,
             reward_clip=reward_clip,
+            budget=budget,
+            group_size=group_size,
         )
         self.num_envs = num_envs
         self.horizon = self.core.horizon
@@ -106,10 +110,10 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
             self.core.evaluator.close()
 
     def _draw(self) -> Batch:
-        return self.core.draw(self.np_random, self.num_envs, self.group_size)
+        return self.core.draw(self.np_random, self.num_envs)
 
     def _start(self, initial: Batch) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        self._episodes = Episodes(self.core, initial)
+        self._episodes = Episodes(self.core, initial, self.np_random)
         return self._episodes.observe(), self._info(self._episodes)
 
     def _flags(self, value: bool) -> np.ndarray:

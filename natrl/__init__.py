@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, TYPE_CHECKING
 
+from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse, zoo
 from natrl.core.operations import Cost, Operation, operation, operation_cost, register_operation
@@ -21,23 +22,24 @@ if TYPE_CHECKING:
     from natrl.networks import build_network
     from natrl.policies import load_policy
     from natrl.runs.settings import RunSettings
-    from natrl.tuning.door import evaluate, train, transform
-    from natrl.tuning.modules import optimize, OptimizeSettings
+    from natrl.tuning.door import evaluate, front, train, transform
+    from natrl.tuning.optimize import optimize, OptimizeSettings
 
 __version__ = "0.2.0"
 
 #: Loaded on first use: many need torch or Ray.
 _LAZY = {
     "Evaluator": "natrl.evaluation",
-    "OptimizeSettings": "natrl.tuning.modules",
+    "OptimizeSettings": "natrl.tuning.optimize",
     "RunSettings": "natrl.runs.settings",
     "build_network": "natrl.networks",
     "evaluate": "natrl.tuning.door",
     "from_module": "natrl.modules",
+    "front": "natrl.tuning.door",
     "load_data": "natrl.data",
     "load_module": "natrl.modules",
     "load_policy": "natrl.policies",
-    "optimize": "natrl.tuning.modules",
+    "optimize": "natrl.tuning.optimize",
     "train": "natrl.tuning.door",
     "transform": "natrl.tuning.door",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "build_network",
     "evaluate",
     "from_module",
+    "front",
     "load_data",
     "load_module",
     "load_policy",
@@ -76,11 +79,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+        return needed(_LAZY[name], name, f"natrl.{name}")
     if name in _PACKAGES:
         return import_module(f"natrl.{name}")
     raise AttributeError(f"module 'natrl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_PACKAGES})
+    return sorted({*__all__, *_PACKAGES, *(name for name in globals() if name.startswith("__"))})

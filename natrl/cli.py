@@ -18,9 +18,11 @@ from natrl.commands.doctor import doctor
 from natrl.commands.errors import Debug, run_safely, show_tracebacks, with_debug
 from natrl.commands.evaluate import evaluate
 from natrl.commands.evaluations import evaluations
+from natrl.commands.front import front
 from natrl.commands.optimize import optimize
 from natrl.commands.rank import rank
 from natrl.commands.report import report
+from natrl.commands.settings_options import with_options
 from natrl.commands.show import show
 from natrl.commands.start import next_steps
 from natrl.commands.sweep import sweep
@@ -49,8 +51,22 @@ def start(
         print("Next:", *(f"  {command:<{width}}  {what}" for command, what in steps), sep="\n")
 
 
-for command in (demo, show, train, transform, optimize, evaluate, evaluations, bench, rank, sweep, report, doctor):
-    app.command(no_args_is_help=False)(with_debug(command))
+for command in (
+    demo,
+    show,
+    train,
+    transform,
+    front,
+    optimize,
+    evaluate,
+    evaluations,
+    bench,
+    rank,
+    sweep,
+    report,
+    doctor,
+):
+    app.command(no_args_is_help=False)(with_debug(with_options(command)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 
-__all__ = ["accuracy", "count", "nats", "points", "rank", "ratio", "seconds", "signed_percent"]
+__all__ = ["accuracy", "count", "layers", "nats", "points", "rank", "ratio", "score", "seconds", "signed_percent"]
 
 MINUS = "−"
 MISSING = "–"
@@ -28,6 +30,11 @@ def rank(value: float | None) -> str:
 def ratio(value: float) -> str:
     """0.789 → "0.79 ×"."""
     return MISSING if math.isnan(value) else f"{value:.2f} ×"
+
+
+def score(value: float) -> str:
+    """A figure in a unit of the user's, to five digits."""
+    return f"{value:.5g}".replace("-", MINUS)
 
 
 def accuracy(mean: float, spread: float = math.nan) -> str:
@@ -63,6 +70,35 @@ def seconds(value: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def layers(names: Iterable[str]) -> str:
+    """Names of layers, those that differ in numbers alone written once: "layer[1-3].[0,1].conv2 (6), head".
+
+    Where numbers are in brackets, not every combination of them need be there: how many are stands behind.
+    """
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for name in names:
+        parts = re.split(r"(\d+)", name)
+        alike.setdefault(tuple(parts[::2]), []).append(parts[1::2])
+    found = []
+    for texts, numbers in alike.items():
+        spans = [_span(sorted({int(n) for n in column})) for column in zip(*numbers, strict=True)]
+        name = "".join(text + span for text, span in zip(texts, [*spans, ""], strict=True))
+        found.append(f"{name} ({len(numbers)})" if len(numbers) > 1 else name)
+    return ", ".join(found)
+
+
+def _span(numbers: list[int]) -> str:
+    """Sorted numbers: "4", "[0,1]", "[1-4,6]"."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    texts = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
+    return f"[{','.join(texts)}]" if len(numbers) > 1 else texts[0]
 
 
 def _signed(value: float, digits: int) -> str:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
-from importlib.metadata import entry_points, EntryPoint
 from reprlib import repr as short
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "CallableError",
     "Entry",
     "Registry",
-    "called",
     "find_object",
     "in_one_line",
     "instance_of",
@@ -62,6 +64,7 @@ class Registry(Generic[T]):
         self.kind, self.group = kind, group
         self._adapt, self._key = adapt, key
         self._entries: dict[str, Entry] = {}  # with those that have no name but "module:object", and came to a worker
+        self._made: Counter[str] = Counter()  # names, each for one object, though that may have been forgotten
 
     def register(self, name: str, target: Any, description: str = "", *, arguments: tuple[str, ...] = ()) -> Entry:
         """Makes an object, or the "module:object" that it is, known by a name. ValueError if the name is taken."""
@@ -127,17 +130,30 @@ class Registry(Generic[T]):
             return name
         kind = given if hasattr(given, "__qualname__") else type(given)
         made = f"{kind.__module__}:{kind.__qualname__}" + "()" * (kind is not given)
-        taken = sum(name.partition("#")[0] == made for name in self._entries)
-        name = f"{made}#{taken + 1}" if taken else made
+        self._made[made] += 1
+        name = f"{made}#{self._made[made]}" if self._made[made] > 1 else made
         self._entries[name] = Entry(name, given)
         return name
 
+    @contextmanager
+    def lent(self, given: Any) -> Iterator[str]:
+        """`name_of` for the body; then an object that had no other name is forgotten, and the memory that it takes."""
+        had = not isinstance(given, str) and self.known(given)
+        name = self.name_of(given)
+        try:
+            yield name
+        finally:
+            if name not in (given, had):
+                del self._entries[name]
+
     def known(self, given: Any) -> str:
         """The name under which an object can be found; empty where it has none."""
-        named = (entry.name for entry in self._entries.values() if _loaded(entry.target) is given)
+        named = (entry.name for entry in self._entries.values() if given is not None and _loaded(entry.target) is given)
         return next(named, "") or _global(given)
 
     def _offers(self) -> list[EntryPoint]:
+        from importlib.metadata import entry_points  # which takes longer than the rest of natrl.registry
+
         return sorted(entry_points(group=self.group))
 
     def _same(self, name: str) -> str:
@@ -196,19 +212,14 @@ def subclass_of(kind: type) -> Adapt[Any]:
     return adapt
 
 
-def called(found: Any) -> Callable[..., Any]:
-    """What can be called."""
-    if callable(found):
-        return found
-    raise ValueError(f"expected a function, got {_shown(found)}")
-
-
 def find_object(target: str, what: str) -> Any:
     """The object "module:object", looked for in the current folder too.
 
     ValueError in one line, which begins with `what` is wanted, where there is none, or its module raises anything.
     """
     name, _, attributes = target.partition(":")
+    if not attributes:
+        raise CallableError(f"{what}: expected module:object")
     with _current_folder_on_path(), in_one_line(f"{what}: the module raised"):
         try:
             module = import_module(name)

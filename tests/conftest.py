@@ -19,9 +19,16 @@ from hypothesis import settings
 
 from natrl.core import operations
 from natrl.core.transitions import transition_matrix
+from tests.workers.fork import forked_workers
 
 settings.register_profile("natrl", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("natrl")
+
+
+def pytest_collection_finish() -> None:
+    """UsageError if a module registers operations where it is imported: they would change networks of other tests."""
+    if extra := [*operations.VOCABULARY][len(operations.BUILT_IN) :]:
+        raise pytest.UsageError(f"registered while tests were collected: {', '.join(extra)}")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +41,14 @@ def natrl_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Workers of every Ray that tests start in this process are forked, not started."""
+    with forked_workers(tmp_path_factory.mktemp("workers")):
+        yield
+
+
+@pytest.fixture(scope="session")
+def ray_session(workers: None) -> Iterator[None]:
     """One local Ray with 4 logical CPUs for the whole session (of each pytest process); starting it takes about 3 s."""
     import ray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,12 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-__all__ = ["join", "wait_for"]
+__all__ = ["join", "joining", "wait_for"]
+
+
+def joining() -> dict[str, str]:
+    """The environment of a process that joins the Ray which runs in this one."""
+    return {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
 
 
 def join(num_cpus: float) -> Callable[[bool], None]:

@@ -42,6 +42,20 @@ def test_accuracies_and_differences():
     assert formats.ratio(0.789) == "0.79 ×"
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["stem", "head"], "stem, head"),
+        (["layer1.0.conv1"], "layer1.0.conv1"),
+        (["layer1.0.conv2", "layer1.1.conv2", "layer2.0.conv2", "fc"], "layer[1,2].[0,1].conv2 (3), fc"),
+        (["f.1", "f.2", "f.3", "f.10", "g.1"], "f.[1-3,10] (4), g.1"),
+        ([], ""),
+    ],
+)
+def test_layers(names, text):
+    assert formats.layers(names) == text
+
+
 @pytest.mark.parametrize(("value", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
 def test_seconds(value, text):
     assert formats.seconds(value) == text

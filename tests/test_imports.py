@@ -16,8 +16,8 @@ import natrl
 ROOT = Path(natrl.__file__).parent
 
 
-@pytest.mark.parametrize("module", ["natrl", "natrl.spaces", "natrl.envs"])
-def test_floors_0_and_1_and_the_environments_import_neither_torch_nor_ray(module: str) -> None:
+@pytest.mark.parametrize("module", ["natrl", "natrl.spaces", "natrl.envs", "natrl.cli"])
+def test_floors_0_and_1_the_environments_and_commands_import_neither_torch_nor_ray(module: str) -> None:
     """In a process of its own, since other tests have imported both: 0.2–1 s."""
     code = f"import sys, {module}; print(*sorted({{'torch', 'ray'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -38,6 +38,7 @@ def test_public_names() -> None:
         "build_network",
         "evaluate",
         "from_module",
+        "front",
         "load_data",
         "load_module",
         "load_policy",
@@ -54,7 +55,8 @@ def test_public_names() -> None:
         "transform",
         "zoo",
     ]
-    assert {*natrl.__all__, "envs", "tuning"} <= set(dir(natrl))
+    shown = {name for name in dir(natrl) if not name.startswith("__")}
+    assert shown == {*natrl.__all__, "bench", "data", "drawing", "envs", "evaluation", "tuning"}
     assert natrl.__version__
 
 
@@ -68,6 +70,15 @@ def test_packages_are_there_without_an_import_of_their_own() -> None:
     code = "import natrl; print(natrl.envs.ArchTransitionEnv.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "ArchTransitionEnv"), done.stderr
+
+
+def test_pages_take_what_is_shown() -> None:
+    """`natrl.NAME(` in the Python of README and docs."""
+    root = ROOT.parent
+    text = "".join(page.read_text(encoding="utf-8") for page in (root / "README.md", *(root / "docs").glob("*.md")))
+    blocks = "".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    assert {"optimize", "space"} <= (taken := set(re.findall(r"\bnatrl\.(\w+)\(", blocks)))
+    assert taken <= set(natrl.__all__)
 
 
 def test_an_unknown_attribute_is_an_attribute_error() -> None:

@@ -19,7 +19,7 @@ from natrl.runs.directory import read_config
 from natrl.runs.metrics import last_result
 from natrl.runs.settings import RunSettings
 from natrl.search.random_transform import random_transforms
-from natrl.spaces import network_cost, Skeleton, Space
+from natrl.spaces import Space
 from natrl.tuning.restore import restored_evaluator
 
 __all__ = ["compare_with_random", "originals"]
@@ -40,9 +40,11 @@ def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Prog
     if settings.evaluator.kind.trains:
         raise ValueError("each candidate would be trained from scratch; natrl evaluate trains those that you choose")
     policy, evaluator = load_policy(run), _evaluator(run, settings)
-    skeleton = settings.evaluator.skeleton or policy.space.skeleton
-    data = getattr(evaluator.inner, "data", None)  # of a supernet
-    skeleton = skeleton if data is None else skeleton.fitted(data)
+    space, skeleton = policy.space, settings.evaluator.skeleton or getattr(policy.space, "skeleton", None)
+    if skeleton is not None:
+        data = getattr(evaluator.inner, "data", None)  # of a supernet
+        skeleton = skeleton if data is None else skeleton.fitted(data)
+        space = space.on(skeleton)
     task = progress.add_task("comparison", total=n, note="") if progress is not None else None
     rows: list[dict[str, Any]] = []
     for i, (name, original) in enumerate(originals(policy.space, n, seed).items()):
@@ -52,7 +54,7 @@ def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Prog
         by_policy = [first, *(a for a in proposed.architectures if a not in (original, first))]
         by_chance = _random(policy, original, len(by_policy), rng)
         for method, found in (("original", [original]), ("policy", by_policy), ("random", by_chance)):
-            rows += _rows(name, method, found, evaluator, skeleton)
+            rows += _rows(name, method, found, evaluator, space)
         if progress is not None and task is not None:
             progress.advance(task)
     iteration = int(last_result(run)["training_iteration"])
@@ -61,8 +63,8 @@ def compare_with_random(run: Path, *, n: int = 20, seed: int = 0, progress: Prog
 
 
 def originals(space: Space, n: int, seed: int = 0) -> dict[str, Architecture]:
-    """The hand-made and searched architectures of the papers that are of the space, then random ones; n in all."""
-    found: dict[str, Architecture] = {}
+    """A network as it is, or the papers' architectures that are of the space, then random ones; n in all."""
+    found: dict[str, Architecture] = {} if space.original is None else {"original": space.original}
     for name, architecture in zoo().items():
         if name.startswith("NAT"):  # what the papers made of the others
             continue
@@ -90,10 +92,10 @@ def _random(policy: Policy, original: Architecture, n: int, rng: np.random.Gener
 
 
 def _rows(
-    name: str, method: str, architectures: list[Architecture], evaluator: Evaluator, skeleton: Skeleton
+    name: str, method: str, architectures: list[Architecture], evaluator: Evaluator, space: Space
 ) -> list[dict[str, Any]]:
     scores = evaluator.evaluate(architectures) if architectures else np.empty(0)
-    costs = [network_cost(a, skeleton) for a in architectures]
+    costs = [space.cost(a) for a in architectures]
     return [
         {
             "name": name,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +114,10 @@ def demonstrate(settings: DemoSettings, out: Path, *, command: str) -> Results:
         with timed(clock, "choice"):
             finalists = choose_finalists(policy, originals, out, settings.seed)
             trained = train_finalists(finalists, skeleton, data, settings, bar)
-            chosen = {name: choose(candidates, skeleton) for name, candidates in trained.items()}
+            chosen = {
+                name: choose(candidates, partial(network_cost, skeleton=skeleton))
+                for name, candidates in trained.items()
+            }
         with timed(clock, "retraining"):
             rows, weights = retrain(originals, chosen, policy, skeleton, data, settings, bar)
     transformed = {row.name: (row.architecture, weights[row.name]) for row in rows if row.variant == "transformed"}

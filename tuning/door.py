@@ -1,4 +1,7 @@
-"""What guides call: `natrl.train`, `natrl.transform` and `natrl.evaluate`, each with a Ray of its own if none runs."""
+"""What guides call: `natrl.train`, `natrl.transform`, `natrl.front`, `natrl.evaluate`.
+
+What needs a Ray starts one of its own if none runs.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from natrl.core.genotypes import parse
 from natrl.data import ImageData, load_data
 from natrl.policies import load_policy, Policy
 from natrl.policies.candidates import Candidates
+from natrl.policies.front import Front
+from natrl.policies.front import front as trade_off
 from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
 from natrl.spaces.networks import Networks
@@ -22,7 +27,7 @@ from natrl.tuning import run
 from natrl.tuning.comparison import train_all
 from natrl.tuning.session import ray_session
 
-__all__ = ["evaluate", "train", "transform"]
+__all__ = ["evaluate", "front", "train", "transform"]
 
 
 @checked
@@ -47,6 +52,17 @@ def transform(architecture: Architecture | str, policy: Policy | Path | str, **o
     """
     found = policy if isinstance(policy, Policy) else load_policy(policy)
     return found.transform(parse(architecture) if isinstance(architecture, str) else architecture, **options)
+
+
+@checked
+def front(architecture: Architecture | str, policy: Policy | Path | str, **options: Any) -> Front:
+    """What a policy makes of an architecture, or of a notation, within each of several budgets; needs no Ray.
+
+    `policy`: it, or the directory of a run. `options`: those of `natrl.policies.front.front`, such as budgets,
+    evaluator and evaluations.
+    """
+    found = policy if isinstance(policy, Policy) else load_policy(policy)
+    return trade_off(found, parse(architecture) if isinstance(architecture, str) else architecture, **options)
 
 
 @checked

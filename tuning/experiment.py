@@ -57,7 +57,9 @@ def new_tuner(
     )
 
 
-def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: int) -> tune.Tuner:
+def resumed_tuner(
+    config: Any, run: Path, *, iterations: int, checkpoint_every: int, callbacks: Sequence[tune.Callback] = ()
+) -> tune.Tuner:
     """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down.
 
     It goes on to so many iterations, also where it had ended after fewer. What a kill left half-written is mended.
@@ -67,7 +69,7 @@ def resumed_tuner(config: Any, run: Path, *, iterations: int, checkpoint_every: 
         mend_checkpoints(run)
         extend_trial(run, config, iterations)
         return restored_tuner(run, trainable=config.algo_class, param_space=config)
-    return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every)
+    return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every, callbacks=callbacks)
 
 
 def restored_tuner(directory: Path, **options: Any) -> tune.Tuner:

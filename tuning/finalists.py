@@ -1,14 +1,16 @@
-"""The last choice: short training on validation data decides among a few candidates and the original."""
+"""The last choice: training decides, on validation data, among a few candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost
 from natrl.report.scores import CandidateScores
 from natrl.spaces import network_cost, Skeleton
 
@@ -21,15 +23,17 @@ class Finalist:
 
     architecture: Architecture
     proxy: float | None
-    validation: tuple[float, ...]  # one a seed, in [0, 1]
+    validation: tuple[float, ...] = ()  # one a seed, in [0, 1]
+    network: nn.Module | None = None  # on the CPU, where its weights are kept: inherited ones, then trained ones
 
 
-def choose(finalists: Sequence[Finalist], skeleton: Skeleton) -> Finalist:
+def choose(finalists: Sequence[Finalist], cost: Callable[[Architecture], Cost]) -> Finalist:
     """The cheapest finalist (by MAdds) whose mean validation accuracy is within one standard error of the best.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3): differences
     that another seed could undo do not pay for operations. The error is of the difference of two means, from the
-    deviation over seeds pooled over all finalists; with one seed the best mean wins. ValueError if there are none.
+    deviation over seeds pooled over all finalists; with one seed the best wins, of equal ones the cheapest. ValueError
+    if there are none.
     """
     if not finalists:
         raise ValueError("there is no finalist to choose from")
@@ -37,7 +41,7 @@ def choose(finalists: Sequence[Finalist], skeleton: Skeleton) -> Finalist:
     means, seeds = values.mean(1), values.shape[1]
     error = float(np.sqrt(2 * values.var(1, ddof=1).mean() / seeds)) if seeds > 1 else 0.0
     close = [f for f, mean in zip(finalists, means, strict=True) if mean >= means.max() - error]
-    return min(close, key=lambda f: (network_cost(f.architecture, skeleton).madds, -np.mean(f.validation)))
+    return min(close, key=lambda f: (cost(f.architecture).madds, -np.mean(f.validation)))
 
 
 def candidate_scores(trained: Mapping[str, Sequence[Finalist]], skeleton: Skeleton, seeds: int) -> CandidateScores:

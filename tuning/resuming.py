@@ -58,18 +58,24 @@ def extend_trial(run: Path, config: Any, iterations: int) -> None:
     file = newest_state(run)
     if file is None:
         return
-    numbers = _numbers(config.to_dict())
+    numbers, space = _numbers(config.to_dict()), config.env_config.get("space")
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
-        state["trial_data"] = [(_extended(text, numbers, iterations), data) for text, data in state["trial_data"]]
+        trials = state["trial_data"]
+        state["trial_data"] = [(_extended(text, numbers, space, iterations), data) for text, data in trials]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file} is damaged, or another Ray's ({type(error).__name__}); start anew") from error
     write_atomically(file, json.dumps(state))
 
 
-def _extended(text: str, numbers: Mapping[str, Any], iterations: int) -> str:
-    """A trial as Tune writes it down, to go on to so many iterations."""
+def _extended(text: str, numbers: Mapping[str, Any], space: Any, iterations: int) -> str:
+    """A trial as Tune writes it down, to go on to so many iterations, with the space's name in this process."""
     trial = json.loads(text)
+    for kept in ("config", "_Trial__unresolved_config"):
+        environment = trial[kept].get("env_config")
+        if isinstance(space, str) and isinstance(environment, dict) and isinstance(environment.get("space"), str):
+            environment["space"] = space
+    text = json.dumps(trial)
     if trial["stopping_criterion"]["training_iteration"] >= iterations:
         return text
     for kept in ("config", "_Trial__unresolved_config"):

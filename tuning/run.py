@@ -17,7 +17,10 @@ from rich.progress import Progress
 from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse
+from natrl.envs.budgets import ANY
 from natrl.envs.initial import Initial, make_sampler, seeded
+from natrl.evaluation import Evaluator
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.rewards import REWARDS
 from natrl.evaluation.user_code import check_travels
@@ -25,17 +28,21 @@ from natrl.files.locks import locked
 from natrl.files.paths import absolute, quote
 from natrl.files.writing import write_json
 from natrl.news import say
-from natrl.policies.network import PolicyConfig
+from natrl.policies.limits import BudgetedEvaluator
+from natrl.policies.network import PolicyConfig, PolicyNetwork
+from natrl.policies.storage import read_policy
 from natrl.rllib.config import algorithm_config
-from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config
+from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config, started
 from natrl.runs.settings import RunSettings
 from natrl.spaces import Space
 from natrl.spaces import space as find_space
-from natrl.tuning.experiment import fit, new_tuner, resumed_tuner, RunError
+from natrl.spaces.budget import Budget
+from natrl.tuning.experiment import fit, resumed_tuner, RunError
 from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
+from natrl.tuning.tasks import put
 
-__all__ = ["RunError", "check_settings", "resume", "run_configuration", "train"]
+__all__ = ["RunError", "check_settings", "check_start", "learn", "resume", "run_configuration", "train"]
 
 #: Initial architectures out of a table: they are part of the configuration, which Tune writes down every second.
 MOST_KNOWN = 512
@@ -57,12 +64,11 @@ def train(
     """
     run = absolute(out)
     check_settings(settings)
-    config = run_configuration(settings, ledger_file(run))
-    iterations, every = settings.learn.iterations, settings.checkpoint_every
+    config = run_configuration(started(settings, run), ledger_file(run))
     with begun(run):
         create_run(run, settings, command or " ".join(sys.argv))
-        tuner = new_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
-        return _fit(tuner, run, settings, progress)
+        learn(run, settings, config, progress=progress, callbacks=callbacks)
+    return run
 
 
 @checked
@@ -80,13 +86,12 @@ def resume(run: Path | str, *, settings: RunSettings | None = None, progress: Pr
     settings = own if settings is None else _extended(run, own, settings)
     if settings.evaluator.resources:
         check_resources(**settings.evaluator.resources)
-    config = run_configuration(settings, ledger_file(run))
+    config = run_configuration(started(settings, run), ledger_file(run))
     if settings != own:
         write_json(run / CONFIG, document | {"settings": settings.to_dict()})
-    iterations, every = settings.learn.iterations, settings.checkpoint_every
     with locked(run):
-        tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every)
-        return _fit(tuner, run, settings, progress)
+        learn(run, settings, config, progress=progress)
+    return run
 
 
 def _extended(run: Path, own: RunSettings, given: RunSettings) -> RunSettings:
@@ -107,14 +112,25 @@ def check_settings(settings: RunSettings) -> None:
     spec = settings.evaluator
     if spec.resources:
         check_resources(**spec.resources)
+    if why := spec.home.lacks(spec.kind.needs):
+        raise ValueError(f"reward {spec.reward!r}: space {spec.home.name!r} {why}")
     sample = make_sampler(find_space(spec.space), initial_architectures(settings, tell=True))
     data = spec.load_data()
     if not REWARDS.is_ours(spec.reward):
         spec(data)
     elif spec.kind.free:
         spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
+    elif data is not None:
+        spec.home.fitted(data)
+    check_start(settings)
     for name, part in spec.own.items():
         check_travels(part.target, f"{name} {getattr(spec, name)!r}")
+
+
+def check_start(settings: RunSettings) -> None:
+    """ValueError where a run cannot go on from what its settings name."""
+    if settings.start:
+        PolicyNetwork(policy_configuration(settings)).start_from(read_policy(Path(settings.start))[0])
 
 
 def initial_architectures(settings: RunSettings, *, tell: bool = False) -> Initial:
@@ -161,10 +177,10 @@ def part_of(space: Space, architectures: Sequence[Architecture]) -> list[Archite
 
 def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
     """RLlib's configuration of a run that keeps what it pays for in `ledger`."""
-    spec = settings.evaluator
+    spec, start = settings.evaluator, Path(settings.start) if settings.start else None
     environment = {
         "space": spec.space,
-        "build_evaluator": partial(spec.build, ledger=ledger),
+        "build_evaluator": partial(_build, spec, settings.budget, start, ledger),
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,
@@ -172,12 +188,48 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
         "horizon": settings.horizon,
         "reward_clip": settings.reward_clip,
     }
-    policy = PolicyConfig(primitives=find_space(spec.space).primitives, head=settings.head, keep=settings.keep)
-    return algorithm_config(settings.learn, policy, environment, seed=settings.seed)
+    budgets = tuple(settings.budgets)
+    if budgets:
+        environment["budget"] = dict.fromkeys(budgets, ANY)
+    return algorithm_config(
+        settings.learn, policy_configuration(settings), environment, seed=settings.seed, start=start
+    )
 
 
-def _fit(tuner: tune.Tuner, run: Path, settings: RunSettings, progress: Progress | None) -> Path:
+def policy_configuration(settings: RunSettings) -> PolicyConfig:
+    """What the policy of a run is built from."""
+    primitives, budgets = find_space(settings.evaluator.space).primitives, tuple(settings.budgets)
+    return PolicyConfig(primitives, head=settings.head, keep=settings.keep, horizon=settings.horizon, budget=budgets)
+
+
+def _build(spec: EvaluatorSpec, budget: Budget, start: Path | None, ledger: Path | None) -> Evaluator:
+    """What rewards the policy, where it is trained."""
+    before = None
+    if start is not None and spec.surrogate is not None:
+        from natrl.runs.scores import score_model  # scikit-learn takes seconds
+
+        before = score_model(start, find_space(spec.space).n_slots)
+    evaluator = spec.build(ledger, before)
+    return BudgetedEvaluator(evaluator, find_space(spec.space), budget) if budget else evaluator
+
+
+def learn(
+    run: Path,
+    settings: RunSettings,
+    config: Any,
+    *,
+    progress: Progress | None = None,
+    callbacks: Sequence[tune.Callback] = (),
+    hint: str = "",
+) -> Path:
+    """Trains a policy in a run directory that is held, from where it stands there; returns the policy's folder.
+
+    `config`: its `run_configuration`. RunError where training fails.
+    """
+    if settings.evaluator.own:  # by reference: Tune writes its configuration down, in hexadecimal, every second
+        config.env_config["build_evaluator"] = put(config.env_config["build_evaluator"])
+    iterations, every = settings.learn.iterations, settings.checkpoint_every
+    tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
+    hint = hint or f"; go on with --resume {quote(run)}"
     with nullcontext() if settings.evaluator.kind.changes else serve_ledger(ledger_file(run)):
-        hint = f"; go on with --resume {quote(run)}"
-        fit(tuner, run, iterations=settings.learn.iterations, progress=progress, hint=hint)
-    return run
+        return fit(tuner, run, iterations=iterations, progress=progress, hint=hint)

@@ -70,8 +70,10 @@ def ray_session(
             log_to_driver=verbose,
             **options,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConnectionError(f"no Ray at address {address!r}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # where its processes do not come up, Ray (2.60) raises just that
+        missing = "Ray did not start on this machine" if address == "local" else f"no Ray at address {address!r}"
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConnectionError(f"{missing}: {reason}") from error
     try:
         with watched(hint):
             yield

@@ -1,7 +1,7 @@
 """Tune's state, kept whole: a kill may catch Tune as it writes, and a file that is there in part says nothing.
 
-Tune writes its state into a folder of the driver's and copies that to the run. natrl keeps the last whole files beside
-them, and puts these back where a file of Tune's is damaged.
+Tune writes its state and its results into a folder of the driver's and copies that to the run, whole files each time.
+natrl keeps the last whole ones beside them, and puts these back where a file of Tune's is damaged.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ KEPT = "kept"  # folder in Tune's
 TUNER = "tuner.pkl"  # written once, before the first trial
 STATE = "experiment_state-*.json"
 FILES = ("*.json", "*.pkl")  # the state, the searcher's, the callbacks', and what was asked for
+RESULTS = "*/result.json"  # a trial's, one line an iteration: only ever appended to
 PERIOD_S = 1.0
 
 
@@ -34,7 +35,7 @@ class KeepState(tune.Callback):
     """Copies what Tune has just written, every second."""
 
     def __init__(self) -> None:
-        self._next, self._copied = 0.0, {}  # type: tuple[float, dict[str, int]]
+        self._next, self._copied = 0.0, {}  # type: tuple[float, dict[str, int]]  # when written, or how much
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Between two of Tune's steps no file of its folder is being written."""
@@ -57,6 +58,9 @@ class KeepState(tune.Callback):
                 with replacing(kept / file.name) as fresh:
                     shutil.copyfile(file, fresh)
                 self._copied[file.name] = written
+        for results in staged.glob(RESULTS):
+            trial = results.parent.name
+            self._copied[trial] = _append(results, kept / trial / results.name, self._copied.get(trial, 0))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_next": 0.0, "_copied": {}}
@@ -73,6 +77,14 @@ def mend(directory: Path) -> None:
                     shutil.copyfile(whole, fresh)
             else:
                 file.unlink(missing_ok=True)
+    for kept in (folder / KEPT).glob(RESULTS):
+        results = folder / kept.relative_to(folder / KEPT)
+        longest = max(_lines(results), _lines(kept), key=len)
+        for file in (results, kept):
+            if longest and not (file.exists() and file.read_bytes() == longest):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(file) as fresh:
+                    fresh.write_bytes(longest)
 
 
 def has_state(directory: Path) -> bool:
@@ -88,6 +100,25 @@ def newest_state(directory: Path) -> Path | None:
 
 def _files(folder: Path) -> Sequence[Path]:
     return sorted({file for pattern in FILES for file in folder.glob(pattern)})
+
+
+def _append(source: Path, copy: Path, start: int) -> int:
+    """Brings a copy, of the first `start` bytes of a file that only grows, up to date. Returns how many it holds.
+
+    (A trial that is tried again goes on with what Tune has of it, which may be less: then the copy is made anew.)
+    """
+    copy.parent.mkdir(exist_ok=True)
+    start = 0 if source.stat().st_size < start else start
+    with source.open("rb") as grown, copy.open("ab" if start else "wb") as behind:
+        grown.seek(start)
+        shutil.copyfileobj(grown, behind)
+        return grown.tell()
+
+
+def _lines(file: Path) -> bytes:
+    """What a file holds but for a line that was begun and not ended; nothing if there is none."""
+    content = file.read_bytes() if file.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _is_whole(file: Path) -> bool:

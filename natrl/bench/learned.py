@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, choose, METHODS, Outcome, Snapshot, Task
 from natrl.core.architecture import Architecture
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import LEAST_QUERIES
@@ -17,7 +17,7 @@ from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig
 from natrl.policies.policy import TEMPERATURES
 from natrl.rllib.config import algorithm_config
-from natrl.rllib.settings import AlgorithmName, LearnSettings
+from natrl.rllib.settings import LearnSettings
 
 __all__ = ["CANDIDATES", "candidates", "learn", "settings_for", "starts"]
 
@@ -29,13 +29,15 @@ SHARE = 12  # below: queries for each start of a fixed pool
 SMALL_BATCH = 64  # … and episodes an iteration
 SMALL_ITERATIONS = 500
 
-SETTINGS: dict[AlgorithmName, LearnSettings] = {
+SETTINGS: dict[str, LearnSettings] = {
     "ppo": LearnSettings(iterations=500, entropy=0.1),  # twice the usual training, chosen by the capture of the signal
     "reinforce": LearnSettings(algorithm="reinforce", group_size=4, entropy=0.03),
 }
+#: From predictions, which are free: chosen on seeds from 100 on.
+FROM_MODEL = LearnSettings(iterations=120, entropy=0.1, reward_scale=100.0)
 
 
-def learn(algorithm: AlgorithmName, head: str) -> Callable[[Task], Outcome]:
+def learn(algorithm: str, head: str) -> Callable[[Task], Outcome]:
     """Trains a policy until its schedule ends or the budget might not cover the next batch; Ray must run."""
 
     def run(task: Task) -> Outcome:
@@ -46,12 +48,18 @@ def learn(algorithm: AlgorithmName, head: str) -> Callable[[Task], Outcome]:
 
 
 def learn_from_surrogate(task: Task) -> Outcome:
-    """PPO's policy whose rewards a surrogate predicts, which spends the whole budget; Ray must run."""
-    settings = SETTINGS["ppo"]
+    """PPO's policy whose rewards a surrogate predicts, which spends the whole budget; Ray must run.
+
+    The answer is that of its candidates which the surrogate predicts the most of: it asks for no evaluation. Points of
+    the curve before the last one are of the policy's argmax.
+    """
     surrogate = SurrogateEvaluator(
-        task.evaluator, queries=task.evaluator.limit, every=rounds_every(settings.iterations), seed=task.seed
+        task.evaluator, queries=task.evaluator.limit, every=rounds_every(FROM_MODEL.iterations), seed=task.seed
     )
-    return train(task, settings, "autoregressive", task.training, surrogate, lambda: True)
+    learned = train(task, FROM_MODEL, "autoregressive", task.training, surrogate, lambda: True)
+    answer = choose(learned, surrogate)
+    last = Snapshot(task.evaluator.evaluations, answer)
+    return Outcome(answer, learned.candidates, (*learned.history[:-1], last))
 
 
 def train(
@@ -93,7 +101,7 @@ def train(
         trainer.stop()
 
 
-def settings_for(algorithm: AlgorithmName, queries: int) -> LearnSettings:
+def settings_for(algorithm: str, queries: int) -> LearnSettings:
     """The settings for a budget: small ones go further in small batches."""
     settings = SETTINGS[algorithm]
     if queries >= ROOMY:
@@ -136,7 +144,7 @@ def _transform(policy: Policy, task: Task) -> tuple[Architecture, ...]:
     return tuple(policy.transform_batch(task.held_out))
 
 
-_HEADS: dict[AlgorithmName, tuple[str, ...]] = {
+_HEADS: dict[str, tuple[str, ...]] = {
     "reinforce": ("lstm", "joint", "autoregressive"),
     "ppo": ("joint", "autoregressive"),
 }

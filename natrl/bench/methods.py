@@ -10,13 +10,14 @@ import numpy as np
 from natrl.bench.capture import best_reachable
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
+from natrl.evaluation import Evaluator
 from natrl.evaluation.queries import LimitedEvaluator
 from natrl.registry import instance_of, Registry
 from natrl.search import search, SEARCHES
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import Space
 
-__all__ = ["METHODS", "BenchMethod", "Outcome", "Snapshot", "Task"]
+__all__ = ["METHODS", "BenchMethod", "Outcome", "Snapshot", "Task", "choose"]
 
 CURVE = (
     1,
@@ -82,6 +83,15 @@ class BenchMethod:
 
 
 METHODS: Registry[BenchMethod] = Registry("benchmark method", instance_of(BenchMethod), group="natrl.bench")
+
+
+def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
+    """Of each architecture's candidates the one of the highest score, the first of equals; else the answer."""
+    if not outcome.candidates:
+        return outcome.answer
+    scores = iter(evaluator.evaluate([a for candidates in outcome.candidates for a in candidates]).tolist())
+    ranked = [[(next(scores), a) for a in candidates] for candidates in outcome.candidates]
+    return tuple(max(candidates, key=lambda pair: pair[0])[1] for candidates in ranked)
 
 
 def searching(name: str) -> Callable[[Task], Outcome]:

@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from natrl.bench.methods import METHODS, Outcome, Task
+from natrl.bench.methods import choose, METHODS, Outcome, Task
 from natrl.bench.rows import cost_ratios, Point, Row
-from natrl.bench.splits import split
-from natrl.bench.trained import Reporter, TrainedTable
+from natrl.bench.trained import Judge, Truth
 from natrl.checks.fields import check_fields, Count, Range
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice, Rule
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.queries import LimitedEvaluator
+from natrl.spaces import Space
 
 __all__ = ["Bench", "Job", "Plan"]
 
@@ -24,7 +24,7 @@ __all__ = ["Bench", "Job", "Plan"]
 class Plan:
     """What is compared. ValueError on what cannot be."""
 
-    tables: tuple[TrainedTable, ...]  # of one space
+    tables: tuple[Truth, ...]  # of one space
     methods: tuple[str, ...]
     queries: Count  # different architectures that a method may have evaluated
     rules: tuple[Rule, ...] = ("nat++",)
@@ -35,7 +35,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name in ("tables", "methods", "rules"):
             values = getattr(self, name)
-            labels = [v.data_set if isinstance(v, TrainedTable) else v for v in values]
+            labels = [v.data_set if isinstance(v, Truth) else v for v in values]
             if not values or len(set(labels)) < len(labels):
                 raise ValueError(f"{name} must be different ones, at least one; got {', '.join(labels) or 'none'}")
         check_fields(self)
@@ -52,6 +52,8 @@ class Plan:
                     f"{self.queries} queries are less than one batch of {method.name}, which evaluates up to "
                     f"{method.least_queries} architectures; raise --queries or leave the method out"
                 )
+        if any(m.reads_all for m in methods):
+            _size(self.tables[0].space)
         if any(m.matches for m in methods) and not any(m.learned for m in methods):
             raise ValueError(
                 "random-matched matches the cost of a learned policy: add one, such as ppo-autoregressive, to --methods"
@@ -89,18 +91,18 @@ class Bench:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._references: dict[tuple[Rule, str, int], tuple[Architecture, ...]] = {}
-        self._reporters: dict[str, Reporter] = {}
+        self._reporters: dict[str, Judge] = {}
 
     def run(self, job: Job) -> tuple[list[Row], list[Point]]:
         """The figures of one job, a row a data set it is measured on."""
         method, table = METHODS.get(job.method), self._table(job.signal)
-        initial, signal = split(table.space, job.seed), table.evaluator()
+        initial, signal = table.initial(job.seed), table.evaluator(job.seed)
         task = Task(
             space=table.space,
             rule=job.rule,
             training=initial.training,
             held_out=initial.held_out,
-            evaluator=LimitedEvaluator(signal, len(signal) if method.reads_all else self.plan.queries),
+            evaluator=LimitedEvaluator(signal, _size(table.space) if method.reads_all else self.plan.queries),
             seed=job.seed,
             reference=self._references.get((job.rule, job.signal, job.seed), ()),
         )
@@ -114,7 +116,7 @@ class Bench:
             self._references[job.rule, job.signal, job.seed] = outcome.answer
         return self._measure(job, task, outcome, signal, seconds)
 
-    def _table(self, signal: str) -> TrainedTable:
+    def _table(self, signal: str) -> Truth:
         return next(table for table in self.plan.tables if table.signal_name == signal)
 
     def _measure(
@@ -158,10 +160,8 @@ class Bench:
         return rows, points
 
 
-def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
-    """Of each architecture's candidates the one of the highest score, the first of equals; else the answer."""
-    if not outcome.candidates:
-        return outcome.answer
-    scores = iter(evaluator.evaluate([a for candidates in outcome.candidates for a in candidates]).tolist())
-    ranked = [[(next(scores), a) for a in candidates] for candidates in outcome.candidates]
-    return tuple(max(candidates, key=lambda pair: pair[0])[1] for candidates in ranked)
+def _size(space: Space) -> int:
+    """How many architectures a space has. ValueError if they cannot be listed."""
+    if not space.is_listed:
+        raise ValueError(f"ceiling reads the whole space, and {space.name!r} is too large to list: leave it out")
+    return sum(1 for _ in space.architectures())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,7 @@ from natrl.evaluation.base import check_queries, Metric
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.evaluation.scratch import ScratchEvaluator
-from natrl.evaluation.surrogate.evaluator import ScoreRegressor
-from natrl.evaluation.surrogate.path_features import path_counts
+from natrl.evaluation.surrogate.model import ScoreModel
 from natrl.spaces import Space
 from natrl.spaces import space as find_space
 from natrl.tuning.comparison import train_all
@@ -70,6 +69,7 @@ def check_proxy(proxy: str) -> None:
 def measure(question: Question) -> pd.DataFrame:
     """A row an architecture: architecture (its key), proxy, trained (validation accuracy in [0, 1]) and madds.
 
+    `attrs["model"]`: of a surrogate the shares of its regressors, and what it says of itself (`ScoreModel.trust`).
     Ray must run where the truth is scratch.
     """
     space = find_space(question.truth.space)
@@ -85,11 +85,11 @@ def measure(question: Question) -> pd.DataFrame:
     else:
         trained = truth.evaluate(drawn)
         proxy = None if learned else _proxy_scores(question, asked)
+    described: dict[str, Any] = {}
     if proxy is None:
-        regressor = ScoreRegressor("accuracy", question.seed)
-        regressor.fit([path_counts(a) for a in others], trained[question.number :])
-        proxy, _ = regressor.predict([path_counts(a) for a in asked])
-    return pd.DataFrame(
+        model = ScoreModel(others, trained[question.number :], seed=question.seed)
+        proxy, described = model.predict(asked), {"shares": model.shares, **model.trust}
+    table = pd.DataFrame(
         {
             "architecture": [a.key for a in asked],
             "proxy": proxy,
@@ -97,6 +97,8 @@ def measure(question: Question) -> pd.DataFrame:
             "madds": [space.cost(a).madds for a in asked],
         }
     )
+    table.attrs["model"] = described
+    return table
 
 
 def draw_different(space: Space, n: int, rng: np.random.Generator) -> list[Architecture]:

@@ -6,23 +6,39 @@ A method is handed `TrainedTable.evaluator()`, which holds the signal and nothin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from natrl.bench.capture import best_reachable, capture
+from natrl.bench.splits import Split, split
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
+from natrl.evaluation.base import Evaluator
 from natrl.evaluation.table import nasbench201_accuracies, NASBENCH201_DATA, TableEvaluator, TableFile
 from natrl.spaces import Space
 from natrl.spaces import space as find_space
 
-__all__ = ["Reporter", "TrainedTable", "file_tables", "published_tables"]
+__all__ = ["Judge", "Reporter", "TrainedTable", "Truth", "file_tables", "published_tables"]
 
 MARGIN = 0.002  # accuracy by which a result must lie below its original to count as worse: 0.2 points
+
+
+class Judge(Protocol):
+    """What a report is read through: figures of what a method made of architectures, in their order."""
+
+    def capture(
+        self, before: Sequence[Architecture], after: Sequence[Architecture], *, rule: Rule, cost: CostMode = "strict"
+    ) -> float:
+        """Gained share of what can be gained under the rule; NaN where nothing can be."""
+
+    def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
+        """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
 
 
 class Reporter:
@@ -50,7 +66,45 @@ class Reporter:
         return float(np.mean(np.array(losses) > MARGIN))
 
 
-class TrainedTable:
+class Truth(ABC):
+    """What a benchmark compares with: a signal to learn from, and a report that is sealed while a method runs."""
+
+    def __init__(self, data_set: str, signal_name: str, space: Space) -> None:
+        self.data_set = data_set
+        self.signal_name = signal_name
+        self.space = space
+        self._running = 0
+
+    @abstractmethod
+    def evaluator(self, seed: int = 0) -> Evaluator:
+        """The signal, for methods. It has no way to the report."""
+
+    @abstractmethod
+    def _judge(self) -> Judge: ...
+
+    def initial(self, seed: int) -> Split:
+        """The architectures to learn from, and those to transform."""
+        return split(self.space, seed)
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """While the body runs (a method), nobody reads the report."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    def reporter(self) -> Judge:
+        """The report. PermissionError inside `sealed`: a method may not read it."""
+        if self._running:
+            raise PermissionError(
+                f"the report of {self.data_set!r} is sealed while a method runs: learn from the signal"
+            )
+        return self._judge()
+
+
+class TrainedTable(Truth):
     """A data set on which every architecture of a space was trained.
 
     `signal` and `report` map architectures to accuracies in [0, 1] and must hold the whole space; `signal_name` says
@@ -67,32 +121,15 @@ class TrainedTable:
         signal_name: str | None = None,
         space: str | Space = "nasbench201",
     ) -> None:
-        self.data_set = data_set
-        self.signal_name = signal_name or data_set
-        self.space = find_space(space)
+        super().__init__(data_set, signal_name or data_set, find_space(space))
         self._signal = _whole(signal, self.space, f"signal of {data_set!r}")
         self._report = _whole(report, self.space, f"report of {data_set!r}")
-        self._running = 0
 
-    def evaluator(self) -> TableEvaluator:
+    def evaluator(self, seed: int = 0) -> TableEvaluator:
         """The signal, for methods. It has no way to the report."""
         return TableEvaluator(self._signal, f"{self.signal_name} (signal)")
 
-    @contextmanager
-    def sealed(self) -> Iterator[None]:
-        """While the body runs (a method), nobody reads the report."""
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-
-    def reporter(self) -> Reporter:
-        """The report. PermissionError inside `sealed`: a method may not read it."""
-        if self._running:
-            raise PermissionError(
-                f"the report of {self.data_set!r} is sealed while a method runs: learn from the signal"
-            )
+    def _judge(self) -> Reporter:
         return Reporter(self.space, self._report)
 
 

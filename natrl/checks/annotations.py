@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, TypeVar, Union
 
-__all__ = ["Range", "fits", "in_words", "refusal"]
+__all__ = ["Range", "alternatives", "fits", "in_words", "refusal"]
 
 _WORDS = {
     str: "text",
@@ -38,6 +38,15 @@ class Range:
         if not (value < self.most if self.below else value <= self.most):
             return self.words or f"{'below' if self.below else 'at most'} {self.most:,}"
         return ""
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, one by one, without what they are annotated with."""
+    if get_origin(hint) is Annotated:
+        return alternatives(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(kind for part in get_args(hint) for kind in alternatives(part))
+    return (hint,)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -102,9 +111,10 @@ def refusal(value: Any, hint: Any, *, in_full: bool = False) -> str:
 
 
 def _range(hint: Any) -> Range | None:
-    """Also inside a union."""
+    """Also inside a union, or beside other annotations."""
     if get_origin(hint) is Annotated:
-        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
+        bounds = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
+        return bounds or _range(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
         return next((found for choice in get_args(hint) if (found := _range(choice))), None)
     return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, get_type_hints
 
-from natrl.checks.annotations import Range, refusal
+from natrl.checks.annotations import alternatives, Range, refusal
 
 __all__ = [
     "COUNT",
@@ -28,6 +28,8 @@ __all__ = [
     "Steps",
     "check_fields",
     "check_number",
+    "field_hints",
+    "group_of",
 ]
 
 
@@ -59,7 +61,7 @@ def check_fields(settings: Any, where: str = "", *, in_full: bool = False) -> No
     together.
     """
     kind: Any = type(settings)
-    for name, hint in _hints(kind).items():
+    for name, hint in field_hints(kind).items():
         value = getattr(settings, name)
         wanted = refusal(value, hint, in_full=in_full) or ("text, not empty" if value == "" else "")
         if wanted:
@@ -75,6 +77,12 @@ def check_number(name: str, value: Any, bounds: Range) -> None:
 
 
 @cache
-def _hints(settings: Any) -> dict[str, Any]:
+def field_hints(settings: Any) -> dict[str, Any]:
+    """The annotations of a dataclass's fields, evaluated."""
     hints = get_type_hints(settings, include_extras=True)
     return {f.name: hints[f.name] for f in fields(settings)}
+
+
+def group_of(settings: Any, name: str) -> Any:
+    """The dataclass that a field of a dataclass holds; None if it holds none."""
+    return next((kind for kind in alternatives(field_hints(settings)[name]) if is_dataclass(kind)), None)

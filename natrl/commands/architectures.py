@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from rich.console import Console
 
 from natrl.commands.options import check_new
-from natrl.commands.show import resized
 from natrl.core.genotypes import parse
 from natrl.files.paths import quote
 from natrl.spaces import Space
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from natrl.core.architecture import Architecture
     from natrl.policies import Candidates
 
-__all__ = ["transform_architecture"]
+__all__ = ["build_scorer", "transform_architecture"]
 
 CANDIDATES = 10
 
@@ -32,13 +33,13 @@ def transform_architecture(
     max_madds: str | None,
     max_params: str | None,
     seed: int,
-    resize: tuple[int | None, int | None, int | None, int | None],
+    shape: Mapping[str, Any],
     picture: Path | None,
     out: Path | None,
     onnx: bool,
     as_json: bool,
 ) -> None:
-    """Applies the policy, and prints, draws and writes what it chose; `resize`: as `resized` takes it."""
+    """Applies the policy, and prints, draws and writes what it chose; `shape`: given sizes of the skeleton."""
     if policy is None:
         raise ValueError("--policy RUN is needed: natrl train makes one")
     check_new(out)
@@ -50,8 +51,8 @@ def transform_architecture(
         check_onnx()
     architecture = parse(text)
     learned = load_policy(policy)
-    skeleton = resized(learned.space.skeleton, *resize)
-    scorer = _evaluator(evaluator, policy, learned.space)
+    skeleton = replace(learned.space.skeleton, **shape)
+    scorer = build_scorer(evaluator, policy, learned.space)
     candidates = learned.transform(
         architecture,
         n=CANDIDATES if n is None else n,
@@ -76,7 +77,8 @@ def transform_architecture(
         print(f"next: natrl evaluate {file} --export DIR   (trains it and keeps the weights)")
 
 
-def _evaluator(kind: str, run: Path, space: Space) -> Any:
+def build_scorer(kind: str, run: Path, space: Space) -> Any:
+    """The evaluator of that kind, which may also be none or run."""
     if kind == "none":
         return None
     if kind == "run":

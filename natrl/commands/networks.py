@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
@@ -13,89 +13,102 @@ from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.commands.options import check_new
+from natrl.commands.options import check_new, refuse
+from natrl.commands.settings_options import Options
 from natrl.core.genotypes import is_file
+from natrl.tuning.optimize.settings import OptimizeSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
     from natrl.data import ImageData
-    from natrl.tuning.modules import OptimizeSettings
 
-__all__ = [
-    "Actors",
-    "Epochs",
-    "ExpectAccuracy",
-    "GpusPerActor",
-    "Iterations",
-    "MaxBatchLatency",
-    "MaxLatency",
-    "Mean",
-    "NetworkAddress",
-    "NetworkData",
-    "Resume",
-    "Std",
-    "Transform",
-    "Weights",
-    "is_reference",
-    "network_settings",
-    "transform_network",
-]
+__all__ = ["PANEL", "Asked", "Learned", "is_reference", "transform_network"]
 
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
 _option = partial(typer.Option, rich_help_panel=PANEL)
 
-NetworkData = Annotated[str | None, _option(help="Data set: what the network was trained on.")]
-Weights = Annotated[
-    str | None,
-    _option(
-        help="State_dict, .safetensors or by torch.save; DEFAULT: the published weights, and how they prepare images.",
-        metavar="FILE",
-    ),
+LEARNED = """learn.iterations fine_tuning.epochs evaluator.surrogate evaluator.actors evaluator.num_gpus
+evaluator.timeout"""
+#: What is given of the settings of `natrl.optimize`.
+Learned = Annotated[
+    dict[str, Any],
+    Options(OptimizeSettings, LEARNED, PANEL),
 ]
-Mean = Annotated[
-    str | None,
-    _option(
-        help="What images in [0, 1] were shifted by in training: a number, one a channel, or none.",
-        metavar="X,…",
-        show_default="of the training split",
-    ),
-]
-Std = Annotated[str | None, _option(help="What they were divided by then.", metavar="X,…")]
-Transform = Annotated[
-    str | None,
-    _option(
-        help="A function that makes an image an input: in place of resizing, --mean and --std.", metavar="module:object"
-    ),
-]
-ExpectAccuracy = Annotated[
-    str | None,
-    _option(
-        help="What the network has at least on the validation split, such as 83%; less stops.",
-        metavar="X",
-        show_default="clearly more than guessing",
-    ),
-]
-MaxLatency = Annotated[
-    str | None, _option(help="Budget: seconds for one image on this machine, or a share.", metavar="X")
-]
-MaxBatchLatency = Annotated[
-    str | None, _option(help="Budget: seconds for 32 images on this machine, or a share.", metavar="X")
-]
-Iterations = Annotated[int | None, _option(help="Policy updates.", metavar="N", show_default="16")]
-Epochs = Annotated[int | None, _option(help="Epochs that finalists are fine-tuned.", metavar="N", show_default="3")]
-Actors = Annotated[int | None, _option(help="Ray actors that score candidates.", metavar="N", show_default="0")]
-GpusPerActor = Annotated[
-    float | None,
-    _option(help="GPUs of each actor and of each fine-tuning; fractions share one.", metavar="X", show_default="0"),
-]
-NetworkAddress = Annotated[str | None, _option(help="Ray cluster: auto or host:port.")]
-Resume = Annotated[
-    bool,
-    _option(
-        "--resume", help="Go on with what the same command left in --out when it was ended; pays for nothing twice."
-    ),
-]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command says of a network and asks for, besides settings; None: not said."""
+
+    data: Annotated[str | None, _option(help="Data set: what the network was trained on.")] = None
+    score: Annotated[
+        str | None,
+        _option(
+            help="In place of --data: a function of a network that returns a number, the higher the better.",
+            metavar="module:function",
+        ),
+    ] = None
+    tune: Annotated[
+        str | None,
+        _option(
+            help="With --score: a function that trains the network in place.",
+            metavar="module:function",
+        ),
+    ] = None
+    example: Annotated[
+        str | None,
+        _option(
+            help="With --score: a batch of inputs, a tuple of them, or a function that returns it.",
+            metavar="module:object",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        _option(
+            help="State_dict, .safetensors or by torch.save; DEFAULT: the published weights, and how they prepare "
+            "images.",
+            metavar="FILE",
+        ),
+    ] = None
+    mean: Annotated[
+        str | None,
+        _option(
+            help="What images in [0, 1] were shifted by in training: a number, one a channel, or none.",
+            metavar="X,…",
+            show_default="of the training split",
+        ),
+    ] = None
+    std: Annotated[str | None, _option(help="What they were divided by then.", metavar="X,…")] = None
+    transform: Annotated[
+        str | None,
+        _option(
+            help="A function that makes an image an input: in place of resizing, --mean and --std.",
+            metavar="module:object",
+        ),
+    ] = None
+    expect_accuracy: Annotated[
+        str | None,
+        _option(
+            help="What the network has at least on the validation split, such as 83%; less stops.",
+            metavar="X",
+            show_default="clearly more than guessing",
+        ),
+    ] = None
+    max_latency: Annotated[
+        str | None, _option(help="Budget: seconds for one image on this machine, or a share.", metavar="X")
+    ] = None
+    max_batch_latency: Annotated[
+        str | None, _option(help="Budget: seconds for 32 images on this machine, or a share.", metavar="X")
+    ] = None
+    address: Annotated[str | None, _option(help="Ray cluster: auto or host:port.")] = None
+    resume: Annotated[
+        bool,
+        _option(
+            "--resume", help="Go on with what the same command left in --out when it was ended; pays for nothing twice."
+        ),
+    ] = False
+
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.\-]*")
 
@@ -105,81 +118,61 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None and ".py:" not in text and not is_file(text)
 
 
-def network_settings(
-    *,
-    candidates: int | None,
-    iterations: int | None,
-    epochs: int | None,
-    actors: int | None,
-    num_gpus: float | None,
-    seed: int,
-) -> OptimizeSettings:
-    """The settings of natrl.optimize, its own where an option was not given. ValueError on bad numbers."""
-    from natrl.tuning.modules import OptimizeSettings
-
-    default = OptimizeSettings()
-    return replace(
-        default,
-        learn=default.learn if iterations is None else replace(default.learn, iterations=iterations),
-        fine_tuning=default.fine_tuning if epochs is None else replace(default.fine_tuning, epochs=epochs),
-        candidates=default.candidates if candidates is None else candidates,
-        actors=default.actors if actors is None else actors,
-        num_gpus=default.num_gpus if num_gpus is None else num_gpus,
-        seed=seed,
-    )
-
-
 def transform_network(
     reference: str,
+    asked: Asked,
+    given: dict[str, Any],
     *,
-    data: str | None,
+    max_madds: str | None,
+    max_params: str | None,
     image_size: int | None,
-    weights: str | None,
-    mean: str | None,
-    std: str | None,
-    transform: str | None,
-    expect_accuracy: str | None,
-    budget: Mapping[str, str],
     policy: Path | None,
-    settings: OptimizeSettings,
-    address: str | None,
+    tracking: Mapping[str, str | None],
     out: Path | None,
-    resume: bool,
     onnx: bool,
     as_json: bool,
 ) -> None:
-    """Loads the network and its data, optimizes, and prints layer by layer what became of it."""
-    if data is None:
-        raise ValueError(f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on")
-    if not resume:
+    """Loads the network and its data, optimizes, and prints layer by layer what became of it.
+
+    `given`: of the settings of natrl.optimize, nested; its own where there are none.
+    """
+    _check_task(reference, asked, image_size)
+    if not asked.resume:
         check_new(out)
-    from natrl.data import batches
     from natrl.export.onnx_file import check_onnx, export_onnx
     from natrl.policies.limits import Limits
     from natrl.report.network import write_network_report
-    from natrl.tuning.modules import optimize
+    from natrl.tuning.documents import over
+    from natrl.tuning.optimize import optimize, OptimizeSettings
+    from natrl.tuning.tracking import trackers
 
+    default = OptimizeSettings()
+    settings = type(default).from_dict(over(default.to_dict(), given))
+    settings = settings.with_rounds()
+    kinds = {"madds": max_madds, "params": max_params}
+    kinds |= {"latency": asked.max_latency, "batch_latency": asked.max_batch_latency}
+    budget = {kind: limit for kind, limit in kinds.items() if limit is not None}
     limits = Limits.of(budget)
     if onnx:
         check_onnx()
-    preparation = Preparation(image_size, mean, std, transform)
-    model, images = _network_and_data(reference, data, weights, preparation, settings.seed)
+    model, task = _network_and_task(reference, asked, image_size, settings.seed)
+    parameters = settings.to_dict() | {"budget": budget}
+    parameters["evaluator"] |= {"space": reference, "data": asked.data or asked.score, "seed": settings.seed}
     found = optimize(
         model,
-        data=images,
+        **task,
         budget=limits,
-        expect_accuracy=expect_accuracy,
         out=out,
         settings=settings,
         policy=policy,
-        resume=resume,
-        address=address,
+        resume=asked.resume,
+        address=asked.address,
+        callbacks=trackers(**tracking, name=out.name if out else reference, parameters=parameters),
     )
     files = ["model.safetensors", "choice.json", "report.json", *(["model.py"] if found.code else [])]
     files += ["splits.json"] if found.splits else []
     if onnx:
-        example = next(batches(images.validation, 2))[0].contiguous()
-        files.append(export_onnx(found.model, example, found.directory / "model.onnx").name)
+        files.append(export_onnx(found.model, found.space.example, found.directory / "model.onnx").name)
     files.append(write_network_report(found.directory).name)
     if as_json:
         print(json.dumps(found.to_dict()))
@@ -188,6 +181,47 @@ def transform_network(
     console.print(found.table())
     console.print(found.summary(), highlight=False)
     console.print(f"{out or found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)
+
+
+def _check_task(reference: str, asked: Asked, image_size: int | None) -> None:
+    """ValueError unless either data or functions of the user's are given, with what goes with them."""
+    if asked.score is None:
+        refuse({"--tune": asked.tune, "--example": asked.example}, "they go with --score")
+        if asked.data is None:
+            raise ValueError(
+                f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on; or --score, a "
+                "function of your own"
+            )
+        return
+    of_data = {"--data": asked.data, "--mean": asked.mean, "--std": asked.std, "--transform": asked.transform}
+    refuse(of_data | {"--image-size": image_size}, "--score measures networks on data of its own")
+    if asked.example is None:
+        raise ValueError("--score needs --example module:object: a batch of inputs as the network takes them")
+
+
+def _network_and_task(
+    reference: str, asked: Asked, image_size: int | None, seed: int
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network, and what natrl.optimize is told of its task."""
+    if asked.score is None:
+        preparation = Preparation(image_size, asked.mean, asked.std, asked.transform)
+        model, images = _network_and_data(reference, str(asked.data), asked.weights, preparation, seed)
+        return model, {"data": images, "expect_accuracy": asked.expect_accuracy}
+    from natrl.modules.references import load_network
+    from natrl.registry import find_object, returned_by
+
+    named = {"score": asked.score, "tune": asked.tune, "example_input": asked.example}
+    task = {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items()}
+    if callable(task["example_input"]):
+        task["example_input"] = returned_by(task["example_input"], f"example {asked.example!r}")
+    if asked.expect_accuracy is not None:
+        try:
+            task["expect_accuracy"] = float(asked.expect_accuracy)
+        except ValueError:
+            raise ValueError(
+                f"--expect-accuracy is a number that --score can give, got {asked.expect_accuracy!r}"
+            ) from None
+    return load_network(reference, num_classes=None, weights=asked.weights), task
 
 
 class Preparation(NamedTuple):

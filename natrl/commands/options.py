@@ -10,15 +10,16 @@ from typing import Annotated
 
 import typer
 
+from natrl.commands.settings_options import option_of
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.files import writing as files
+from natrl.runs.settings import RunSettings
+from natrl.spaces import Skeleton
 
 __all__ = [
     "Actors",
     "Address",
-    "Cells",
-    "Channels",
-    "Classes",
     "Data",
     "Gpus",
     "ImageSize",
@@ -39,17 +40,12 @@ __all__ = [
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Data = Annotated[
-    str, typer.Option(help="Data set: digits, a torchvision name, folder:PATH or module:callable.", metavar="NAME")
-]
-Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.", metavar="C")]
-Cells = Annotated[int | None, typer.Option(help="Number of stacked cells.", metavar="N")]
-ImageSize = Annotated[int | None, typer.Option(help="Height and width of the images in pixels.", metavar="PX")]
-Classes = Annotated[int | None, typer.Option(help="Number of classes.", metavar="N")]
+Seed = Annotated[int, option_of(RunSettings, "seed")]
+Data = Annotated[str, option_of(EvaluatorSpec, "data")]
+ImageSize = Annotated[int | None, option_of(Skeleton, "image_size?", metavar="PX")]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs onnx and onnxscript).")]
-Actors = Annotated[int, typer.Option(help="Ray actors that evaluate architectures.", metavar="N")]
-Gpus = Annotated[float, typer.Option(help="GPUs of each actor; fractions share one.", metavar="X")]
+Actors = Annotated[int, option_of(EvaluatorSpec, "actors?")]
+Gpus = Annotated[float, option_of(EvaluatorSpec, "num_gpus?")]
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster: auto or host:port. Without it, a Ray of this command's own.")
 ]
@@ -87,7 +83,7 @@ def refuse(options: Mapping[str, object], why: str) -> None:
 
 
 #: The setting that an option gives, where it has another name.
-_SETTING = {"--channels": "space", "--cells": "space", "--seeds": "schedule", "--gpus": "schedule"}
+_SETTING = {"--seeds": "schedule", "--gpus": "schedule"}
 
 
 def refuse_unheeded(reward: str, options: Mapping[str, object]) -> None:

@@ -13,8 +13,6 @@ from rich.console import Console
 
 from natrl.commands.options import (
     Address,
-    Cells,
-    Channels,
     check_new,
     invocation,
     Json,
@@ -23,7 +21,8 @@ from natrl.commands.options import (
     Seed,
     Verbose,
 )
-from natrl.commands.show import resized
+from natrl.commands.settings_options import flag, leaves, Options
+from natrl.commands.show import QUICK
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.files.writing import write_json
@@ -36,36 +35,31 @@ __all__ = ["rank"]
 
 
 def rank(
+    *,
     proxy: Annotated[
         str,
         typer.Option(
-            help="What is judged: a reward (supernet …), surrogate, or a run (its evaluator).", metavar="KIND"
+            help="What is judged: a reward (supernet, inherited), surrogate, or a run (its evaluator).",
+            metavar="KIND",
         ),
     ] = "supernet",
     truth: Annotated[
         str,
         typer.Option(help="What it is judged by: scratch, table:NAME|FILE or module:object.", metavar="KIND"),
     ] = "scratch",
-    column: Annotated[str | None, typer.Option(help="Column of a table file with accuracies.", metavar="NAME")] = None,
-    space: Annotated[
-        str | None, typer.Option(help="Space of architectures: darts by default, a run's own.", metavar="NAME")
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set: digits by default, a run's own.", metavar="NAME")] = None,
+    given: Annotated[
+        dict[str, Any],
+        Options(EvaluatorSpec, "column space data schedule skeleton.channels? skeleton.cells?"),
+    ],
     number: Annotated[int, typer.Option("-n", help="Architectures.", metavar="N")] = 30,
     steps: Annotated[int | None, typer.Option(help="Supernet: weight steps.", metavar="N", show_default="2500")] = None,
     queries: Annotated[
         int | None,
         typer.Option(help="Surrogate: other architectures that it learns from.", metavar="N", show_default="100"),
     ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(help="Scratch: training schedule, quick or paper.", metavar="NAME", show_default="quick"),
-    ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Scratch: trainings of each architecture.", metavar="N", show_default="1")
     ] = None,
-    channels: Channels = None,
-    cells: Cells = None,
     gpus: Annotated[
         float | None, typer.Option(help="Scratch: GPUs of each training.", metavar="X", show_default="0")
     ] = None,
@@ -83,16 +77,16 @@ def rank(
     Example: natrl rank --proxy surrogate --truth table:nasbench201 --space nasbench201 -n 200 --queries 300
     """
     check_new(out)
-    network = {"--space": space, "--data": data, "--channels": channels, "--cells": cells}
     from natrl.bench.ranking import check_proxy, correlations, measure, Question
 
     check_proxy(proxy)
-    spec = replace(_network(proxy, truth, network, seed), reward=truth, column=column, schedule=schedule or "quick")
+    of_truth: dict[str, Any] = {name: given.pop(name) for name in ("column", "schedule") if name in given}
+    spec = replace(_network(proxy, truth, given, seed), reward=truth, **of_truth)
     numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
-    given = {name: value for name, value in numbers.items() if value is not None}
-    question = Question(proxy, spec, number=number, seed=seed, **given)  # type: ignore[arg-type]  # by name
-    of_truth = {"--column": column, "--schedule": schedule, "--seeds": seeds, "--gpus": gpus}
-    refuse_unheeded(truth, of_truth | ({"--data": data} if proxy == "surrogate" else {}))
+    counts = {name: value for name, value in numbers.items() if value is not None}
+    question = Question(proxy, spec, number=number, seed=seed, **counts)  # type: ignore[arg-type]  # by name
+    of_truth |= {"data": given.get("data")} if proxy == "surrogate" else {}
+    refuse_unheeded(truth, {flag(name): value for name, value in of_truth.items()} | {"--seeds": seeds, "--gpus": gpus})
     if proxy == "surrogate" or Path(proxy).is_dir() or not REWARDS.get(proxy).changes:
         refuse({"--steps": steps}, f"the proxy is {proxy}, no supernet that is trained for it")
     if proxy != "surrogate":
@@ -106,6 +100,7 @@ def rank(
         "proxy": proxy,
         "truth": truth,
         "architectures": len(table),
+        **({"model": table.attrs["model"]} if table.attrs["model"] else {}),
         "correlations": json.loads(result.to_json(orient="index")),
         "command": invocation(),
     }
@@ -117,23 +112,34 @@ def rank(
     from natrl.report.rank import rank_table
 
     Console().print(rank_table(result, proxy, len(table)))
+    if table.attrs["model"]:
+        Console().print(_said(table.attrs["model"]))
+
+
+def _said(model: dict[str, Any]) -> str:
+    """A line of what the surrogate was made of, and what it knew of itself before it was judged."""
+    shares = ", ".join(f"{share:.0%} {name}" for name, share in model["shares"].items()) or "the mean alone"
+    trust = ", ".join(f"{name} {model[name]:.4g}" for name in ("spearman", "r2", "error", "noise") if name in model)
+    return f"model: {shares}; by its own cross-validation: {trust or 'unknown'}"
 
 
 def _network(proxy: str, truth: str, given: dict[str, Any], seed: int) -> EvaluatorSpec:
     """The space, data and skeleton: a run's own, else those given. ValueError if a run's are given too."""
     if not Path(proxy).is_dir():
-        home = given["--space"] or "darts"
-        usual = find_space(home).skeleton
-        usual = resized(usual, 8, 3) if _builds(proxy) or _builds(truth) else usual
-        skeleton = resized(usual, given["--channels"], given["--cells"])
-        return EvaluatorSpec(space=home, data=given["--data"] or "digits", skeleton=skeleton, seed=seed)
+        home, shape = given.get("space", EvaluatorSpec.space), given.get("skeleton", {})
+        usual = getattr(find_space(home), "skeleton", None)
+        if usual is None:
+            refuse({flag(name): value for name, value in shape.items()}, f"space {home} is no cells to be stacked")
+        else:
+            usual = replace(usual, **(QUICK if _builds(proxy) or _builds(truth) else {}) | shape)
+        return EvaluatorSpec(**given | {"skeleton": usual, "seed": seed})
     from natrl.runs.directory import read_config
     from natrl.runs.settings import RunSettings
 
     own = RunSettings.from_dict(read_config(Path(proxy))["settings"]).evaluator
-    extra = [name for name, value in given.items() if value is not None]
-    if extra:
-        raise ValueError(f"{proxy} has a space, data and network of its own: leave out {', '.join(extra)}")
+    if given:
+        extra = ", ".join(map(flag, leaves(given)))
+        raise ValueError(f"{proxy} has a space, data and network of its own: leave out {extra}")
     return EvaluatorSpec(
         space=own.space, data=own.data, image_size=own.image_size, skeleton=own.skeleton, seed=own.seed
     )

@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Cells, Channels, Classes, ImageSize, Json, Picture
+from natrl.commands.moves import NetworkRule, show_network
+from natrl.commands.networks import is_reference
+from natrl.commands.options import Json, Picture, refuse
+from natrl.commands.settings_options import flag, Options
 from natrl.core.genotypes import parse, zoo
 from natrl.spaces import live_cost, network_cost, Skeleton
 from natrl.spaces.nasbench201 import NasBench201Space
 
-__all__ = ["default_skeleton", "resized", "show"]
+__all__ = ["QUICK", "default_skeleton", "show"]
 
 ArchitectureArgument = Annotated[
     str,
@@ -28,19 +31,35 @@ ArchitectureArgument = Annotated[
 
 def show(
     architecture: ArchitectureArgument,
-    channels: Channels = None,
-    cells: Cells = None,
-    image_size: ImageSize = None,
-    classes: Classes = None,
+    *,
+    shape: Annotated[dict[str, Any], Options(Skeleton, "channels? cells? image_size? num_classes?")],
+    rule: NetworkRule = None,
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
     """Operations, cost and picture of an architecture.
 
     Example: natrl show DARTS --picture darts.png
+
+    Of a network, torchvision:NAME, timm:NAME or module:function, what could become of it, before anything is trained:
+    the moves of its layers, which layers stay and why, and the smallest cost that can be reached.
+    Example: natrl show torchvision:resnet50
     """
+    if is_reference(architecture):
+        refuse({flag(name): shape.get(name) for name in ("channels", "cells")}, f"{architecture} is a network")
+        Skeleton(**shape)  # refuses sizes that cannot be
+        show_network(
+            architecture,
+            image_size=shape.get("image_size"),
+            classes=shape.get("num_classes"),
+            rule=rule or "nat++",
+            picture=picture,
+            as_json=as_json,
+        )
+        return
+    refuse({"--rule": rule}, "it is about networks: torchvision:NAME, timm:NAME or module:function")
     arch = parse(architecture)
-    skeleton = resized(default_skeleton(arch.cells[0].inputs), channels, cells, image_size, classes)
+    skeleton = replace(default_skeleton(arch.cells[0].inputs), **shape)
     cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)
     if picture is not None:
         from natrl.drawing.architectures import draw
@@ -69,19 +88,10 @@ def show(
         console.print(f"picture: {picture}")
 
 
+#: The network of cells that are trained in seconds.
+QUICK = {"channels": 8, "cells": 3}
+
+
 def default_skeleton(inputs: int) -> Skeleton:
     """The usual network for cells with so many inputs: NAS-Bench-201's for one, the papers' CIFAR network for two."""
     return NasBench201Space.skeleton if inputs == 1 else Skeleton()
-
-
-def resized(
-    skeleton: Skeleton,
-    channels: int | None,
-    cells: int | None,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> Skeleton:
-    """The skeleton with the numbers that a user gave, if any."""
-    given = {"channels": channels, "cells": cells, "image_size": image_size, "num_classes": num_classes}
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return replace(skeleton, **chosen)

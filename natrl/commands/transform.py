@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from natrl.commands.architectures import transform_architecture
-from natrl.commands.networks import (
-    Actors,
-    Epochs,
-    ExpectAccuracy,
-    GpusPerActor,
-    is_reference,
-    Iterations,
-    MaxBatchLatency,
-    MaxLatency,
-    Mean,
-    NetworkAddress,
-    NetworkData,
-    Resume,
-    Std,
-    Transform,
-    Weights,
-)
+from natrl.commands.networks import Asked, is_reference, Learned
 from natrl.commands.optimize import optimize
 from natrl.commands.options import ImageSize, Json, MaxMadds, MaxParams, Onnx, refuse, Seed
+from natrl.commands.settings_options import flag, leaves, Options
 from natrl.commands.show import ArchitectureArgument
+from natrl.spaces import Skeleton
 
 __all__ = ["transform"]
 
@@ -37,6 +24,7 @@ PANEL = "Architectures"
 
 def transform(
     architecture: ArchitectureArgument,
+    *,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -78,31 +66,13 @@ def transform(
             rich_help_panel=PANEL,
         ),
     ] = None,
-    channels: Annotated[
-        int | None, typer.Option(help="Channels of the first cells.", metavar="C", rich_help_panel=PANEL)
-    ] = None,
-    cells: Annotated[
-        int | None, typer.Option(help="Number of stacked cells.", metavar="N", rich_help_panel=PANEL)
-    ] = None,
-    classes: Annotated[int | None, typer.Option(help="Number of classes.", metavar="N", rich_help_panel=PANEL)] = None,
+    shape: Annotated[dict[str, Any], Options(Skeleton, "channels? cells? num_classes?", PANEL)],
     picture: Annotated[
         Path | None,
         typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE", rich_help_panel=PANEL),
     ] = None,
-    data: NetworkData = None,
-    weights: Weights = None,
-    mean: Mean = None,
-    std: Std = None,
-    transform: Transform = None,
-    expect_accuracy: ExpectAccuracy = None,
-    max_latency: MaxLatency = None,
-    max_batch_latency: MaxBatchLatency = None,
-    iterations: Iterations = None,
-    epochs: Epochs = None,
-    actors: Actors = None,
-    gpus_per_actor: GpusPerActor = None,
-    address: NetworkAddress = None,
-    resume: Resume = False,
+    asked: Asked,
+    given: Learned,
 ) -> None:
     """Apply a policy: the chosen architecture, each change and its saving.
 
@@ -115,61 +85,28 @@ def transform(
     """
     if onnx and out is None:
         raise ValueError("--onnx writes into --out DIR: give that too")
-    if resume and out is None:
-        raise ValueError("--resume goes on with what is in --out DIR: give that too")
-    of_networks = {
-        "--data": data,
-        "--weights": weights,
-        "--mean": mean,
-        "--std": std,
-        "--transform": transform,
-        "--expect-accuracy": expect_accuracy,
-        "--max-latency": max_latency,
-        "--max-batch-latency": max_batch_latency,
-        "--iterations": iterations,
-        "--epochs": epochs,
-        "--actors": actors,
-        "--gpus-per-actor": gpus_per_actor,
-        "--address": address,
-        "--resume": resume or None,
-    }
-    of_architectures = {
-        "--evaluator": evaluator,
-        "--channels": channels,
-        "--cells": cells,
-        "--classes": classes,
-        "--picture": picture,
-    }
     if is_reference(architecture):
-        refuse(of_architectures, f"{architecture} is a network")
+        of_architectures = {"evaluator": evaluator, "picture": picture, **shape}
+        refuse({flag(name): value for name, value in of_architectures.items()}, f"{architecture} is a network")
         optimize(
             architecture,
-            data=data,
+            asked=asked,
+            given=given,
+            chosen={"seed": seed} | ({} if n is None else {"candidates": n}),
             max_madds=max_madds,
             max_params=max_params,
-            max_latency=max_latency,
-            max_batch_latency=max_batch_latency,
-            out=out,
-            weights=weights,
             image_size=image_size,
-            mean=mean,
-            std=std,
-            transform=transform,
-            expect_accuracy=expect_accuracy,
             policy=policy,
-            n=n,
-            iterations=iterations,
-            epochs=epochs,
-            actors=actors,
-            gpus_per_actor=gpus_per_actor,
-            address=address,
-            seed=seed,
-            resume=resume,
+            out=out,
             onnx=onnx,
             as_json=as_json,
         )
         return
-    refuse(of_networks, "networks are torchvision:NAME, timm:NAME or module:function")
+    of_networks = {name: value or None for name, value in asdict(asked).items()} | dict.fromkeys(leaves(given), True)
+    refuse(
+        {flag(name): value for name, value in of_networks.items()},
+        "networks are torchvision:NAME, timm:NAME or module:function",
+    )
     transform_architecture(
         architecture,
         policy=policy,
@@ -178,7 +115,7 @@ def transform(
         max_madds=max_madds,
         max_params=max_params,
         seed=seed,
-        resize=(channels, cells, image_size, classes),
+        shape=shape | ({} if image_size is None else {"image_size": image_size}),
         picture=picture,
         out=out,
         onnx=onnx,

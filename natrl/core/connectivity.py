@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["LivePath", "Wiring", "bridges", "is_live", "live_slots", "repair"]
+__all__ = ["LivePath", "Wiring", "is_live", "live_slots", "repair"]
 
 Array = Any  # numpy.ndarray or torch.Tensor
 
@@ -58,41 +58,34 @@ class LivePath:
     given the choices before it, whether its cell can keep a path if e becomes null; `decide(e, active)` records the
     choice. So a cell that starts live ends live, and every live result stays reachable. In a cell that is dead from the
     start null stays allowed.
+
+    After the choices so far: `fed` (B, E), the slot reads an input, or a node that a path of decided slots reaches;
+    `free` (B, E), the slot's cell has a path, or never had one; `same_cell` (B, E, E).
     """
 
     def __init__(self, active: Array, possible: Array, wiring: Wiring) -> None:
         nothing = active & False
         self._wiring = wiring
         self._leads = _backward(possible, wiring)  # a path onwards from slot i uses slots after i only
-        self._fed = nothing | wiring.entries  # the slot reads an input, or a node that a path of decided slots reaches
+        self.fed = nothing | wiring.entries
         cells = wiring.cells
-        self._same_cell = cells[:, :, None, 0] & cells[:, None, :, 0]  # (B, E, E)
+        self.same_cell = cells[:, :, None, 0] & cells[:, None, :, 0]
         for c in range(1, cells.shape[-1]):
             if cells[:, :, c].any():
-                self._same_cell |= cells[:, :, None, c] & cells[:, None, :, c]
+                self.same_cell |= cells[:, :, None, c] & cells[:, None, :, c]
         starts = wiring.entries & _backward(active, wiring)
-        self._free = ~(self._same_cell & starts[:, None, :]).any(-1)  # (B, E): the slot's cell has a path, or never had
+        self.free = ~(self.same_cell & starts[:, None, :]).any(-1)
 
     def may_null(self, e: int) -> Array:
         """(B,): the cell of slot e keeps a path if slot e becomes null (True where the cell began dead)."""
-        undecided = self._leads[:, e + 1 :] & self._fed[:, e + 1 :] & self._same_cell[:, e, e + 1 :]
-        return undecided.any(-1) | self._free[:, e]
+        undecided = self._leads[:, e + 1 :] & self.fed[:, e + 1 :] & self.same_cell[:, e, e + 1 :]
+        return undecided.any(-1) | self.free[:, e]
 
     def decide(self, e: int, active: Array) -> None:
         """Records whether the new operation of slot e is active, (B,)."""
-        reached = active & self._fed[:, e]
-        self._fed |= self._wiring.adjacency[:, e] & reached[:, None]
-        self._free |= self._same_cell[:, e] & (reached & self._wiring.exits[:, e])[:, None]
-
-
-def bridges(active: Array, wiring: Wiring) -> Array:
-    """(B, E): nulling this slot alone would cut the last path of a live cell."""
-    path = LivePath(active, active, wiring)
-    cut = active & False
-    for e in range(active.shape[1]):
-        cut[:, e] = active[:, e] & ~path.may_null(e)
-        path.decide(e, active[:, e])
-    return cut
+        reached = active & self.fed[:, e]
+        self.fed |= self._wiring.adjacency[:, e] & reached[:, None]
+        self.free |= self.same_cell[:, e] & (reached & self._wiring.exits[:, e])[:, None]
 
 
 def repair(old: Array, new: Array, wiring: Wiring) -> Array:

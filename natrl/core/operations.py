@@ -21,6 +21,7 @@ __all__ = [
     "Cost",
     "Operation",
     "Record",
+    "check_builders",
     "operation",
     "operation_cost",
     "register_operation",
@@ -291,6 +292,16 @@ def _take(record: Record) -> None:
 def registered_operations() -> tuple[Record, ...]:
     """The records of operations that natrl does not bring, in the order of VOCABULARY."""
     return tuple(RECORDS.values())[len(BUILT_IN) :]
+
+
+def check_builders(names: Iterable[str]) -> None:
+    """ValueError if an operation has neither builder nor stages, so that there are no networks of it."""
+    for name in names:
+        record = RECORDS[operation(name).name]
+        if record.build is None and record.stages is None:
+            raise ValueError(
+                f"operation {record.name!r} has no builder: register it with build=, to have networks of it"
+            )
 
 
 def receive_operations(records: Iterable[Record]) -> None:

@@ -20,8 +20,12 @@ PARTS = ("train", "validation", "test")
 
 
 def accept_reader(data: Any) -> Callable[..., Any]:
-    """A function that returns data; what is no function is the data itself."""
-    return data if callable(data) else lambda: data
+    """A function that returns data; what is no function is the data itself. ValueError where it can be neither."""
+    if callable(data):
+        return data
+    if not isinstance(data, ImageData | RawData | Mapping | tuple | list):
+        raise ValueError(_expected(data))
+    return lambda: data
 
 
 def accepted(data: Any, name: str) -> ImageData | RawData:
@@ -52,9 +56,13 @@ def _named_parts(returned: Any) -> dict[str, Any] | None:
             return dict(zip(names, returned, strict=True))
         if len(returned) == 2:
             return None
-    raise ValueError(
+    raise ValueError(_expected(returned))
+
+
+def _expected(got: Any) -> str:
+    return (
         "expected ImageData, (images, labels), data sets (train, test) or (train, validation, test), or "
-        f"{{'train': …, 'validation': …, 'test': …}}, got {type(returned).__name__}"
+        f"{{'train': …, 'validation': …, 'test': …}}, got {type(got).__name__}"
     )
 
 

@@ -14,6 +14,7 @@ _STANDARD = Path(os.__file__).parent  # the folder of Python's own modules
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
+@cache
 def is_library_file(file: str) -> bool:
     """Whether a module's file lies in the folders of Python or of its packages."""
     path = Path(os.path.abspath(file))

@@ -17,7 +17,7 @@ from natrl.drawing.palette import looks_of
 from natrl.formats import count, signed_percent
 from natrl.spaces.networks import Networks
 
-__all__ = ["architecture_figure", "draw", "save_figure", "settings"]
+__all__ = ["architecture_figure", "draw", "picture_kind", "save_figure", "settings"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 160
@@ -38,11 +38,17 @@ def draw(
     ValueError on another suffix, or where `before` has another topology.
     """
     path = Path(path)
+    kind = picture_kind(path)
+    save_figure(architecture_figure(architecture, before=before, networks=networks, title=title), path, kind)
+    return path
+
+
+def picture_kind(path: Path) -> str:
+    """ "png", "svg" or "pdf", by the suffix. ValueError on another one."""
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ValueError(f"a picture is written as {', '.join(SUFFIXES)}; got {path.name!r}")
-    save_figure(architecture_figure(architecture, before=before, networks=networks, title=title), path, kind[1:])
-    return path
+    return kind[1:]
 
 
 def settings() -> AbstractContextManager[None]:

@@ -8,16 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TYPE_CHECKING
 
-from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size
+from annotated_doc import Doc
+
+from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size, Steps
 from natrl.core.operations import receive_operations, registered_operations
 from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
 from natrl.evaluation.rewards import build_evaluator, Reward, REWARDS
 from natrl.files.paths import absolute_settings
 from natrl.registry import Entry, Registry
-from natrl.spaces import Skeleton, space, SPACES
+from natrl.spaces import Skeleton, Space, space, SPACES
 from natrl.training.schedule import schedule, SCHEDULES
-from natrl.training.weight_settings import FAIR, WeightSettings
+from natrl.training.weight_settings import WeightSettings
 
 if TYPE_CHECKING:
     from natrl.data import ImageData
@@ -33,30 +35,35 @@ NAMED: dict[str, Registry[Any]] = {"reward": REWARDS, "space": SPACES, "schedule
 class EvaluatorSpec:
     """Which evaluator to build; calling it builds one. Picklable, so that Ray can send it to actors.
 
-    Paths in it are absolute from the start: relative to the current folder.
+    What has a name may in Python be the object itself: then its name is kept. Paths in it are absolute from the start:
+    relative to the current folder.
     """
 
-    reward: Any = "supernet"  # a name of `REWARDS`, "module:object", or in Python the object: then its name is kept
-    space: Any = "darts"
-    data: Any = "digits"  # data set, where the reward takes one
-    image_size: Size | None = None  # images are scaled to this many pixels; None: as they are
-    column: str | None = None  # of a table file: which column holds the validation accuracies
-    metric: Metric = "accuracy"  # "accuracy", or "cross_entropy" (better on small data sets)
-    skeleton: Skeleton | None = None  # of supernet and scratch networks; None: the space's own, fitted to the data
-    schedule: Any = "quick"  # scratch: how networks are trained, "quick" or "paper"; supernet: what settings start from
-    total_steps: Count = 3000  # supernet: weight steps of the whole run (length of the learning-rate schedule)
-    weights: WeightSettings = FAIR  # supernet: how its weights are trained
-    weight_share: Portion = 1.0  # supernet: of the training images, those that train weights; below 1 the others score
-    score_images: Count = 512  # supernet: images that an architecture is scored on; of validation, or of those others
-    bf16: bool | None = None  # bfloat16 autocast in evaluation; None: on GPUs that have it
-    surrogate: Count | None = None  # scratch, table: queries of a surrogate that predicts the others; None: none
-    surrogate_every: Count = 5  # iterations of the policy between its rounds of queries
-    seed: Seed = 0  # of weights, batches and splits
-    actors: Actors = 0  # Ray actors that evaluate; 0: in the calling process
-    num_cpus: Amount = 1  # of each actor
-    num_gpus: Amount = 0  # of each actor; fractions share a GPU
-    timeout: Positive | None = None  # seconds an evaluation may take on an actor; None: any time
-    max_attempts: Annotated[int, Range(1, 1000)] = 3  # of an evaluation on actors, before its architecture is given up
+    reward: Annotated[Any, Doc("Evaluator: supernet, scratch, inherited, table:NAME|FILE, module:object.")] = "supernet"
+    space: Annotated[Any, Doc("Space: a name or module:object.")] = "darts"
+    data: Annotated[Any, Doc("Data set: digits, a torchvision name, folder:PATH or module:callable.")] = "digits"
+    image_size: Annotated[Size | None, Doc("Images are scaled to this many pixels; None: as they are.")] = None
+    column: Annotated[str | None, Doc("Column of a table file with validation accuracies.")] = None
+    metric: Annotated[Metric, Doc("What is rewarded: accuracy, or cross_entropy (better on small data).")] = "accuracy"
+    skeleton: Annotated[Skeleton | None, Doc("Of the networks; None: the space's own, fitted to the data.")] = None
+    schedule: Annotated[Any, Doc("Training: quick, or paper: as published (supernet and policy in turns).")] = "quick"
+    total_steps: Annotated[Count, Doc("Supernet: weight steps of the whole run, over which the rate falls.")] = 3000
+    weights: Annotated[WeightSettings | None, Doc("Supernet: its training; None: as suits the space.")] = None
+    weight_share: Annotated[Portion, Doc("Supernet: of the training images; below 1 the others score.")] = 1.0
+    score_images: Annotated[Count, Doc("Supernet, inherited: validation (or those other) images of a score.")] = 512
+    reference_images: Annotated[Count, Doc("A network's weights are fitted on so many unlabelled ones.")] = 256
+    steps: Annotated[Steps | None, Doc("Inherited: of training before a score; None: where it is needed.")] = None
+    bf16: Annotated[bool | None, Doc("bfloat16 in evaluation; None: on GPUs that have it.")] = None
+    surrogate: Annotated[Count | None, Doc("Scratch, inherited, a table: evaluate so many, predict the others.")] = None
+    surrogate_every: Annotated[Count, Doc("Iterations of the policy between rounds of such evaluations.")] = 5
+    seed: Annotated[Seed, Doc("Of weights, batches and splits.")] = 0
+    actors: Annotated[Actors, Doc("Ray actors that evaluate architectures; 0: none, in this process.")] = 0
+    num_cpus: Annotated[Amount, Doc("CPUs of each actor.")] = 1
+    num_gpus: Annotated[Amount, Doc("GPUs of each actor and fine-tuning; fractions share one.")] = 0
+    timeout: Annotated[Positive | None, Doc("Seconds of an evaluation on an actor; then it is tried again.")] = None
+    max_attempts: Annotated[
+        Annotated[int, Range(1, 1000)], Doc("At an evaluation on actors, before its architecture is given up.")
+    ] = 3
 
     def __post_init__(self) -> None:
         for name, known in NAMED.items():
@@ -81,6 +88,9 @@ class EvaluatorSpec:
     def kind(self) -> Reward:
         """What the reward is. ValueError where its name is no longer known."""
         return REWARDS.get(self.reward)
+
+    def __deepcopy__(self, memo: Any) -> EvaluatorSpec:
+        return self  # RLlib copies its configuration at every iteration
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields, `own`, and the operations that the user registered."""
@@ -109,6 +119,11 @@ class EvaluatorSpec:
         for name, entry in own.items():
             (_data() if name == "data" else NAMED[name]).remember(entry)
 
+    @property
+    def home(self) -> Space:
+        """The space, on the skeleton of the settings if there is one."""
+        return space(self.space) if self.skeleton is None else space(self.space).on(self.skeleton)
+
     def load_data(self) -> ImageData | None:
         """The images; None where the reward needs none. ValueError if they cannot be had."""
         if "data" not in self.kind.takes:
@@ -122,25 +137,25 @@ class EvaluatorSpec:
 
         ValueError on data, tables or code of the user's that cannot be read.
         """
-        home = space(self.space) if self.skeleton is None else space(self.space).on(self.skeleton)
-        return build_evaluator(self.reward, **{**vars(self), "space": home, "data": data or self.load_data()})
+        return build_evaluator(self.reward, **{**vars(self), "space": self.home, "data": data or self.load_data()})
 
-    def build(self, ledger: Path | str | None = None) -> Evaluator:
+    def build(self, ledger: Path | str | None = None, before: Any = None) -> Evaluator:
         """The evaluator, on Ray actors if `actors` is above 0 (Ray must run then), behind a surrogate if set.
 
         `ledger`: a file that keeps what was paid for, of all who use it (natrl.evaluation.ledger). A supernet's scores
         change with its weights, so they are not kept. The data set is read here and sent to each machine once.
+        `before`: a `ScoreModel` of another task, for the surrogate.
         """
-        evaluator = self._paid(ledger)
+        evaluator = self.behind(partial(self, self.load_data()), ledger)
         if self.surrogate is None:
             return evaluator
         from natrl.evaluation.surrogate.evaluator import SurrogateEvaluator
 
-        return SurrogateEvaluator(evaluator, queries=self.surrogate, every=self.surrogate_every, seed=self.seed)
+        every, seed = self.surrogate_every, self.seed
+        return SurrogateEvaluator(evaluator, queries=self.surrogate, every=every, seed=seed, before=before)
 
-    def _paid(self, ledger: Path | str | None) -> Evaluator:
-        data = self.load_data()
-        build = partial(self, data)
+    def behind(self, build: Callable[[], Evaluator], ledger: Path | str | None) -> Evaluator:
+        """What `build` makes, an evaluator of this kind, behind the ledger and on the actors."""
         if ledger is None or not self._is_kept(build):
             return self._on_actors(build) if self.actors else build()
         from natrl.evaluation.ledger.paid import behind_ledger

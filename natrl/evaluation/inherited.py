@@ -25,17 +25,45 @@ from natrl.training.device import default_device, precision
 from natrl.training.fitting import fit, measure, Measured
 from natrl.training.schedule import Schedule
 
-__all__ = ["InheritedEvaluator"]
+__all__ = ["InheritedEvaluator", "Inheriting"]
 
 #: Steps of fine-tuning where inherited weights alone do not rank.
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
 FALLBACK_STEPS = 20
 PROBES = 5  # random architectures that tell whether they do
-VERSION = 3  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
+VERSION = 4  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
 CHANCE = 2.0  # an accuracy below this many times that of guessing says nothing
 
 
-class InheritedEvaluator(Evaluator):
+class Inheriting(Evaluator):
+    """Scores networks of a space that has a trained one, whose weights they inherit (`Space.inheritance`)."""
+
+    steps: int  # of training before a network is scored
+
+    def __init__(self, space: Space, inputs: Any, *, seed: int, device: torch.device | str | None) -> None:
+        """`inputs`: unlabelled ones as the network takes them, which replacements are fitted on."""
+        self.space, self.inputs, self.seed = space, inputs, seed
+        self._device = device
+        self._inherit: Callable[[Architecture], nn.Module] | None = None
+
+    def __deepcopy__(self, memo: Any) -> Inheriting:
+        return self  # RLlib copies its configuration at every iteration
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_inherit": None}
+
+    @property
+    def device(self) -> torch.device:
+        return default_device(self._device)
+
+    def inherit(self, architecture: Architecture) -> nn.Module:
+        """The network of the architecture with inherited weights, on the evaluator's device."""
+        if self._inherit is None:
+            self._inherit = self.space.inheritance(self.inputs, seed=self.seed, device=self.device)
+        return self._inherit(architecture)
+
+
+class InheritedEvaluator(Inheriting):
     """Validation score of a network whose weights were inherited from the trained one, often without training.
 
     How is said by the space (`Space.inheritance`; natrl.modules.inherit.inheritance for a user's network), on
@@ -63,30 +91,17 @@ class InheritedEvaluator(Evaluator):
         """
         check_choice("metric", metric, Metric)
         self.metric = metric
-        self.space = space.fitted(data)
-        self.seed = seed
-        self._device = device
+        images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
+        super().__init__(space.fitted(data), images, seed=seed, device=device)
         self._steps = steps
-        self._images, _ = next(batches(data.train, reference_images, shuffle_seed=seed))
         validation = TensorDataset(*next(batches(data.validation, validation_images, shuffle_seed=seed)))
         most = max(steps or 0, FALLBACK_STEPS) * STEPS.batch_size
         train = TensorDataset(*next(batches(data.train, most, shuffle_seed=seed)))
-        nothing = TensorDataset(self._images[:0], torch.zeros(0, dtype=torch.int64))
+        nothing = TensorDataset(images[:0], torch.zeros(0, dtype=torch.int64))
         self._data = replace(data, train=train, validation=validation, test=nothing)
-        self._inherit: Callable[[Architecture], nn.Module] | None = None
-
-    def __deepcopy__(self, memo: Any) -> InheritedEvaluator:
-        return self  # RLlib copies its configuration at every iteration
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_inherit": None}
 
     @property
-    def device(self) -> torch.device:
-        return default_device(self._device)
-
-    @property
-    def steps(self) -> int:
+    def steps(self) -> int:  # type: ignore[override]  # found out where it is asked for
         """Steps of training before a network is scored."""
         if self._steps is None:
             rng = np.random.default_rng(self.seed)
@@ -126,12 +141,6 @@ class InheritedEvaluator(Evaluator):
     def _measure(self, network: nn.Module) -> Measured:
         return measure(network, self._data.validation, device=self.device)
 
-    def inherit(self, architecture: Architecture) -> nn.Module:
-        """The network of the architecture with inherited weights, on the evaluator's device."""
-        if self._inherit is None:
-            self._inherit = self.space.inheritance(self._images, seed=self.seed, device=self.device)
-        return self._inherit(architecture)
-
     def settings(self) -> dict[str, Any]:
         """The network is known by its code and all that it holds, images by their pixels and labels."""
         return {
@@ -140,7 +149,7 @@ class InheritedEvaluator(Evaluator):
             **self.space.identity(),
             "data": self._data.name,
             "images": self._contents,
-            "reference_images": len(self._images),
+            "reference_images": len(self.inputs),
             "validation_images": size_of(self._data.validation),
             "steps": self.steps,
             "schedule": asdict(STEPS),
@@ -151,4 +160,4 @@ class InheritedEvaluator(Evaluator):
 
     @cached_property
     def _contents(self) -> str:
-        return digest((self._images, self._data.digest))
+        return digest((self.inputs, self._data.digest))

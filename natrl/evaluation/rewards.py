@@ -1,4 +1,4 @@
-"""What rewards a policy, by name: supernet, scratch, table:NAME, or an evaluator of the user's."""
+"""What rewards a policy, by name: supernet, scratch, inherited, table:NAME, or an evaluator of the user's."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Reward:
     changes: bool = False  # scores change: shared weights are trained while the policy learns, so no ledger keeps them
     trains: bool = False  # an evaluation is a whole training
     free: bool = False  # an evaluation costs nothing, so that none is worth writing down
+    inherits: bool = False  # its networks have weights of a trained one, so that it can also choose what is kept
+    needs: str = ""  # of the space (`Space.lacks`): "supernet" or "inheritance"
     chunk: int = 1  # evaluations that travel to an actor, or into the ledger, at once
     heeds: tuple[str, ...] = ()  # settings that mean something to the run rather than to the evaluator
 
@@ -86,6 +88,7 @@ def _supernet(
     weights: Any,
     total_steps: int,
     score_images: int,
+    reference_images: int,
     weight_share: float,
     bf16: bool | None,
     seed: int,
@@ -99,6 +102,7 @@ def _supernet(
         settings=weights,
         total_steps=total_steps,
         score_images=score_images,
+        reference_images=reference_images,
         weight_share=weight_share,
         bf16=bf16,
         seed=seed,
@@ -111,15 +115,40 @@ def _scratch(*, space: Space, data: Any, metric: Metric, schedule: str, bf16: bo
     return ScratchEvaluator(space, data, schedule, seeds=(seed,), metric=metric, bf16=bf16, data_seed=seed)
 
 
+def _inherited(
+    *,
+    space: Space,
+    data: Any,
+    metric: Metric,
+    steps: int | None,
+    reference_images: int,
+    score_images: int,
+    seed: int,
+) -> Evaluator:
+    from natrl.evaluation.inherited import InheritedEvaluator
+
+    return InheritedEvaluator(
+        space,
+        data,
+        metric=metric,
+        steps=steps,
+        reference_images=reference_images,
+        validation_images=score_images,
+        seed=seed,
+    )
+
+
 def _table(*, argument: str, column: str | None = None) -> Evaluator:
     return load_table(argument, column)
 
 
 _IMAGES = ("skeleton", "image_size", "schedule")
 REWARDS: Registry[Reward] = Registry("reward", accept_reward, group="natrl.rewards")
-SUPERNET = Reward(_supernet, changes=True, heeds=_IMAGES)
+SUPERNET = Reward(_supernet, changes=True, needs="supernet", heeds=_IMAGES)
 SCRATCH = Reward(_scratch, trains=True, heeds=_IMAGES)
+INHERITED = Reward(_inherited, inherits=True, needs="inheritance", heeds=("image_size",))
 TABLE = Reward(_table, free=True, chunk=256)
 REWARDS.register("supernet", "natrl.evaluation.rewards:SUPERNET", "weights that all architectures share")
 REWARDS.register("scratch", "natrl.evaluation.rewards:SCRATCH", "each architecture trained from scratch")
 REWARDS.register("table", "natrl.evaluation.rewards:TABLE", "trained accuracies", arguments=("NAME", "FILE"))
+REWARDS.register("inherited", "natrl.evaluation.rewards:INHERITED", "weights of a trained network")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
+from keyword import iskeyword
 from typing import Any
 
 import torch
@@ -36,6 +37,10 @@ SMALLER: tuple[Change, ...] = (
     lambda rows, columns: (rows // 8, columns // 4),
     lambda rows, columns: (rows // 4, columns // 2),
     lambda rows, columns: (rows // 2, columns),
+)
+ODD: tuple[Change, ...] = (
+    lambda rows, columns: (rows // 4 | 1, columns // 2 | 1),
+    lambda rows, columns: (rows // 2 | 1, columns | 1),
 )
 
 
@@ -81,10 +86,9 @@ class Subject:
         other = (_resized(self.inputs, batch + 1, axes, change) for axes in AXES for change in CHANGES)
         yield from islice(self._running(other), SIZES)
 
-    def smaller(self) -> Iterator[tuple[tuple[Tensor, ...], Any]]:
-        """As `others`, the smallest first and one image where that can be; at the end the example."""
-        batch = 2 if len(self.inputs[0]) == 1 else 1
-        sizes = (_resized(self.inputs, batch, AXES[0], change) for change in (*SMALLER, *CHANGES))
+    def smaller(self, batch: int, *, odd: bool = False) -> Iterator[tuple[tuple[Tensor, ...], Any]]:
+        """As `others`, of a batch and the smallest first, or the smallest odd ones; at the end the example's sizes."""
+        sizes = (_resized(self.inputs, batch, AXES[0], change) for change in (*(ODD if odd else SMALLER), *CHANGES))
         return self._running(chain(sizes, (_resized(self.inputs, b) for b in (batch, len(self.inputs[0])))))
 
     def _running(self, variants: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[tuple[Tensor, ...], Any]]:
@@ -126,7 +130,12 @@ def is_same(a: Any, b: Any) -> bool:
 
 
 def _check_values(model: nn.Module) -> None:
-    """ValueError where weights are not there."""
+    """ValueError where weights are not there, or no code can name them."""
+    for name in model.state_dict():
+        if any(map(iskeyword, name.split("."))):
+            raise ValueError(
+                f"{name!r} has a word in it that Python reserves, so no code can name it: call it otherwise"
+            )
     for name, module in model.named_modules():
         if any(t.is_meta for t in (*module.parameters(recurse=False), *module.buffers(recurse=False))):
             raise ValueError(f"layer {name!r} is on the meta device, where weights have no values")

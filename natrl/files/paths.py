@@ -48,7 +48,7 @@ def absolute_architecture(text: str, folder: Path | str = ".") -> str:
 def absolute_settings(document: Any, folder: Path | str = ".") -> Any:
     """A document of settings with absolute paths: a run's, the search space of a sweep, or a part of either.
 
-    References are absolute wherever they stand, file names of architectures below "initial".
+    References are absolute wherever they stand, file names of architectures below "initial", and a folder at "start".
     """
     if isinstance(document, str):
         return absolute_reference(document, folder)
@@ -56,7 +56,7 @@ def absolute_settings(document: Any, folder: Path | str = ".") -> Any:
         return type(document)(absolute_settings(item, folder) for item in document)
     if isinstance(document, Mapping):
         return {
-            name: _initial(value, folder) if name == "initial" else absolute_settings(value, folder)
+            name: _FILES[name](value, folder) if name in _FILES else absolute_settings(value, folder)
             for name, value in document.items()
         }
     return document
@@ -69,3 +69,16 @@ def _initial(value: Any, folder: Path | str) -> Any:
             absolute_architecture(item, folder) if isinstance(item, str) else _initial(item, folder) for item in value
         )
     return {k: _initial(v, folder) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _start(value: Any, folder: Path | str) -> Any:
+    """What "start" holds: the folder of a run or policy, or several where a sweep chooses."""
+    if isinstance(value, Mapping):
+        return {k: _start(v, folder) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_start(item, folder) for item in value)
+    return str(absolute(value, folder)) if isinstance(value, str) else value
+
+
+#: Entries whose values are names of files or folders.
+_FILES = {"initial": _initial, "start": _start}

@@ -14,7 +14,7 @@ from natrl.core.operations import Cost
 from natrl.modules.replace.geometry import Layer, pair
 from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unreplaceable
 from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
-from natrl.modules.replace.replacements import operation_of
+from natrl.modules.replace.replacements import description, operation_of
 from natrl.modules.replace.rules import Choice, choices_of
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
 from natrl.modules.trace.contraction import (
@@ -36,8 +36,8 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     """The space of what a network can become by replacing its convolutions and poolings.
 
     `example_input` is a batch as the model takes it (or a tuple of several inputs): copies of the model are run on it,
-    in evaluation and in training mode, without data where that is possible. Dense nn.Conv2d and nn.MaxPool2d,
-    nn.AvgPool2d that hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The
+    in evaluation and in training mode, without data where that is possible. nn.Conv2d and nn.MaxPool2d, nn.AvgPool2d
+    that hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The
     model is not changed, and `.build` copies it. ValueError in one line where the model cannot be run or copied, or has
     nothing to replace.
     """
@@ -155,6 +155,7 @@ def _slots(
                 index=index,
                 name=name,
                 operation=held,
+                layer=description(layers[name]),
                 in_shape=cast(tuple[int, int, int], calls[0].in_shape[1:]),
                 out_shape=cast(tuple[int, int, int], calls[0].out_shape[1:]),
                 stride=pair(layers[name].stride),

@@ -23,6 +23,7 @@ from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.fitting import MEASURING_BATCH
 from natrl.training.modes import in_mode
+from natrl.training.thin import guard_thin
 from natrl.training.weight_settings import INHERITED
 
 __all__ = ["Alternatives", "ModuleSupernet"]
@@ -67,6 +68,7 @@ class ModuleSupernet(nn.Module):
         layers = {space.model.get_submodule(name): choice for name, choice in (self._slots | self._rest).items()}
         self.network = copied(space.model, layers)
         self.training = self.network.training
+        guard_thin(self.network)
         self._inherit(reference, seed)
 
     def _inherit(self, images: Tensor, seed: int) -> None:

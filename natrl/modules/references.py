@@ -14,9 +14,9 @@ from torch import nn, Tensor
 from natrl.checks.arguments import checked
 from natrl.checks.errors import said
 from natrl.documents import open_file, shown
-from natrl.registry import called, find_object, returned_by
+from natrl.registry import find_object, returned_by
 
-__all__ = ["DEFAULT", "Published", "has_published_weights", "load_network", "load_published"]
+__all__ = ["DEFAULT", "Published", "has_published_weights", "input_shape", "load_network", "load_published"]
 
 DEFAULT = "DEFAULT"  # weights: the published ones
 
@@ -60,30 +60,54 @@ def load_published(reference: str) -> Published:
 
 
 @checked
-def load_network(reference: str, *, num_classes: int, weights: Path | str | None = None) -> nn.Module:
+def load_network(
+    reference: str, *, num_classes: int | None, weights: Path | str | None = None, untrained: bool = False
+) -> nn.Module:
     """The network of that name in evaluation mode.
 
     "torchvision:NAME" and "timm:NAME" come with their published weights (which may be downloaded), or, with a file of
-    one's own, with `num_classes` outputs; "module:function" is what the function returns. `weights`: a state_dict, as
-    .safetensors, or as torch.save wrote it (read without unpickling code). ValueError in one line where that fails.
+    one's own or `untrained`, with `num_classes` outputs (None: as many as it was published with); "module:function" is
+    what the function returns, "module:object" a network itself. `weights`: a state_dict, as .safetensors, or as
+    torch.save wrote it (read without unpickling code). ValueError in one line where that fails.
     """
     weights = None if has_published_weights(reference, weights) or weights is None else Path(weights)
     package, _, name = reference.partition(":")
     if package == "torchvision":
-        network = _torchvision(name, num_classes, own_weights=weights is not None)
+        network = _torchvision(name, num_classes, published=not untrained and weights is None)
     elif package == "timm":
-        network = _timm(name, num_classes, own_weights=weights is not None)
+        network = _timm(name, num_classes, published=not untrained and weights is None)
     else:
         what = f"network {reference!r}"
-        network = returned_by(called(find_object(reference, what)), what)
+        found = find_object(reference, what)
+        network = returned_by(found, what) if callable(found) and not isinstance(found, nn.Module) else found
         if not isinstance(network, nn.Module):
-            raise ValueError(f"network {reference!r}: expected an nn.Module, got {type(network).__name__}")
+            raise ValueError(f"{what}: expected an nn.Module, got {type(network).__name__}")
     if weights is not None:
         _load(network, weights, reference)
     return network.eval()
 
 
-def _torchvision(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
+def input_shape(reference: str, network: nn.Module) -> tuple[int, int, int]:
+    """(channels, height, width) of the images that the network of that name was published for.
+
+    Of a user's own network the channels are what its first convolution reads, and 224 pixels are a guess.
+    """
+    package, _, name = reference.partition(":")
+    if package == "torchvision":
+        from torchvision.models import get_model_weights
+
+        (size,) = get_model_weights(name)["DEFAULT"].transforms().crop_size
+        return 3, size, size
+    if package == "timm":
+        from timm.data.config import resolve_model_data_config
+
+        channels, height, width = resolve_model_data_config(network)["input_size"]
+        return channels, height, width
+    first = next((layer for layer in network.modules() if isinstance(layer, nn.Conv2d)), None)
+    return 3 if first is None else first.in_channels, 224, 224
+
+
+def _torchvision(name: str, num_classes: int | None, *, published: bool) -> nn.Module:
     import torchvision  # takes a second or two
 
     known = torchvision.models.list_models(module=torchvision.models)
@@ -92,12 +116,12 @@ def _torchvision(name: str, num_classes: int, *, own_weights: bool) -> nn.Module
         raise ValueError(
             f"torchvision has no classification network {name!r:.60}; it has: {shorten(', '.join(near), 200)}"
         )
-    if own_weights:
-        return torchvision.models.get_model(name, weights=None, num_classes=num_classes)
+    if not published:
+        return torchvision.models.get_model(name, weights=None, **_outputs(num_classes))
     return _with_published_weights(name, lambda: torchvision.models.get_model(name, weights="DEFAULT"))
 
 
-def _timm(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
+def _timm(name: str, num_classes: int | None, *, published: bool) -> nn.Module:
     try:
         import timm
     except ModuleNotFoundError:
@@ -107,9 +131,13 @@ def _timm(name: str, num_classes: int, *, own_weights: bool) -> nn.Module:
         raise ValueError(
             f"timm has no network {name!r}; " + (f"near it: {near}" if near else "timm.list_models() has all")
         )
-    if own_weights:
-        return timm.create_model(name, pretrained=False, num_classes=num_classes)
+    if not published:
+        return timm.create_model(name, pretrained=False, **_outputs(num_classes))
     return _with_published_weights(name, lambda: timm.create_model(name, pretrained=True))
+
+
+def _outputs(num_classes: int | None) -> dict[str, Any]:
+    return {} if num_classes is None else {"num_classes": num_classes}
 
 
 def _with_published_weights(name: str, build: Any) -> nn.Module:

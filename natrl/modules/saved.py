@@ -14,7 +14,7 @@ from torch import nn
 from natrl.checks.arguments import checked
 from natrl.checks.errors import said
 from natrl.core.architecture import Architecture
-from natrl.documents import read_json
+from natrl.documents import check_shape, read_json
 from natrl.files.writing import write_json
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
@@ -59,7 +59,8 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     if document.get("format") != FORMAT or version not in range(1, VERSION + 1):
         raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" at most {VERSION}')
     space = from_module(model, example_input)
-    architecture = Architecture.from_dict(document.get("architecture"))
+    check_shape(document, {"operations": dict}, str(directory / CHOICE))
+    architecture = space.prune(space.with_operations(document["operations"]))  # by name: other layers may be slots now
     if version == 1 and (kept := space.left_out(space.check(architecture))):
         raise ValueError(
             f"{directory} was written by an earlier natrl, whose networks kept {', '.join(kept)}, which natrl now "

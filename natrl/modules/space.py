@@ -49,6 +49,7 @@ class ModuleSlot:
     index: int  # of the slot among the architecture's operations
     name: str  # of the layer in the model, as named_modules has it
     operation: str  # that the layer holds
+    layer: str  # what it is: as its operation, with its own kernel and groups
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
     stride: tuple[int, int]  # rows, columns
@@ -91,7 +92,7 @@ class ModuleSpace(Space):
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
         self.name = type(model).__name__
         self.model = model
-        self.architecture = architecture
+        self.architecture = self.original = architecture
         self.slots = slots
         self.frozen = dict(frozen)
         self.n_slots = len(architecture.operations)
@@ -207,6 +208,10 @@ class ModuleSpace(Space):
             e = int(wrong.argmax())
             raise ValueError(
                 f"slot {e} of {self.name} is a wire and holds skip_connect, not {architecture.operations[e]}"
+            )
+        if not architecture.is_live:
+            raise ValueError(
+                f"nothing would lead from the input of {self.name} to its output: keep one of the nulls' layers"
             )
         return architecture
 

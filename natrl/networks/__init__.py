@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, TYPE_CHECKING
+
+from natrl.checks.packages import needed
 
 if TYPE_CHECKING:
     from natrl.networks.cell_supernet import CellSupernet
@@ -27,5 +28,5 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(f"natrl.networks.{_LAZY[name]}"), name)
+        return needed(f"natrl.networks.{_LAZY[name]}", name)
     raise AttributeError(f"module 'natrl.networks' has no attribute {name!r}")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from natrl.core.operations import Convolution, operation, Record, RECORDS, stages
+from natrl.core.operations import check_builders, Convolution, operation, Record, RECORDS, stages
 from natrl.networks.dilated import DilatedDepthwise
 from natrl.networks.pooling import pool
 from natrl.registry import find_object
@@ -26,15 +26,14 @@ def build_operation(name: str, channels: int, stride: int = 1, out_channels: int
     record = RECORDS[op.name]
     if record.build is not None:
         return _own_module(record, channels, out_channels, stride)
-    if record.stages is None:
-        raise ValueError(f"operation {op.name!r} has no builder: register it with build=, to have networks of it")
-    parts = [convolution_stage(stage) for stage in stages(op.name, channels, stride, out_channels)]
+    check_builders((name,))
     if op.is_pooling:
         return Pooling(op.type, op.kernel, stride)
     if op.type == "null":
         return Null(stride)
     if op.type == "skip_connect":
         return _skip(channels, out_channels, stride)
+    parts = [convolution_stage(stage) for stage in stages(op.name, channels, stride, out_channels)]
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from natrl.core.architecture import Architecture, Slot
 from natrl.core.operations import Cost, VOCABULARY_INDEX
-from natrl.policies.budget import Budget
 from natrl.spaces import Space
+from natrl.spaces.budget import Budget
 
 __all__ = ["Candidates", "Change"]
 

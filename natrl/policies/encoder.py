@@ -49,13 +49,13 @@ class SlotEmbedding(nn.Module):
         if horizon > 1:
             self.left = nn.Parameter(torch.zeros(width))
 
-    def forward(self, ops: Tensor, features: Tensor, left: Tensor | None) -> Tensor:
-        """(B, E, W) from vocabulary indices (B, E), features (B, E, F) and transforms left (B,)."""
+    def forward(self, ops: Tensor, features: Tensor, left: Tensor | None, more: Tensor | None = None) -> Tensor:
+        """(B, E, W) from vocabulary indices (B, E), features (B, E, F), transforms left (B,), and `more` (B, W)."""
         operations = nn.functional.embedding(ops.flatten(), self.operations())
         both = torch.addmm(operations, features.flatten(0, 1), self.features.weight.T).unflatten(0, ops.shape)
         if self.horizon > 1 and left is not None:
             both = both + ((left - 1) / (self.horizon - 1))[:, None, None] * self.left
-        return both
+        return both if more is None else both + more[:, None]
 
 
 class GraphLayer(nn.Module):
@@ -88,11 +88,16 @@ class GraphEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None
+        self,
+        ops: Tensor,
+        adjacency: Tensor,
+        features: Tensor,
+        left: Tensor | None = None,
+        more: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W). adjacency (B, E, E): [b, i, j] = 1, i leads to j."""
         views = three_views(adjacency)
-        x = self.embedding(ops, features, left)
+        x = self.embedding(ops, features, left, more)
         for layer in self.layers:
             x = layer(x, views)
         x = self.norm(x)
@@ -108,10 +113,15 @@ class LSTMEncoder(nn.Module):
         self.lstm = nn.LSTM(width, width, num_layers=layers, batch_first=True)
 
     def forward(
-        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None
+        self,
+        ops: Tensor,
+        adjacency: Tensor,
+        features: Tensor,
+        left: Tensor | None = None,
+        more: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W)."""
-        x, _ = self.lstm(self.embedding(ops, features, left))
+        x, _ = self.lstm(self.embedding(ops, features, left, more))
         return x, x.mean(1)
 
 

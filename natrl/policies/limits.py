@@ -12,8 +12,8 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.evaluation.base import check_scores, Evaluator
 from natrl.evaluation.wrapper import EvaluatorWrapper
-from natrl.policies.budget import Budget, limit_of
 from natrl.spaces import Space
+from natrl.spaces.budget import Budget, limit_of
 
 __all__ = ["LATENCIES", "BudgetedEvaluator", "Limits"]
 

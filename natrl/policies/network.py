@@ -2,7 +2,9 @@
 
 B batch, E slots, K primitives, F features. Observations are dicts of tensors of any dtype on the network's device:
 ops (B, E) vocabulary indices, adjacency (B, E, E), features (B, E, F), action_mask (B, E, K), and where episodes have
-several transforms left (B,), how many are to come; without it the transform is the last one.
+several transforms left (B,), how many are to come; without it the transform is the last one. With a budget also costs
+(B, E, K, 2), the parameters and MAdds of each primitive in each slot, and budget (B, 2), what all slots may cost
+together (infinite: unlimited): the autoregressive head never exceeds it.
 """
 
 from __future__ import annotations
@@ -21,13 +23,18 @@ from natrl.core.operations import operation, VOCABULARY_INDEX
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder
 from natrl.policies.heads import AutoregressiveHead, JointHead, Scene
+from natrl.policies.masks import BudgetMasks, LiveMasks, Masks
+from natrl.policies.tightness import freedom, Tightness
 from natrl.registry import Registry
 from natrl.spaces import FEATURES, wiring_of
+from natrl.spaces.budget import RESOURCES
 
 __all__ = ["HEADS", "Head", "PolicyConfig", "PolicyNetwork"]
 
 Observation = Mapping[str, Tensor]
 
+#: Entries that a stored configuration may have, and what they are where it has them not.
+OPTIONAL: dict[str, Any] = {"horizon": 1, "budget": []}
 LARGEST = {"width": 4096, "layers": 64, "horizon": 100_000}  # what fits into memory
 
 
@@ -67,6 +74,7 @@ class PolicyConfig:
     layers: int = 2  # graph convolutions (LSTM layers of head lstm)
     keep: float = 0.0  # extra logit, at the start of training, of the operation that a slot holds
     horizon: int = 1  # transforms an episode of its training; above 1 it sees how many are left
+    budget: tuple[str, ...] = ()  # of params and madds: what it may spend a given amount of, which it sees
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", HEADS.name_of(self.head))
@@ -82,6 +90,9 @@ class PolicyConfig:
         object.__setattr__(self, "primitives", tuple(operation(name).name for name in self.primitives))
         if not self.primitives or len(set(self.primitives)) < len(self.primitives):
             raise ValueError("policy: primitives must be different operations, at least one")
+        if not isinstance(self.budget, Sequence) or not all(kind in RESOURCES for kind in self.budget):
+            raise ValueError(f"policy: budget must be some of {', '.join(RESOURCES)}, got {self.budget!r:.60}")
+        object.__setattr__(self, "budget", tuple(self.budget))
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields, and a head that this process alone knows."""
@@ -96,19 +107,18 @@ class PolicyConfig:
         vars(self).update(state)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready document; `from_dict` reads it back to an equal value. It names a horizon above 1 only."""
-        document = asdict(self) | {"primitives": list(self.primitives)}
-        if self.horizon == 1:
-            del document["horizon"]
-        return document
+        """A JSON-ready document; `from_dict` reads it back to an equal value. It names what is OPTIONAL where it is."""
+        document = asdict(self) | {"primitives": list(self.primitives), "budget": list(self.budget)}
+        return {name: value for name, value in document.items() if OPTIONAL.get(name) != value}
 
     @classmethod
     def from_dict(cls, document: Any) -> PolicyConfig:
         """Reads what `to_dict` wrote. ValueError says what is missing, unknown or malformed."""
-        names = {field.name for field in fields(cls)} - {"horizon"}
-        if not isinstance(document, dict) or set(document) - {"horizon"} != names:
+        names = {field.name for field in fields(cls)} - set(OPTIONAL)
+        if not isinstance(document, dict) or set(document) - set(OPTIONAL) != names:
+            more = " and ".join(OPTIONAL)
             raise ValueError(
-                f"a policy configuration has exactly the entries {', '.join(sorted(names))}, or horizon too"
+                f"a policy configuration has exactly the entries {', '.join(sorted(names))}, or {more} too"
             )
         if not isinstance(document["primitives"], list) or not all(isinstance(p, str) for p in document["primitives"]):
             raise ValueError("policy: primitives must be a list of operation names")
@@ -131,6 +141,9 @@ class PolicyNetwork(nn.Module):
         self.encoder = head.encode(config.width, config.layers, config.horizon)
         self.head = head.decide(config.width)
         self.critic = Critic(config.width, config.layers, config.horizon)
+        if config.budget:
+            self.freedom, self.critic_freedom = Tightness(1, config.width), Tightness(1, config.width)
+            self.slack = Tightness(2, config.width)
         self.keep = nn.Parameter(torch.tensor(float(config.keep)))
         indices = [VOCABULARY_INDEX[name] for name in config.primitives]
         self.register_buffer("primitives", torch.tensor(indices), persistent=False)
@@ -140,6 +153,21 @@ class PolicyNetwork(nn.Module):
         other = PolicyNetwork(replace(self.config, primitives=primitives)).to(self.primitives.device)
         other.load_state_dict(self.state_dict())
         return other
+
+    def start_from(self, other: PolicyNetwork) -> None:
+        """Takes another network's weights over, whatever its primitives; what only this one has stays as it is.
+
+        ValueError if it is built otherwise: only a budget and a horizon may come in.
+        """
+        ours, theirs = self.config, other.config
+        differing = [name for name in ("head", "width", "layers") if getattr(ours, name) != getattr(theirs, name)]
+        if set(theirs.budget) - set(ours.budget):
+            differing.append("budget")
+        if differing:
+            said = ", ".join(f"{n} {getattr(theirs, n)!r}, not {getattr(ours, n)!r}" for n in differing)
+            raise ValueError(f"the policy to start from has {said}")
+        own = self.state_dict()
+        self.load_state_dict(own | {name: value for name, value in other.state_dict().items() if name in own})
 
     def sample(
         self,
@@ -171,7 +199,11 @@ class PolicyNetwork(nn.Module):
 
     def value(self, obs: Observation) -> Tensor:
         """(B,): the reward that the critic expects of the policy's transformation."""
-        return self.critic(*_graph(obs))
+        return self.critic(*_graph(obs), self._freedom(obs, "critic_freedom"))
+
+    def _freedom(self, obs: Observation, name: str) -> Tensor | None:
+        """(B, W): what the budget adds to each slot's vector; None without one."""
+        return getattr(self, name)(freedom(obs, self.primitives)) if self.config.budget and "budget" in obs else None
 
     def _scene(self, obs: Observation, penalty: Tensor | None = None) -> Scene:
         ops, adjacency, features, left = _graph(obs)
@@ -179,13 +211,20 @@ class PolicyNetwork(nn.Module):
         expected = (*ops.shape, len(self.config.primitives))
         if mask.shape != expected:
             raise ValueError(f"action_mask must be (B, E, K) = {expected}, got {(*mask.shape,)}")
-        slots, pooled = self.encoder(ops, adjacency, features, left)
+        more = self._freedom(obs, "freedom")
+        slots, pooled = self.encoder(ops, adjacency, features, left, **({} if more is None else {"more": more}))
         null = self.config.primitives.index("null") if "null" in self.config.primitives else None
         active = ops != VOCABULARY_INDEX["null"]
         wiring = wiring_of(adjacency, features)
         offset = self.keep * (ops.unsqueeze(-1) == self.primitives)
         offset = offset if penalty is None else offset - penalty
-        return Scene(slots, pooled, wiring, active, mask, self.primitives, null, offset)
+        masks: Masks
+        if "budget" in obs:
+            masks = BudgetMasks(obs, mask, active, wiring, null)
+        else:
+            masks = LiveMasks(mask, active, wiring, null)
+        slack = self.slack if self.config.budget and "budget" in obs else None
+        return Scene(slots, pooled, mask, self.primitives, offset, masks, slack)
 
 
 class Critic(nn.Module):
@@ -197,9 +236,11 @@ class Critic(nn.Module):
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, 1)
 
-    def forward(self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None) -> Tensor:
-        """(B,) from vocabulary indices (B, E), adjacency (B, E, E), features (B, E, F) and transforms left (B,)."""
-        _, pooled = self.encoder(ops, adjacency, features, left)
+    def forward(
+        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None, more: Tensor | None = None
+    ) -> Tensor:
+        """(B,) from ops (B, E), adjacency (B, E, E), features (B, E, F), transforms left (B,), and `more` (B, W)."""
+        _, pooled = self.encoder(ops, adjacency, features, left, more)
         value: Tensor = self.out(torch.relu(self.hidden(pooled)))
         return value.squeeze(-1)
 

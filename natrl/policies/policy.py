@@ -20,12 +20,13 @@ from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.files.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
-from natrl.policies.budget import Budget, cheapest_within
 from natrl.policies.candidates import Candidates, choose
 from natrl.policies.network import PolicyNetwork
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
-from natrl.spaces import apply_actions, encode, Skeleton, Space, SPACES, wiring_of
+from natrl.spaces import apply_actions, Batch, encode, Skeleton, Space, SPACES, wiring_of
 from natrl.spaces import space as space_of
+from natrl.spaces.budget import Budget, cheapest_within, RESOURCES
+from natrl.spaces.budgeted import Budgeted
 
 __all__ = ["Policy", "load_policy"]
 
@@ -68,10 +69,11 @@ class Policy:
         name = SPACES.known(self.space) or self.space.name
         write_policy(Path(directory), self.network, StoredPolicy(name, self.rule, self.cost))
 
-    def observe(self, architectures: Sequence[Architecture]) -> dict[str, Tensor]:
+    def observe(self, architectures: Sequence[Architecture], budget: Budget | None = None) -> dict[str, Tensor]:
         """The network's observations: ops, adjacency, features, action_mask, on its device.
 
-        ValueError if an architecture is not one of the space.
+        Of a policy that was trained with budgets also costs and budget: where the budget says nothing, what the
+        architecture costs. ValueError if an architecture is not one of the space.
         """
         if any(len(a.operations) != self.space.n_slots for a in architectures):
             self._check_each(architectures)
@@ -79,8 +81,17 @@ class Policy:
         mask = self.space.batch_masks(architectures, self.rule, self.cost)
         if not mask.any(-1).all():
             self._check_each(architectures)
+        if self.network.config.budget:
+            arrays |= self._budgeted(architectures, budget or Budget()).arrays
         device = self.network.primitives.device
         return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
+
+    def _budgeted(self, architectures: Sequence[Architecture], budget: Budget) -> Budgeted:
+        """What transforms may spend."""
+        batch = Batch.of(self.space, architectures)
+        seen = np.array([kind in self.network.config.budget for kind in RESOURCES])
+        held = np.where(seen, batch.costs.astype(float), np.inf)
+        return Budgeted.of(batch, np.minimum(budget.limits, held))
 
     def _check_each(self, architectures: Sequence[Architecture]) -> None:
         for architecture in architectures:
@@ -120,7 +131,13 @@ class Policy:
         actions, _, _ = self.network.sample(obs, deterministic, generator, temperature, penalty)
         masks, adjacency, features = (obs[k].cpu().numpy() for k in ("action_mask", "adjacency", "features"))
         wiring = wiring_of(adjacency, features)
-        return apply_actions(self.space, architectures, actions.cpu().numpy(), masks, wiring).architectures
+        applied = apply_actions(self.space, architectures, actions.cpu().numpy(), masks, wiring).architectures
+        if "budget" not in obs:
+            return applied
+        before, after = (Batch.of(self.space, found) for found in (architectures, applied))
+        costs, slots = obs["costs"].cpu().numpy(), obs["budget"].cpu().numpy()
+        within = Budgeted(np.zeros_like(slots), costs, slots)
+        return list(before.with_choices(within.enforced(before, after.choices, masks)[0]))
 
     @torch.inference_mode()
     def log_probabilities(self, obs: dict[str, Tensor], transformed: Sequence[Architecture]) -> np.ndarray:
@@ -152,8 +169,9 @@ class Policy:
         All are live if the architecture is, and none costs more (but cost="rule" is the published rule, which does not
         promise it). `.best` has the highest score within the budget; without evaluator it is the most probable
         transformation. Budgets are absolute, or shares of the original such as "80%", and hold for `skeleton` (the
-        space's own by default). Where the first choice exceeds them, operations are priced by what they cost, just so
-        much that it fits. ValueError if n is not in 1 … 1,000,000, the architecture is not one of the space, or the
+        space's own by default). A policy that was trained with budgets (`RunSettings.budgets`) proposes nothing beyond
+        them; where the first choice of another one exceeds them, operations are priced by what they cost, just so much
+        that it fits. ValueError if n is not in 1 … 1,000,000, the architecture is not one of the space, or the
         budget is out of reach.
         """
         if evaluator is not None:
@@ -165,7 +183,7 @@ class Policy:
             )
         original = self.space.cost(self.space.check(architecture))
         budget = Budget.of(original, max_madds, max_params)
-        obs = self.observe([architecture])
+        obs = self.observe([architecture], budget)
         proposed, mode = self._propose(architecture, obs, n, seed, budget)
         found = [architecture, *map(self.space.prune, proposed[1:])]
         costs = tuple(self.space.cost(a) for a in found)
@@ -212,6 +230,8 @@ class Policy:
         """
         mask = obs["action_mask"][0].cpu().numpy()
         cheap = cheapest_within(budget, architecture, mask, self.space)
+        if "budget" in obs:
+            return obs["features"].new_zeros(mask.shape), self._decode([architecture], obs, True)
         table = self.space.cost_table(architecture)
         share = torch.as_tensor(budget.shares(table, self.space.primitives)).to(obs["features"])
         prices = share.new_tensor(PRICES if budget else PRICES[:1])[:, None, None] * share

@@ -22,7 +22,7 @@ from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
 from natrl.training.weights import read_weights
 
-__all__ = ["StoredPolicy", "copy_policy", "read_policy", "write_policy"]
+__all__ = ["StoredPolicy", "copy_policy", "policy_folder", "read_policy", "write_policy"]
 
 FORMAT = "natrl.policy"
 BUILT_IN_ROWS = {"of_type.weight": 8, "of_kernel.weight": 6}  # of natrl's own types and kernels
@@ -94,12 +94,7 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
     Operations that were registered since, or appended to the vocabulary, get the embeddings that a new network has.
     ValueError in one line if there is none, if it is damaged, or if it was made with another vocabulary.
     """
-    for directory in (path, path / "policy"):
-        if (directory / DOCUMENT).is_file():
-            break
-    else:
-        reason = f"neither {DOCUMENT} nor policy/{DOCUMENT} is in it" if path.is_dir() else "there is no such directory"
-        raise ValueError(f"{str(path)!r} is neither a policy nor a run: {reason}")
+    directory = policy_folder(path)
     document = _read_document(directory / DOCUMENT)
     try:
         config = PolicyConfig.from_dict(document["config"])
@@ -113,6 +108,15 @@ def read_policy(path: Path) -> tuple[PolicyNetwork, StoredPolicy]:
         network = PolicyNetwork(config)
     weights = directory / _weights_name(directory / DOCUMENT, document)
     return _read_weights(weights, network, _known(document)), stored
+
+
+def policy_folder(path: Path) -> Path:
+    """The folder of a policy: this one, or that in a run directory. ValueError if there is none."""
+    for directory in (path, path / "policy"):
+        if (directory / DOCUMENT).is_file():
+            return directory
+    reason = f"neither {DOCUMENT} nor policy/{DOCUMENT} is in it" if path.is_dir() else "there is no such directory"
+    raise ValueError(f"{str(path)!r} is neither a policy nor a run: {reason}")
 
 
 def _known(document: dict[str, Any]) -> dict[str, list[Any]]:

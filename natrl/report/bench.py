@@ -14,7 +14,7 @@ from rich.text import Text
 
 from natrl import formats
 
-__all__ = ["BENCH_NOTE", "bench_summary", "bench_tables", "write_bench"]
+__all__ = ["BENCH_NOTE", "SURROGATE_NOTE", "bench_summary", "bench_tables", "write_bench"]
 
 GROUP = ["rule", "reward", "dataset"]
 #: What the columns mean.
@@ -23,6 +23,13 @@ BENCH_NOTE = (
     "what can be gained that is (1: an oracle, 0: leaving all alone); argmax: of the method's answer; best: of 10 "
     "candidates chosen by the signal; worse: answers that lost more than 0.2 points; queries: different architectures "
     "evaluated. Searches treat each held-out architecture by itself and share the budget equally among them."
+)
+
+
+#: Of every figure whose truth is predicted.
+SURROGATE_NOTE = (
+    "The truth of nasbench301 is a published surrogate's prediction: no network was trained for these figures. Its "
+    "signal errs by the noise given, the report has none; 40 random architectures are held out a seed."
 )
 
 
@@ -41,13 +48,17 @@ def bench_summary(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def bench_tables(rows: Iterable[Mapping[str, Any]]) -> Group:
     """A table for each rule, reward and data set, one line a method."""
+    rows = list(rows)
     tables = []
     for (rule, reward, dataset), frame in bench_summary(rows).groupby(GROUP, sort=False):
         learned_from = "" if reward == dataset else f", reward {reward}"
         seeds = int(frame["seeds"].max())
         title = f"{dataset}{learned_from}, rule {rule}, {seeds} seed{'s' * (seeds > 1)}"
         tables.append(_table(title, frame))
-    return Group(*tables, Text(BENCH_NOTE, style="dim"))
+    notes = [Text(BENCH_NOTE, style="dim")]
+    if any("(surrogate)" in str(row["dataset"]) for row in rows):
+        notes.insert(0, Text(SURROGATE_NOTE, style="bold"))
+    return Group(*tables, *notes)
 
 
 def _table(title: str, frame: pd.DataFrame) -> Table:

@@ -27,6 +27,11 @@ def _progress_line(progress: pd.DataFrame) -> str:
     parts = [f"{last['training_iteration']:.0f} iterations"]
     if pd.notna(last.get("evaluations")):
         parts.append(f"{last['evaluations']:,.0f} evaluations")
+    if pd.notna(last.get("model_r2")):
+        parts.append(
+            "other scores predicted by a model that ranks what it has not seen with a correlation of "
+            f"{last['model_spearman']:.2f} (R² {last['model_r2']:.2f})"
+        )
     if pd.notna(last.get("time_total_s")):
         parts.append(formats.seconds(last["time_total_s"]))
     return ", ".join(parts)

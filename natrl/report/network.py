@@ -15,7 +15,7 @@ from natrl.report.learning import learning_section
 from natrl.report.network_plot import layers_figure
 from natrl.report.page import flat, write_page
 from natrl.report.picture import picture
-from natrl.runs.directory import OPTIMIZATION
+from natrl.runs.directory import CONFIG, NETWORK
 from natrl.runs.metrics import read_progress
 
 __all__ = ["is_network", "write_network_report"]
@@ -24,9 +24,9 @@ REPORT = "report.json"
 
 _COST = {"params": float, "madds": float}
 _LATENCY = {"batch": int, "seconds": float, "spread": float, "device": str}
-_FIGURES = {"cost": _COST, "validation_accuracy": float, "test_accuracy": float, "latency": [_LATENCY]}
+_FIGURES = {"cost": _COST, "validation_accuracy": float, "test_accuracy": float | None, "latency": [_LATENCY]}
 _LAYER = {"name": str, "before": str, "after": str, "cost": _COST, "new_cost": _COST}
-_RECALIBRATED = {"validation": float, "test": float}
+_RECALIBRATED = {"validation": float, "test": float | None}
 _SHAPE = {  # of report.json, as far as the page shows it
     "model": str,
     "candidates": int,
@@ -40,7 +40,7 @@ _SHAPE = {  # of report.json, as far as the page shows it
 
 def is_network(directory: Path) -> bool:
     """Whether `natrl.optimize` writes, or has written, to this directory."""
-    return (directory / OPTIMIZATION).is_file()
+    return (directory / CONFIG).is_file() and NETWORK in read_json(directory / CONFIG)
 
 
 def write_network_report(directory: Path | str) -> Path:
@@ -49,16 +49,17 @@ def write_network_report(directory: Path | str) -> Path:
     ValueError in one line if the directory is none of natrl.optimize's, or it is not finished.
     """
     directory = absolute(directory)
-    asked = read_json(directory / OPTIMIZATION)
+    config = read_json(directory / CONFIG)
+    asked: Any = config.get(NETWORK)
     if not (directory / REPORT).is_file():
         raise ValueError(f"{directory} is not finished (no {REPORT}); the same command with --resume goes on")
     found = read_json(directory / REPORT)
-    check_shape(asked, {"data": str, "budget": dict}, str(directory / OPTIMIZATION))
+    check_shape(asked, {"data": str, "budget": dict}, f"{directory / CONFIG}: {NETWORK}")
     check_shape(found, _SHAPE, str(directory / REPORT))
     if "recalibrated" in found:  # not in reports of before
         check_shape(found["recalibrated"], _RECALIBRATED, f"{directory / REPORT}: recalibrated")
     try:
-        content = _content(directory, asked, found)
+        content = _content(directory, asked, found) | {"versions": config.get("versions", {})}
     except (ValueError, ArithmeticError) as error:  # numbers that cannot be drawn or compared
         raise ValueError(f"{directory / REPORT}: not what natrl.optimize writes: {error}") from None
     return write_page(directory / "report.html", "network.html", content)
@@ -67,7 +68,6 @@ def write_network_report(directory: Path | str) -> Path:
 def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     layers, progress = found["layers"], read_progress(directory)
     changed = [layer for layer in layers if layer["before"] != layer["after"]]
-    settings = {name: value for name, value in asked.items() if name not in ("versions", "found")}
     text = f"MAdds of {len(layers)} layers before and after; {len(changed)} were replaced"
     return {
         "name": f"{found['model']}: {directory.name}",
@@ -76,28 +76,30 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
         "images": found.get("images", ""),  # not in reports of before
         "budget": ", ".join(f"{kind} {limit}" for kind, limit in asked["budget"].items() if limit is not None),
         "candidates": found["candidates"],
-        "figures": _figures(found["before"], found["after"], found.get("recalibrated")),
+        "figures": _figures(found),
         "layers": layers,
         "changed": len(changed),
         "picture": picture(layers_figure(layers), text),
         "frozen": found["frozen"],
         "no_code": found["no_code"],
         **learning_section(pd.DataFrame(progress) if progress else None),
-        "config": list(flat(settings)),
-        "versions": asked.get("versions", {}),
+        "config": list(flat(asked)),
     }
 
 
-def _figures(
-    before: Mapping[str, Any], after: Mapping[str, Any], recalibrated: Mapping[str, float] | None
-) -> list[tuple[str, str, str, str]]:
+def _figures(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Rows of (what, before, after, difference or share)."""
-    rows = []
-    for kind in ("test", "validation"):
+    before, after, recalibrated = found["before"], found["after"], found.get("recalibrated")
+    rows, is_own = [], after["test_accuracy"] is None
+    for kind in ("validation",) if is_own else ("test", "validation"):
         new = after[f"{kind}_accuracy"]
         olds = {"": before[f"{kind}_accuracy"]}
         olds |= {", with new batch-norm statistics before": recalibrated[kind]} if recalibrated else {}
         for what, old in olds.items():
+            if is_own:
+                was, now, gained = map(formats.score, (old, new, new - old))
+                rows.append((f"{found['measured']}{what}", was, now, gained))
+                continue
             name = f"{kind} accuracy{what} (%)"
             rows.append((name, formats.accuracy(old), formats.accuracy(new), formats.points(new - old)))
     for field, name in (("madds", "MAdds"), ("params", "parameters")):

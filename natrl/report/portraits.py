@@ -37,7 +37,9 @@ def portraits_of_results(results: Results) -> list[Portrait]:
 
 
 def portraits_of_candidates(scores: CandidateScores, n: int) -> list[Portrait]:
-    """Portraits of the first n originals and the candidate that was chosen for each, by its score."""
+    """Portraits of the first n originals and the candidate that was chosen for each, by its score; of cells alone."""
+    if scores.skeleton is None:
+        return []
     chosen = chosen_frame(scores)
     best = chosen[(chosen["method"] == "policy") & (chosen["choice"] == "best")].set_index("name")["architecture"]
     rows = scores.rows[scores.rows["method"] == "original"].set_index("name")["architecture"]

@@ -49,7 +49,7 @@ class CandidateScores:
 
     how: str  # where scores come from, such as "table nasbench201"
     metric: Metric
-    skeleton: Skeleton  # of the networks that are counted
+    skeleton: Skeleton | None  # of the networks that are counted; None: they are no stacked cells
     rows: pd.DataFrame
     iteration: int | None = None  # of the policy that proposed them
 
@@ -69,7 +69,8 @@ def write_candidates(scores: CandidateScores, path: str | Path) -> Path:
     """Writes candidates.json in one step; returns the path."""
     rows = scores.rows[list(COLUMNS)].to_dict("records")
     document = {"format": FORMAT, "version": 1, "how": scores.how, "metric": scores.metric}
-    document |= {"skeleton": asdict(scores.skeleton), "iteration": scores.iteration, "rows": rows}
+    skeleton = None if scores.skeleton is None else asdict(scores.skeleton)
+    document |= {"skeleton": skeleton, "iteration": scores.iteration, "rows": rows}
     return write_json(Path(path), document, allow_nan=False)
 
 
@@ -98,7 +99,7 @@ def _read(document: Any) -> CandidateScores:
             raise ValueError(f"row {i}: unknown method {row['method']!r}; known: {', '.join(METHODS)}")
     iteration = document.get("iteration")
     frame = pd.DataFrame(document["rows"], columns=list(COLUMNS))
-    skeleton = read_skeleton(document.get("skeleton"))
+    skeleton = None if document.get("skeleton", {}) is None else read_skeleton(document.get("skeleton"))
     return CandidateScores(str(document.get("how", "")), document["metric"], skeleton, frame, iteration)
 
 

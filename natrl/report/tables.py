@@ -19,7 +19,15 @@ from natrl.report.frames import comparison_frame, summary_frame
 from natrl.report.results import Results
 from natrl.spaces.networks import Networks
 
-__all__ = ["COMPARISON_NOTE", "change_table", "comparison", "comparison_table", "slot_table", "summary_line"]
+__all__ = [
+    "COMPARISON_NOTE",
+    "change_table",
+    "comparison",
+    "comparison_table",
+    "empty_table",
+    "slot_table",
+    "summary_line",
+]
 
 #: What the columns of a comparison mean.
 COMPARISON_NOTE = (
@@ -37,7 +45,7 @@ def slot_table(architecture: Architecture, networks: Networks, *, title: str | N
     """
     frame = slot_frame(architecture, networks)
     whole = networks.cost(architecture)
-    table = _table(title, "#>", "slot", "operation", "parameters>", "MAdds>")
+    table = empty_table(title, "#>", "slot", "operation", "parameters>", "MAdds>")
     for slot in frame.itertuples():
         dead = not slot.live and slot.operation != "null"
         table.add_row(
@@ -58,7 +66,7 @@ def slot_table(architecture: Architecture, networks: Networks, *, title: str | N
 def change_table(before: Architecture, after: Architecture, networks: Networks, *, title: str | None = None) -> Table:
     """One row a changed slot: what it was and is, and what that takes off the network in parameters and MAdds."""
     frame = change_frame(before, after, networks)
-    table = _table(title, "slot", "before → after", "parameters>", "MAdds>")
+    table = empty_table(title, "slot", "before → after", "parameters>", "MAdds>")
     for slot in frame.itertuples():
         savings = (_saving(slot.params, slot.params_share), _saving(slot.madds, slot.madds_share))
         table.add_row(_place(slot), f"{slot.before} → {slot.after}", *savings)
@@ -73,7 +81,7 @@ def comparison_table(results: Results) -> Table:
     """Each original and below it what was made of it: costs, accuracy ± spread, difference ± its seed noise."""
     title = f"{results.data}: {results.metric} accuracy, {_seeds(results)}"
     headings = ("params>", "MAdds>", "live MAdds>", "ratio>", "accuracy (%)>", "difference (points)>")
-    table = _table(title, "architecture", *headings, caption=COMPARISON_NOTE)
+    table = empty_table(title, "architecture", *headings, caption=COMPARISON_NOTE)
     frame = comparison_frame(results)
     for name in results.names:
         table.add_section()
@@ -117,7 +125,7 @@ def summary_line(results: Results) -> str:
 
 
 def _all_changes(results: Results) -> Table:
-    table = _table("Changes", "architecture", "slot", "before → after", "params>", "MAdds>")
+    table = empty_table("Changes", "architecture", "slot", "before → after", "params>", "MAdds>")
     rows = [row for name in results.names for row in results.rows if row.name == name]
     for row in rows:
         original = results.row(row.name, "original")
@@ -136,7 +144,7 @@ def _all_changes(results: Results) -> Table:
     return table
 
 
-def _table(title: str | None, *headings: str, caption: str | None = None) -> Table:
+def empty_table(title: str | None, *headings: str, caption: str | None = None) -> Table:
     """An empty table; the column of a heading that ends with ">" holds numbers."""
     table = Table(
         title=Text(title, style="bold") if title else None,

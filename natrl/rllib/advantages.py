@@ -94,11 +94,12 @@ def others_mean(
 ) -> torch.Tensor:
     """(T,): mean return of the steps of other episodes with the same state, 0 where there is none.
 
-    A state is operations, features, and transforms left. `lengths` of the episodes, in order; None: a step each.
+    A state is operations, features, transforms left, and the budget. `lengths` of the episodes, in order; None: a step
+    each.
     Steps of the same episode are left out: their returns are part of each other.
     """
     lengths = [1] * len(returns) if lengths is None else lengths
-    parts = [observations[name] for name in ("ops", "features", "left") if name in observations]
+    parts = [observations[name] for name in ("ops", "features", "left", "budget") if name in observations]
     states = torch.cat([part.reshape(len(returns), -1).float() for part in parts], dim=1)
     _, state = torch.unique(states, dim=0, return_inverse=True)
     episode = torch.repeat_interleave(torch.tensor(lengths)).to(state)

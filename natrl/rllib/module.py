@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 
 from natrl.policies.network import PolicyConfig, PolicyNetwork
+from natrl.policies.storage import read_policy
 from natrl.rllib.distribution import masked_distribution
 
 __all__ = ["TransitionModule", "module_spec"]
@@ -27,6 +29,8 @@ class TransitionModule(TorchRLModule, ValueFunctionAPI):
     def setup(self) -> None:
         config = PolicyConfig.from_dict(self.model_config["policy"])
         self.network = PolicyNetwork(config)
+        if start := self.model_config.get("start"):
+            self.network.start_from(read_policy(Path(start))[0])
         self.action_dist_cls = masked_distribution(len(config.primitives))
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
@@ -53,6 +57,10 @@ class TransitionModule(TorchRLModule, ValueFunctionAPI):
         return self.network.value(batch[Columns.OBS])
 
 
-def module_spec(policy: PolicyConfig) -> RLModuleSpec:
-    """The specification of a `TransitionModule` for an algorithm's configuration."""
-    return RLModuleSpec(module_class=TransitionModule, model_config={"policy": policy.to_dict()})
+def module_spec(policy: PolicyConfig, start: Path | None = None) -> RLModuleSpec:
+    """The specification of a `TransitionModule` for an algorithm's configuration.
+
+    `start`: the folder of a policy whose weights it begins with.
+    """
+    model = {"policy": policy.to_dict(), "start": None if start is None else str(start)}
+    return RLModuleSpec(module_class=TransitionModule, model_config=model)

@@ -8,8 +8,9 @@ from ray.rllib.algorithms.ppo import PPO, PPOConfig
 
 from natrl.rllib.algorithm import TransitionAlgorithm
 from natrl.rllib.learners import OneStepPPOLearner
+from natrl.rllib.settings import LearnSettings
 
-__all__ = ["TransitionPPO", "TransitionPPOConfig"]
+__all__ = ["TransitionPPO", "TransitionPPOConfig", "configure"]
 
 
 class TransitionPPOConfig(PPOConfig):
@@ -33,3 +34,18 @@ class TransitionPPO(TransitionAlgorithm, PPO):
     @classmethod
     def get_default_config(cls) -> TransitionPPOConfig:
         return TransitionPPOConfig()
+
+
+def configure(settings: LearnSettings) -> TransitionPPOConfig:
+    """What of the settings is PPO's alone; no KL term, and no clipping of values."""
+    config = TransitionPPOConfig()
+    config.reward_scale = settings.reward_scale
+    return config.training(
+        num_epochs=settings.epochs,
+        minibatch_size=settings.minibatch_size,
+        clip_param=settings.clip,
+        vf_loss_coeff=settings.value_weight,
+        vf_clip_param=float("inf"),
+        use_kl_loss=False,
+        kl_coeff=0.0,
+    )

@@ -21,9 +21,9 @@ from ray.rllib.utils.metrics import (
 from natrl.rllib.algorithm import TransitionAlgorithm
 from natrl.rllib.learners import REINFORCELearner
 from natrl.rllib.module import TransitionModule
-from natrl.rllib.settings import Baseline
+from natrl.rllib.settings import Baseline, LearnSettings
 
-__all__ = ["REINFORCE", "REINFORCEConfig"]
+__all__ = ["REINFORCE", "REINFORCEConfig", "configure"]
 
 
 class REINFORCEConfig(AlgorithmConfig):
@@ -79,3 +79,11 @@ class REINFORCE(TransitionAlgorithm, _Once):
     @classmethod
     def get_default_config(cls) -> REINFORCEConfig:
         return REINFORCEConfig()
+
+
+def configure(settings: LearnSettings) -> REINFORCEConfig:
+    """What of the settings is REINFORCE's alone."""
+    config = REINFORCEConfig()
+    config.baseline, config.baseline_decay = settings.baseline, settings.baseline_decay
+    config.standardise = settings.standardise
+    return config

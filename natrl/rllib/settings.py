@@ -1,15 +1,17 @@
-"""The settings of the two algorithms: one frozen dataclass, whose comments are the help texts."""
+"""The settings of all algorithms: one frozen dataclass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, get_args, Literal
+from typing import Annotated, Any, get_args, Literal
+
+from annotated_doc import Doc
 
 from natrl.checks.fields import check_fields, Count, Decay, Positive, Range, Steps
+from natrl.rllib.registry import ALGORITHMS
 
-__all__ = ["AlgorithmName", "Baseline", "LearnSettings"]
+__all__ = ["Baseline", "LearnSettings"]
 
-AlgorithmName = Literal["ppo", "reinforce"]
 Baseline = Literal["none", "ema", "architecture", "critic"]  # natrl.rllib.advantages says what each is
 
 
@@ -20,41 +22,58 @@ Batch = Annotated[int, Range(1, 10**6)]
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """How the policy is learned. Defaults are PPO's for NAS-Bench-201 in a minute (docs/ppo.md)."""
+    """How the policy is learned. Defaults are PPO's for NAS-Bench-201 in a minute (docs/ppo.md).
 
-    algorithm: AlgorithmName = "ppo"
-    iterations: Count = 235  # each of weight steps, if any, and policy updates
-    updates: Count = 1  # policy updates an iteration, each on a batch of its own
-    batch_size: Batch = 256  # episodes of an update
-    learning_rate: Rate = 2e-3  # at the start
-    final_learning_rate: Rate = 2e-4  # at the end, linear in between
-    entropy: Weight = 0.06  # weight λ of the entropy bonus at the start
-    final_entropy: Weight = 0.01  # … at the end, linear in between
-    gradient_clip: Positive | None = 1.0  # global norm; None: any
-    beta1: Decay = 0.9  # Adam's decay of the mean gradient
-    beta2: Decay = 0.999  # … of its square
-    weight_decay: Weight = 0.0  # Adam's L2 penalty
-    epochs: Count = 4  # PPO: passes over a batch
-    minibatch_size: Batch = 128  # PPO: episodes a gradient step
-    clip: Positive = 0.2  # PPO: ε of the clipped ratio
-    value_weight: Weight = 0.5  # PPO: weight of the critic's loss
-    reward_scale: Positive = 10.0  # PPO: returns are multiplied by this
-    baseline: Baseline = "architecture"  # REINFORCE: none, ema or architecture
-    baseline_decay: Decay = 0.99  # REINFORCE: of the average in baseline ema
-    group_size: Batch = 1  # transforms α of each initial architecture β in a batch (the papers' n)
-    standardise: bool = True  # REINFORCE: advantages of a batch to mean 0, deviation 1
-    warmup_steps: Steps = 0  # supernet: weight steps before the first iteration
-    weight_steps: Steps = 0  # supernet: weight steps before each iteration
+    Of an algorithm that is given as an object the name is kept.
+    """
+
+    algorithm: Annotated[Any, Doc("ppo, reinforce or module:object.")] = "ppo"
+    iterations: Annotated[Count, Doc("Iterations, each of weight steps, if any, and policy updates.")] = 235
+    updates: Annotated[Count, Doc("Policy updates an iteration, each on a batch of its own.")] = 1
+    batch_size: Annotated[Batch, Doc("Episodes of a policy update.")] = 256
+    learning_rate: Annotated[Rate, Doc("Learning rate at the start.")] = 2e-3
+    final_learning_rate: Annotated[Rate, Doc("Learning rate at the end, linear in between.")] = 2e-4
+    entropy: Annotated[Weight, Doc("Weight λ of the entropy bonus at the start.")] = 0.06
+    final_entropy: Annotated[Weight, Doc("Weight of the entropy bonus at the end, linear in between.")] = 0.01
+    gradient_clip: Annotated[Positive | None, Doc("Largest global norm of the gradient; None: any.")] = 1.0
+    beta1: Annotated[Decay, Doc("Adam's decay of the mean gradient.")] = 0.9
+    beta2: Annotated[Decay, Doc("Adam's decay of the mean squared gradient.")] = 0.999
+    weight_decay: Annotated[Weight, Doc("Adam's L2 penalty.")] = 0.0
+    epochs: Annotated[Count, Doc("PPO: passes over a batch.")] = 4
+    minibatch_size: Annotated[Batch, Doc("PPO: episodes a gradient step, at most a batch.")] = 128
+    clip: Annotated[Positive, Doc("PPO: ε of the clipped ratio.")] = 0.2
+    value_weight: Annotated[Weight, Doc("PPO: weight of the critic's loss.")] = 0.5
+    reward_scale: Annotated[Positive, Doc("PPO: returns are multiplied by this.")] = 10.0
+    baseline: Annotated[Baseline, Doc("REINFORCE: none, ema or architecture.")] = "architecture"
+    baseline_decay: Annotated[Decay, Doc("REINFORCE: of the average in baseline ema.")] = 0.99
+    group_size: Annotated[Batch, Doc("Transforms α of each initial architecture β in a batch; the papers' n.")] = 1
+    standardise: Annotated[bool, Doc("REINFORCE: advantages of a batch to mean 0, deviation 1.")] = True
+    warmup_steps: Annotated[Steps, Doc("Supernet: weight steps before the first iteration.")] = 0
+    weight_steps: Annotated[Steps, Doc("Supernet: weight steps before each iteration.")] = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "algorithm", ALGORITHMS.name_of(self.algorithm))
         check_fields(self)
-        for name, choices in (("algorithm", AlgorithmName), ("baseline", Baseline)):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                raise ValueError(f"unknown {name} {value!r}; known: {', '.join(get_args(choices))}")
+        heeds = ALGORITHMS.get(self.algorithm).heeds
+        if self.baseline not in get_args(Baseline):
+            raise ValueError(f"unknown baseline {self.baseline!r}; known: {', '.join(get_args(Baseline))}")
         if self.batch_size % self.group_size:
             raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of group_size ({self.group_size})")
-        if self.algorithm == "ppo" and self.minibatch_size > self.batch_size:
+        if "minibatch_size" in heeds and self.minibatch_size > self.batch_size:
             raise ValueError(f"minibatch_size ({self.minibatch_size}) must not exceed batch_size ({self.batch_size})")
-        if self.algorithm == "reinforce" and self.baseline == "critic":
-            raise ValueError("baseline 'critic' belongs to ppo; REINFORCE takes none, ema or architecture")
+        if "baseline" in heeds and self.baseline == "critic":
+            raise ValueError(f"baseline 'critic' belongs to ppo; {self.algorithm} takes none, ema or architecture")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, and an algorithm that this process alone knows."""
+        own = ALGORITHMS.own(self.algorithm)
+        if own is not None:
+            from natrl.evaluation.user_code import share_user_code
+
+            share_user_code()
+        return {**vars(self), "own": own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if (own := state.pop("own", None)) is not None:
+            ALGORITHMS.remember(own)
+        vars(self).update(state)

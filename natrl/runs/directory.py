@@ -8,23 +8,25 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from natrl import __version__
 from natrl.documents import check_shape, read_json
-from natrl.evaluation.ledger.file import read_ledger
+from natrl.evaluation.ledger.file import copy_ledger, read_ledger
 from natrl.files.locks import LOCK, locked
 from natrl.files.paths import quote
 from natrl.files.writing import check_new, write_json
-from natrl.policies.storage import copy_policy
+from natrl.policies.storage import copy_policy, policy_folder
 from natrl.runs.settings import RunSettings
 
 __all__ = [
     "CONFIG",
-    "OPTIMIZATION",
+    "NETWORK",
     "PLAN",
+    "START",
     "begun",
     "check_new_run",
     "check_run_or_sweep",
@@ -37,13 +39,15 @@ __all__ = [
     "read_config",
     "read_document_of",
     "results_file",
+    "started",
     "tune_dir",
     "versions",
 ]
 
 CONFIG = "config.json"  # makes a directory a run
 PLAN = "sweep.json"  # makes it a sweep
-OPTIMIZATION = "optimize.json"  # makes it what natrl.optimize writes
+START = "start"  # in a run, what it goes on from
+NETWORK = "network"  # the group of config.json that makes a run natrl.optimize's
 
 
 def tune_dir(run: Path) -> Path:
@@ -64,10 +68,23 @@ def ledger_file(run: Path) -> Path:
     return run / "evaluations.db"
 
 
-def create_run(run: Path, settings: RunSettings, command: str) -> Path:
-    """Makes the directory and writes config.json. ValueError if there is something in it already."""
+def started(settings: RunSettings, run: Path) -> RunSettings:
+    """The settings, where they go on from another run from the copy in this one: that one may change, or go."""
+    return replace(settings, start=str(run / START)) if settings.start else settings
+
+
+def create_run(run: Path, settings: RunSettings, command: str, **groups: Mapping[str, Any]) -> Path:
+    """Makes the directory and writes config.json, with more groups. ValueError if there is something in it already.
+
+    What the run goes on from is copied into it: a policy, and paid evaluations if there are any.
+    """
     make_directory(run)
-    document = {"settings": settings.to_dict(), "command": command, "versions": versions()}
+    if settings.start:
+        source, target = Path(settings.start), run / START
+        copy_policy(policy_folder(source), target / "policy")
+        if ledger_file(source).is_file():
+            copy_ledger(ledger_file(source), ledger_file(target))
+    document = {"settings": settings.to_dict(), **groups, "command": command, "versions": versions()}
     write_json(run / CONFIG, document)
     return run
 
@@ -83,9 +100,8 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def check_run_or_sweep(directory: Path) -> None:
-    """ValueError if the directory is neither, nor an optimization's."""
-    name = next((name for name in (PLAN, OPTIMIZATION) if (directory / name).exists()), CONFIG)
-    read_document_of("run or sweep", directory, name)
+    """ValueError if the directory is neither."""
+    read_document_of("run or sweep", directory, PLAN if (directory / PLAN).exists() else CONFIG)
 
 
 def read_document_of(kind: str, directory: Path, name: str, *groups: str) -> dict[str, Any]:

@@ -4,43 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from natrl.checks.fields import check_fields, Count, FieldError, Logit, Positive, Range, Seed
+from annotated_doc import Doc
+
+from natrl.checks.fields import check_fields, Count, FieldError, group_of, Logit, Positive, Range, Seed
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.files.paths import absolute_settings
-from natrl.policies.network import HEADS
 from natrl.rllib.settings import LearnSettings
-from natrl.spaces import Skeleton
-from natrl.training.weight_settings import WeightSettings
+from natrl.spaces.budget import Budget, Resource
 
 __all__ = ["RunSettings", "field_names"]
+
+Settings = TypeVar("Settings", bound="RunSettings")
 
 
 @dataclass(frozen=True)
 class RunSettings:
     """What `natrl train` does."""
 
-    evaluator: EvaluatorSpec = field(default_factory=EvaluatorSpec)  # the reward; it names the space too
-    learn: LearnSettings = field(default_factory=LearnSettings)  # the algorithm
-    head: Any = "autoregressive"  # of the policy: joint, autoregressive or lstm
-    keep: Logit = 0.0  # extra logit, at the start, of the operation a slot holds: above 0 the policy starts near β
-    rule: Rule = "nat++"  # which transitions exist
-    cost: CostMode = "strict"  # which of them the mask leaves
-    initial: str | tuple[str, ...] = (
-        "uniform"  # architectures: "uniform", "pool:N" (by the seed below), "pool:N:SEED", or notations
-    )
-    horizon: Annotated[int, Range(1, 1000)] = 1  # transforms an episode
-    reward_clip: Positive | None = None  # rewards are clipped to ± this
-    seed: Seed = 0
-    checkpoint_every: Count = 10  # iterations
+    evaluator: Annotated[EvaluatorSpec, Doc("The reward; names the space.")] = field(default_factory=EvaluatorSpec)
+    learn: Annotated[LearnSettings, Doc("The algorithm.")] = field(default_factory=LearnSettings)
+    head: Annotated[Any, Doc("Policy head: joint, autoregressive, lstm, module:object.")] = "autoregressive"
+    keep: Annotated[Logit, Doc("Extra logit of what a slot holds: above 0 a policy starts near β.")] = 0.0
+    rule: Annotated[Rule, Doc("Transitions: nat or nat++.")] = "nat++"
+    cost: Annotated[CostMode, Doc("Mask of transitions: strict, rule or live.")] = "strict"
+    initial: Annotated[
+        str | tuple[str, ...], Doc("Initial architectures: uniform, pool:N, pool:N:SEED, original; or notations.")
+    ] = "uniform"
+    horizon: Annotated[int, Range(1, 1000), Doc("Transforms an episode.")] = 1
+    budget: Annotated[Budget, Doc("What costs more scores accuracy × limit ÷ cost.")] = field(default_factory=Budget)
+    budgets: Annotated[
+        tuple[str, ...] | str,
+        Doc("The policy is given a budget, another one in each episode, of madds, params or both (madds,params)."),
+    ] = ()
+    reward_clip: Annotated[Positive | None, Doc("Rewards are clipped to ± this.")] = None
+    start: Annotated[
+        str | None, Doc("Learning goes on from this run or policy: its weights, and its model of scores, if any.")
+    ] = None
+    seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
+    checkpoint_every: Annotated[Count, Doc("Iterations from one checkpoint to the next.")] = 10
 
     def __post_init__(self) -> None:
+        from natrl.policies.network import HEADS  # which takes torch
+
         check_fields(self)
-        object.__setattr__(self, "initial", absolute_settings({"initial": self.initial})["initial"])
+        for name in ("initial", "start"):
+            object.__setattr__(self, name, absolute_settings({name: getattr(self, name)})[name])
         object.__setattr__(self, "head", HEADS.name_of(self.head))
         HEADS.get(self.head)
+        if isinstance(self.budgets, str):
+            object.__setattr__(self, "budgets", tuple(kind.strip() for kind in self.budgets.split(",")))
+        for kind in self.budgets:
+            check_choice("budget", kind, Resource)
+        object.__setattr__(self, "budgets", tuple(dict.fromkeys(self.budgets)))
         check_choice("rule", self.rule, Rule)
         check_choice("cost mode", self.cost, CostMode)
 
@@ -49,26 +67,29 @@ class RunSettings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> RunSettings:
+    def from_dict(cls: type[Settings], document: Mapping[str, Any]) -> Settings:
         """Reads what `to_dict` wrote. ValueError lists unknown fields and the valid ones."""
-        return _read(cls, document, "")
-
-
-_NESTED = {"evaluator": EvaluatorSpec, "learn": LearnSettings, "skeleton": Skeleton, "weights": WeightSettings}
+        settings: Settings = _read(cls, document, "")
+        return settings
 
 
 def _read(cls: Any, document: Any, where: str) -> Any:
+    """A dataclass from nested fields and values.
+
+    By no library: cattrs and pydantic take more lines than these to say in one what is unknown and what is known, and
+    msgspec ignores unknown fields of dataclasses.
+    """
     if not isinstance(document, Mapping):
         raise ValueError(f"settings{where}: expected fields and values, got {document!r}")
-    known = {f.name: f.default is None for f in fields(cls)}  # whether it may be null
-    unknown = sorted(set(document) - set(known))
+    nullable = {f.name: f.default is None for f in fields(cls)}
+    unknown = sorted(set(document) - set(nullable))
     if unknown:
-        raise ValueError(f"settings{where}: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        raise ValueError(f"settings{where}: unknown {', '.join(unknown)}; known: {', '.join(sorted(nullable))}")
     values = {}
     for name, value in document.items():
-        nested = _NESTED.get(name)
-        if nested is not None and not is_dataclass(value) and not (value is None and known[name]):
-            value = _read(nested, value, f"{where}.{name}")
+        group = group_of(cls, name)
+        if group and not is_dataclass(value) and not (value is None and nullable[name]):
+            value = _read(group, value, f"{where}.{name}")
         values[name] = tuple(value) if isinstance(value, list) else value
     try:
         return cls(**values)
@@ -80,6 +101,6 @@ def field_names(cls: Any = RunSettings, prefix: str = "") -> list[str]:
     """The dotted names of all settings that hold one value: "head", "learn.entropy", "evaluator.skeleton.channels"."""
     names: list[str] = []
     for f in fields(cls):
-        nested = _NESTED.get(f.name)
-        names += field_names(nested, f"{prefix}{f.name}.") if nested else [f"{prefix}{f.name}"]
+        group = group_of(cls, f.name)
+        names += field_names(group, f"{prefix}{f.name}.") if group else [f"{prefix}{f.name}"]
     return names

@@ -82,6 +82,7 @@ for _name, _target, _description in (
     ("random", "random:Random", "one random transition"),
     ("random-search", "random:RandomSearch", "the best of random transitions"),
     ("evolution", "evolution:Evolution", "regularized evolution"),
+    ("sweep", "sweep:Sweep", "the best change of each slot by itself, all at once"),
     ("local-search", "local:LocalSearch", "the best change of one slot, repeated"),
 ):
     SEARCHES.register(_name, f"natrl.search.{_target}", _description)

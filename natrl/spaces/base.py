@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from copy import copy
-from importlib import import_module
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from natrl.checks.arguments import checked
+from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture
-from natrl.core.operations import Cost, operation, vocabulary_cache, VOCABULARY_INDEX
+from natrl.core.operations import check_builders, Cost, operation, vocabulary_cache, VOCABULARY_INDEX
 from natrl.core.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table, CostTable
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Space"]
+
+
+UNTRAINED = "has no trained network, whose weights could be inherited"
 
 
 class Space(ABC):
@@ -39,6 +42,7 @@ class Space(ABC):
     n_slots: int  # E, the same for every architecture of the space
     skeleton: Skeleton
     is_free: bool = True  # every slot can hold every primitive
+    original: Architecture | None = None  # of a network that the user has: the network as it is
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -137,8 +141,9 @@ class Space(ABC):
     def fitted(self, images: Any) -> Space:
         """The space whose networks take these images (such as a `natrl.data.ImageData`) and tell their classes apart.
 
-        ValueError where they cannot.
+        ValueError where they cannot, or a primitive has no builder.
         """
+        check_builders(self.primitives)
         return self.on(self.skeleton.fitted(images))
 
     def build(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
@@ -159,7 +164,7 @@ class Space(ABC):
         `reference`, float32 (N, C, H, W): unlabelled images of the training split, which weights may be fitted on. What
         is drawn comes from torch's default generator. ValueError where a space has none.
         """
-        supernet: nn.Module = import_module("natrl.networks.cell_supernet").CellSupernet(self, self.skeleton)
+        supernet: nn.Module = needed("natrl.networks.cell_supernet", "CellSupernet")(self, self.skeleton)
         return supernet
 
     def inheritance(self, reference: Any, *, seed: int, device: Any) -> Any:
@@ -167,7 +172,11 @@ class Space(ABC):
 
         `reference`, float32 (N, C, H, W): unlabelled images of the training split. ValueError where none was trained.
         """
-        raise ValueError(f"space {self.name!r} has no trained network, whose weights could be inherited")
+        raise ValueError(f"space {self.name!r} {UNTRAINED}")
+
+    def lacks(self, what: str) -> str:
+        """Why its networks have no "supernet", or no "inheritance": what follows the space's name; empty: they have."""
+        return UNTRAINED if what == "inheritance" and type(self).inheritance is Space.inheritance else ""
 
     def identity(self) -> dict[str, Any]:
         """What scores of its networks depend on, JSON-ready: part of their key in the ledger."""

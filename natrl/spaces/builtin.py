@@ -6,9 +6,16 @@ from natrl.core.operations import PRIMITIVES
 from natrl.spaces.cells import CellSpace
 from natrl.spaces.nasbench201 import NasBench201Space
 
-__all__ = ["DARTS", "ENAS", "NAO", "NASBENCH201"]
+__all__ = ["DARTS", "DARTS301", "ENAS", "NAO", "NASBENCH201"]
 
+NOT_IN_301 = ("conv_5x5", "conv_3x3", "conv_1x1", "max_pool_5x5", "avg_pool_5x5", "null")
 DARTS = CellSpace("darts", nodes=4)
+DARTS301 = CellSpace(
+    "darts301",
+    nodes=4,
+    primitives=tuple(p for p in PRIMITIVES if p not in NOT_IN_301),
+    chains=0.0,
+)
 ENAS = CellSpace("enas", nodes=5, concat="loose")
 NAO = CellSpace(
     "nao",

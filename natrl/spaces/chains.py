@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from importlib import import_module
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
 from natrl.checks.arguments import checked
+from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture, Cell
 from natrl.core.operations import (
+    check_builders,
     Convolution,
     Cost,
     network_operation_cost,
@@ -47,6 +48,9 @@ class Layer(NamedTuple):
     in_channels: int
     out_channels: int
     stride: int = 1
+
+
+APART = "is a chain, whose layers share no weights: score it by a table or from scratch"
 
 
 class ChainSpace(Space):
@@ -195,7 +199,8 @@ class ChainSpace(Space):
         raise ValueError(f"{self.name} is a chain of layers, not cells to be stacked: it has no skeleton")
 
     def fitted(self, images: Any) -> Space:
-        """The chain for such images: their size, and as many classes. ValueError on other channels."""
+        """The chain for such images: their size and classes. ValueError on other channels, and as of any space."""
+        check_builders(self.primitives)
         taken, given = self.stem[0].in_channels, images.image_channels
         if given != taken:
             raise ValueError(f"space {self.name!r}: its stem takes {taken} channels, the images have {given}")
@@ -211,12 +216,15 @@ class ChainSpace(Space):
         """
         if auxiliary:
             raise ValueError(f"space {self.name!r}: a chain has no auxiliary head")
-        network: nn.Module = import_module("natrl.networks.chain").ChainNetwork(self, self.check(architecture))
+        network: nn.Module = needed("natrl.networks.chain", "ChainNetwork")(self, self.check(architecture))
         return network
 
     def supernet(self, reference: Any) -> nn.Module:
         """ValueError: the layers of a chain share no weights."""
-        raise ValueError(f"space {self.name!r}: a chain has no supernet; score it by a table or from scratch")
+        raise ValueError(f"space {self.name!r} {APART}")
+
+    def lacks(self, what: str) -> str:
+        return APART if what == "supernet" else super().lacks(what)
 
     def identity(self) -> dict[str, Any]:
         """What scores of its networks depend on, JSON-ready."""

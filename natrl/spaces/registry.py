@@ -25,6 +25,7 @@ def space(name: str | Space) -> Space:
 
 for _name, _description in (
     ("darts", "two cells of four nodes with two slots each"),
+    ("darts301", "as darts, with the operations of NAS-Bench-301: no plain convolution, no null"),
     ("enas", "two cells of five nodes; what no other node reads is the output"),
     ("nao", "as enas, with more operations"),
     ("nasbench201", "one cell of six slots, of which all architectures were trained"),

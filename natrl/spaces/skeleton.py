@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
-from importlib import import_module
 from typing import Annotated, Any, NamedTuple, TYPE_CHECKING
 
+from annotated_doc import Doc
+
 from natrl.checks.fields import check_fields, Range, Size
+from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture, Cell
 from natrl.spaces.networks import Images
 
@@ -40,12 +42,12 @@ class Skeleton:
     stages of cells / 3 with a residual block of stride 2 between them.
     """
 
-    channels: Size = 36  # of the first cells
-    cells: Annotated[int, Range(1, 10_000)] = 20
-    image_size: Size = 32  # height = width in pixels
-    image_channels: Size = 3
-    num_classes: Annotated[int, Range(1, 10**7)] = 10
-    stem: str = "cifar"  # "cifar": one 3×3 convolution; "imagenet": three with stride 2 (DARTS, two-input cells only)
+    channels: Annotated[Size, Doc("Channels of the first cells.")] = 36
+    cells: Annotated[int, Range(1, 10_000), Doc("Number of stacked cells.")] = 20
+    image_size: Annotated[Size, Doc("Height and width of the images in pixels.")] = 32
+    image_channels: Annotated[Size, Doc("Channels of the images.")] = 3
+    num_classes: Annotated[int, Range(1, 10**7), Doc("Number of classes.")] = 10
+    stem: Annotated[str, Doc("cifar: a 3×3 convolution; imagenet: three, stride 2 (two-input cells only).")] = "cifar"
 
     def __post_init__(self) -> None:
         check_fields(self, "skeleton: ", in_full=True)
@@ -87,7 +89,7 @@ class Skeleton:
 
     def build(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
         """`natrl.build_network` on this skeleton (named, not imported: this floor does without torch)."""
-        network: nn.Module = import_module("natrl.networks").build_network(architecture, self, auxiliary=auxiliary)
+        network: nn.Module = needed("natrl.networks", "build_network")(architecture, self, auxiliary=auxiliary)
         return network
 
     def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:

@@ -95,6 +95,11 @@ class Topologies:
         """The topology that all share, None where they do not."""
         return self._distinct.cells[0] if self._row is None else None
 
+    @property
+    def distinct(self) -> tuple[tuple[Cells, ...], np.ndarray]:
+        """The U topologies that may differ, and int (N or 1,) which of them each architecture has."""
+        return self._distinct.cells, np.zeros(1, dtype=int) if self._row is None else self._row
+
     def cells_of(self, index: int) -> Cells:
         """The topology of one architecture."""
         return self._distinct.cells[0 if self._row is None else self._row[index]]

@@ -13,22 +13,20 @@ from natrl.data import ImageData
 from natrl.training.device import default_device, use_bf16
 from natrl.training.distillation import Distillation
 from natrl.training.fitting import fit, measure, Measured
-from natrl.training.schedule import Schedule
+from natrl.training.schedule import FINE_TUNING, Schedule
 
-__all__ = ["FINE_TUNING", "Tuned", "fine_tune"]
-
-#: From inherited weights: a tenth of the rate that such networks are trained with from scratch.
-FINE_TUNING = Schedule(epochs=3, batch_size=64, learning_rate=0.02, warmup=0.05, weight_decay=5e-4)
+__all__ = ["Tuned", "fine_tune", "state_of"]
 
 
 @dataclass(frozen=True)
 class Tuned:
     """What came of a fine-tuning."""
 
-    validation: Measured
-    test: Measured | None  # None: the test split was not read
     state: dict[str, np.ndarray]  # the network's state_dict; arrays pass through Ray's object store without a copy
-    seconds: float  # of training and measuring
+    score: float  # on validation data: accuracy in [0, 1], or what a function of the user's says
+    validation: Measured | None = None
+    test: Measured | None = None  # None: the test split was not read
+    seconds: float = 0.0  # of training and measuring
 
     def load_into(self, network: nn.Module) -> nn.Module:
         """Puts the weights into a network of the same architecture, and returns it."""
@@ -63,5 +61,9 @@ def fine_tune(
         test = measure(network, data.test, device=device) if read_test else None
     except FloatingPointError as error:
         raise ValueError(f"fine-tuning: {error}") from None
-    state = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
-    return Tuned(validation, test, state, time.perf_counter() - start)
+    return Tuned(state_of(network), validation.accuracy, validation, test, time.perf_counter() - start)
+
+
+def state_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Its state_dict as arrays."""
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}

@@ -24,6 +24,7 @@ from natrl.training.device import default_device
 from natrl.training.distillation import Distillation
 from natrl.training.modes import in_mode, set_training
 from natrl.training.schedule import Schedule
+from natrl.training.thin import thin_guarded
 
 __all__ = ["Measured", "TrainingResult", "fit", "measure", "train_network"]
 
@@ -131,7 +132,7 @@ def fit(
     size = size_of(data.train)
     steps = max(1, size // schedule.batch_size)  # an incomplete batch is used only where it is the only one
     loss = float("nan")
-    with _reproducible(seed, device):  # the network may draw, too
+    with _reproducible(seed, device), thin_guarded(network):  # the network may draw, too
         for epoch in range(schedule.epochs):
             if schedule.drop_path:
                 network.drop_path = schedule.drop_path * epoch / schedule.epochs  # type: ignore[assignment]

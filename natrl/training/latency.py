@@ -42,24 +42,26 @@ class Latency:
 @checked
 def measure_latency(
     networks: Sequence[nn.Module],
-    example: Tensor,
+    example: Tensor | tuple[Tensor, ...],
     *,
     batch: Count = 1,
     device: torch.device | str | None = None,
     rounds: Count = 5,
     min_seconds: Positive = 0.05,
 ) -> list[Latency]:
-    """The latency of each network on `batch` images; `example` (N, C, H, W) gives shape and dtype.
+    """The latency of each network on `batch` inputs like the first of `example` (N, …), several where it takes several.
 
     The networks take turns, `rounds` times `min_seconds` each, so that a machine that gets slower meanwhile slows all
     of them. The device is the GPU where there is one; networks elsewhere are copied to it. ValueError on numbers below
-    1 or an example that is not a batch of images.
+    1 or an example that is not a batch.
     """
-    if example.dim() != 4:
-        raise ValueError(f"an example must be a batch of images (N, C, H, W), got {example.dim()} dimensions")
+    inputs = example if isinstance(example, tuple) else (example,)
+    if not all(t.dim() and len(t) for t in inputs):
+        shapes = ", ".join(str(tuple(t.shape)) for t in inputs)
+        raise ValueError(f"an example must be a batch of inputs (N, …), got shape {shapes}")
     timing = _timing()
     device = default_device(device)
-    images = example[:1].to(device).expand(batch, -1, -1, -1).contiguous()
+    images = tuple(t[:1].to(device).expand(batch, *t.shape[1:]).contiguous() for t in inputs)
     with ExitStack() as stack:
         for network in networks:
             stack.enter_context(in_mode(network, training=False))
@@ -80,9 +82,9 @@ def _timing() -> Any:
         log.setLevel(level)
 
 
-def _timer(timing: Any, network: nn.Module, images: Tensor) -> Any:
+def _timer(timing: Any, network: nn.Module, images: tuple[Tensor, ...]) -> Any:
     run = torch.inference_mode()(network)
-    return timing.Timer("run(images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
+    return timing.Timer("run(*images)", globals={"run": run, "images": images}, num_threads=torch.get_num_threads())
 
 
 def _on(network: nn.Module, device: torch.device) -> nn.Module:

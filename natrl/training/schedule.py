@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
+from annotated_doc import Doc
+
 from natrl.checks.fields import check_fields, Decay, NotNegative, Pixels, Range
 from natrl.registry import instance_of, Registry
 
-__all__ = ["SCHEDULES", "Schedule", "schedule"]
+__all__ = ["FINE_TUNING", "SCHEDULES", "Schedule", "schedule"]
 
 Few = Annotated[int, Range(1, 10**6)]  # epochs, and images of a batch
 OPTIMIZERS = ("sgd", "adamw")
@@ -23,19 +25,19 @@ class Schedule:
     `final_learning_rate`.
     """
 
-    epochs: Few
-    batch_size: Few
-    optimizer: str = "sgd"  # "sgd" (Nesterov off) | "adamw" (betas: momentum and 0.99)
-    learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 0.025
-    final_learning_rate: Annotated[float, Range(0, 1e38)] = 0.0  # at most learning_rate
-    warmup: Decay = 0.0  # share of the steps
-    weight_decay: NotNegative = 3e-4
-    momentum: Decay = 0.9
-    clip: NotNegative = 5.0  # largest norm of the gradient; 0: any
-    drop_path: Decay = 0.0  # probability in the last epoch, rising linearly from 0
-    auxiliary: NotNegative = 0.0  # weight of the auxiliary head's loss; 0: no such head
-    cutout: Pixels = 0  # side of the square in pixels of a 32×32 image; scaled to the image size
-    label_smoothing: Decay = 0.0
+    epochs: Annotated[Few, Doc("Epochs that a network is trained, or a finalist fine-tuned.")]
+    batch_size: Annotated[Few, Doc("Images of a step.")]
+    optimizer: Annotated[str, Doc("sgd (Nesterov off) or adamw (betas: momentum and 0.99).")] = "sgd"
+    learning_rate: Annotated[float, Range(0, 1e38, above=True), Doc("Learning rate at its highest.")] = 0.025
+    final_learning_rate: Annotated[float, Range(0, 1e38), Doc("At the end; at most learning_rate.")] = 0.0
+    warmup: Annotated[Decay, Doc("Share of the steps in which the learning rate rises.")] = 0.0
+    weight_decay: Annotated[NotNegative, Doc("Weight decay.")] = 3e-4
+    momentum: Annotated[Decay, Doc("Momentum; AdamW: β1.")] = 0.9
+    clip: Annotated[NotNegative, Doc("Largest norm of the gradient; 0: any.")] = 5.0
+    drop_path: Annotated[Decay, Doc("Probability in the last epoch, rising linearly from 0.")] = 0.0
+    auxiliary: Annotated[NotNegative, Doc("Weight of the auxiliary head's loss; 0: no such head.")] = 0.0
+    cutout: Annotated[Pixels, Doc("Side of the square in pixels of a 32×32 image; scaled to the image size.")] = 0
+    label_smoothing: Annotated[Decay, Doc("Share of a label that all classes have alike.")] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "schedule: ")
@@ -70,5 +72,7 @@ PAPER = Schedule(
 )
 # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
 QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)
+# From inherited weights: a tenth of the rate that such networks are trained with from scratch.
+FINE_TUNING = Schedule(epochs=3, batch_size=64, learning_rate=0.02, warmup=0.05, weight_decay=5e-4)
 SCHEDULES.register("paper", "natrl.training.schedule:PAPER", "600 epochs, as published")
 SCHEDULES.register("quick", "natrl.training.schedule:QUICK", "12 epochs, for small networks on small images")

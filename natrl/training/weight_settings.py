@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
+from annotated_doc import Doc
+
 from natrl.checks.fields import check_fields, Count, Decay, Range
 
 __all__ = ["FAIR", "INHERITED", "PAPER", "WeightSettings"]
@@ -17,17 +19,16 @@ OPTIMIZERS = ("adamw", "sgd")
 class WeightSettings:
     """One architecture and one batch a step. ValueError names the setting that is out of range."""
 
-    fair: bool = True  # every slot meets every primitive equally often; False, and where a slot has fewer of them:
-    # architectures are drawn independently
-    batch_size: Count = 64
-    optimizer: str = "adamw"  # "adamw" | "sgd"
-    learning_rate: Annotated[float, Range(0, 1e38, above=True)] = 5e-3
-    momentum: Decay = 0.9  # AdamW: β1
-    beta2: Decay = 0.99  # AdamW; 0.999 remembers longer than a short training lasts
-    weight_decay: Annotated[float, Range(0, 1000)] = 0.01
-    warmup: Decay = 0.05  # share of the steps in which the learning rate rises linearly from 0
-    cosine: bool = True  # then it falls along a half cosine to a hundredth; False: it stays
-    clip: Annotated[float, Range(0, 1e38, above=True)] = 5.0  # largest norm of the gradient
+    fair: Annotated[bool, Doc("Every slot meets every primitive equally often; False: independent draws.")] = True
+    batch_size: Annotated[Count, Doc("Images of a step.")] = 64
+    optimizer: Annotated[str, Doc("adamw or sgd.")] = "adamw"
+    learning_rate: Annotated[float, Range(0, 1e38, above=True), Doc("Learning rate at its highest.")] = 5e-3
+    momentum: Annotated[Decay, Doc("Momentum; AdamW: β1.")] = 0.9
+    beta2: Annotated[Decay, Doc("AdamW: β2; 0.999 remembers longer than a short training lasts.")] = 0.99
+    weight_decay: Annotated[float, Range(0, 1000), Doc("Weight decay.")] = 0.01
+    warmup: Annotated[Decay, Doc("Share of the steps in which the learning rate rises linearly from 0.")] = 0.05
+    cosine: Annotated[bool, Doc("Then it falls along a half cosine to a hundredth; False: it stays.")] = True
+    clip: Annotated[float, Range(0, 1e38, above=True), Doc("Largest norm of the gradient.")] = 5.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:

@@ -25,7 +25,7 @@ from natrl.bench import (
 )
 from natrl.bench import learned as learning
 from natrl.bench.capture import best_reachable
-from natrl.bench.protocol import choose
+from natrl.bench.methods import choose
 from natrl.bench.rows import cost_ratios
 from natrl.core.isomorphism import function_key, held_out
 from natrl.evaluation import TableEvaluator
@@ -81,7 +81,7 @@ def test_dead_architectures_are_told_apart_by_what_they_could_become():
 def few_held_out():
     """Benches hold out a tenth of the fifth."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("natrl.bench.protocol.split", thin)
+        patch.setattr("natrl.bench.trained.split", thin)
         yield
 
 
@@ -262,6 +262,8 @@ def few(monkeypatch):
             learning.SETTINGS, algorithm, replace(usual, batch_size=64, minibatch_size=64, iterations=3, epochs=1)
         )
     monkeypatch.setattr(learning, "SMALL_ITERATIONS", 3)
+    small = replace(learning.FROM_MODEL, batch_size=64, minibatch_size=64, iterations=3, epochs=1)
+    monkeypatch.setattr(learning, "FROM_MODEL", small)
 
 
 LEARNED = [name for name in METHODS.names() if METHODS.get(name).learned]

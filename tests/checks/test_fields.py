@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, get_args, get_type_hints, Literal
+from typing import Annotated, get_args, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natrl.checks.fields import check_fields, Count, Decay, Range, SEED
+from natrl.checks.fields import check_fields, Count, Decay, field_hints, Range, SEED
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
-from natrl.tuning.modules import OptimizeSettings
+from natrl.tuning.optimize import OptimizeSettings
 from natrl.tuning.sweep.plan import SweepPlan
 
 
@@ -72,8 +72,9 @@ def test_what_is_wrong_is_said_in_one_short_line(values, message):
 
 
 def ranges(settings, name):
-    hint = get_type_hints(settings, include_extras=True)[name]
-    return [extra for part in (hint, *get_args(hint)) for extra in getattr(part, "__metadata__", ())]
+    hint = field_hints(settings)[name]
+    parts = (hint, *get_args(hint), *(part for union in get_args(hint) for part in get_args(union)))
+    return [x for part in parts for x in getattr(part, "__metadata__", ()) if isinstance(x, Range)]
 
 
 IMPOSSIBLE = (math.nan, math.inf, -math.inf, -(10**30), 10**30, 1e300, "1", [], {}, True)

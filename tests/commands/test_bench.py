@@ -33,7 +33,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few_held_out():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("natrl.bench.protocol.split", thin)
+        patch.setattr("natrl.bench.trained.split", thin)
         yield
 
 

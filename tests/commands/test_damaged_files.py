@@ -33,7 +33,7 @@ from natrl.report.scores import write_candidates
 from natrl.runs.directory import create_run, read_config
 from natrl.runs.metrics import read_progress
 from natrl.tuning.documents import complete
-from natrl.tuning.modules.journal import Journal
+from natrl.tuning.optimize.journal import begun_document, found_before
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import resume
 from natrl.tuning.sweep.plan import read_plan
@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, a sweep and an optimization in one folder, as far as commands read them."""
     run = tmp_path_factory.mktemp("whole") / "run"
     chosen = complete({"evaluator": {"reward": "table:nasbench201", "space": "nasbench201"}})
-    create_run(run, chosen, "natrl train")
+    create_run(run, chosen, "natrl train", network=ASKED)
     policy("nasbench201", "joint").save(run / "policy")
     ledger = Ledger(run / "evaluations.db")
     ledger.put(settings_text({"kind": "table", "data": "x", "metric": "accuracy"}), [Paid(NASBENCH.key, 0.5, 1.0)])
@@ -83,7 +83,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [{"training_iteration": i, "reward_mean": 0.1 * i} for i in (1, 2)]
     (run / "tune/trial/result.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (run / "sweep.json").write_text(json.dumps(PLAN))
-    (run / "optimize.json").write_text(json.dumps(ASKED))
     (run / "report.json").write_text(json.dumps(FOUND))
     (run / "space.yaml").write_text("parameters: {learn.entropy: {uniform: [0.01, 0.1]}}\nsettings: {head: joint}\n")
     (run / "architecture.json").write_text(NASBENCH.to_json())
@@ -115,14 +114,13 @@ COMMANDS: dict[str, list[list[Any]]] = {
 }
 #: Read by functions below, where a command would draw a page first.
 READERS: dict[str, Callable[[Path], object]] = {
-    "config.json": read_config,
+    "config.json": lambda run: found_before(run, begun_document(run, read_config(run)["network"])),
     "results.json": read_run,
     "candidates.json": read_run,
     "tune/trial/result.json": read_progress,
     CHECKPOINT: restored_evaluator,
     "policy/policy.json": load_policy,
     "sweep.json": resume_sweep,
-    "optimize.json": lambda run: Journal.resume(run, {}),
     "report.json": write_network_report,
     "evaluations.db": lambda run: read_ledger(run / "evaluations.db"),
 }

@@ -92,3 +92,47 @@ def test_folders_that_cannot_be_are_refused_before_ray_starts(capsys, tmp_path, 
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     assert error(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("learning_rate: 0.1", (), "mine.yaml: settings: unknown learning_rate"),
+        ("learn: {iterations: 0}", (), "mine.yaml: settings.learn: iterations must be at least 1, got 0"),
+        (
+            "learn: {iterations: 0}",
+            ("--iterations", -3),
+            "natrl: settings.learn: iterations must be at least 1",
+        ),
+        ("seed: 1", ("--iterations", -3), "natrl: settings.learn: iterations must be at least 1"),
+    ],
+)
+def test_a_mistake_in_a_file_of_settings_names_the_file(capsys, tmp_path, monkeypatch, text, options, message):
+    """Not the file where an option is wrong."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert message in error(capsys, "train", "--config", "mine.yaml", "--out", "r", *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("evaluator: {column: x}", (), "mine.yaml: evaluator.column does not go with this: the reward supernet"),
+        ("evaluator: {steps: 5, surrogate_every: 2}", (), "evaluator.steps does not go with this"),
+        ("evaluator: {timeout: 5}", (), "mine.yaml: evaluator.timeout does not go with this: there are no actors"),
+        (f"evaluator: {{reward: '{TABLE[-1]}', space: nasbench201, data: cifar10}}", (), "evaluator.data does not go"),
+        (
+            "evaluator: {reward: scratch}\nlearn: {weight_steps: 5}",
+            (),
+            "learn.weight_steps does not go with this",
+        ),
+        ("learn: {baseline: ema}", ("--iterations", 2), "mine.yaml: learn.baseline does not go with this: ppo learns"),
+        ("learn: {algorithm: reinforce, clip: 0.3}", (), "learn.clip does not go with this: the algorithm reinforce"),
+    ],
+)
+def test_what_a_file_says_in_vain_is_refused(capsys, tmp_path, monkeypatch, text, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert message in error(capsys, "train", "--config", "mine.yaml", "--out", "r", *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]

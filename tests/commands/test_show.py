@@ -59,6 +59,47 @@ def test_an_architecture_of_a_genotypes_file_is_no_network(capsys, monkeypatch, 
     assert "choose one, such as genotypes.py:NASNet" in error(capsys, "show", "genotypes.py")
 
 
+NETWORK = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 8 * 8, 10))
+"""
+
+
+def test_what_could_become_of_a_users_network(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("shown_network.py").write_text(NETWORK)
+    name = "shown_network:build"
+    found = json.loads(
+        output(capsys, "show", name, "--image-size", "8", "--picture", tmp_path / "network.svg", "--json")
+    )
+    convolution, linear = 4 * 9 + 4, 256 * 10 + 10
+    assert (found["network"], found["inputs"], found["rule"]) == (name, [[1, 8, 8]], "nat++")
+    assert (found["params"], found["madds"]) == (convolution + linear, 4 * 9 * 64 + 2560)
+    assert found["share"]["params"] == convolution / (convolution + linear)
+    assert found["smallest"]["madds"] == {
+        "params": 4 + 4 + linear,
+        "madds": 4 * 64 + 2560,
+        "operations": {"0": "conv_1x1"},
+    }
+    assert b"<svg" in (tmp_path / "network.svg").read_bytes()
+    text = output(capsys, "show", name, "--image-size", "8", "--rule", "nat")
+    assert "0 of 1 slots have moves" in text
+    assert "--image-size PX gives others" in error(capsys, "show", name)
+    assert "how many classes" in error(capsys, "show", name, "--classes", "3")
+
+
+def test_what_could_become_of_a_published_network_without_its_weights(capsys):
+    """2 s: a network of 29 slots is imported."""
+    text = " ".join(output(capsys, "show", "torchvision:squeezenet1_1", "--image-size", "64").split())
+    assert "1.235 M" in text  # torchvision: 1,235,496 parameters
+    assert "torchvision:squeezenet1_1 on 3×64×64, rule nat++" in text
+    assert "features.[3,4,6,7,9-12].expand3x3 (8)" in text
+    assert "12 of 29 slots have moves" in text
+    assert "its type is AdaptiveAvgPool2d" in text
+
+
 def test_commands_are_kept_as_a_shell_takes_them(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/usr/bin/natrl", "evaluate", "|none~0|", "--out", "a b"])
     assert invocation() == "natrl evaluate '|none~0|' --out 'a b'"
@@ -77,10 +118,17 @@ def test_dead_architectures_are_called_so(capsys):
         (["show", "normal: conv_3x3:0>1 | concat 2"], "slot 0 (conv_3x3:0>1): node 1 is an input of the cell"),
         (["show", "normal: conf_3x3:0>2 | concat 2"], "unknown operation 'conf_3x3'"),
         (["show", "DARTS", "--channels", "0"], "channels must be a whole number of at least 1"),
+        (["show", "torchvision:resnet18", "--image-size", "-3"], "image_size must be a whole number of at least 1"),
+        (["show", "torchvision:resnet18", "--classes", "0"], "num_classes must be a whole number of at least 1"),
         (["show", "DARTS", "--picture", "a.bmp"], ".png, .svg"),
         (["show", "DARTS", "--chanels", "3"], "No such option"),
+        (["show", "DARTS", "--rule", "nat"], "--rule does not go with this: it is about networks"),
+        (["show", "torchvision:resnet18", "--cells", "3"], "--cells does not go with this: torchvision:resnet18 is a"),
+        (["show", "torchvision:resnet18", "--rule", "nut"], "unknown rule 'nut'; known: nat, nat++"),
+        (["show", "torchvision:resnet19"], "torchvision has no classification network 'resnet19'"),
+        (["show", "nowhere:build"], "nowhere"),
         (["train"], "give either --out RUN (a new run) or --resume RUN"),
-        (["train", "--out", "r", "--space", "drts"], "unknown space 'drts'; known: darts, enas"),
+        (["train", "--out", "r", "--space", "drts"], "unknown space 'drts'; known: darts, darts301"),
         (["train", "--out", "r", "--reward", "oracle"], "unknown reward 'oracle'; known: supernet, scratch"),
         (["train", "--out", "r", "--metric", "f1"], "unknown metric 'f1'"),
         (["train", "--out", "r", "--iterations", "ten"], "--iterations"),

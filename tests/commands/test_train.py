@@ -179,10 +179,10 @@ def test_the_policy_and_chance_have_the_same_budget_and_masks(policy):
 
 
 def test_evaluate_with_the_papers_schedule_trains_the_papers_network():
-    assert trained_skeleton("paper", 2, None, None) == natrl.Skeleton(channels=36, cells=20)
-    assert trained_skeleton("paper", 2, 16, None) == natrl.Skeleton(channels=16, cells=20)
-    assert trained_skeleton("paper", 1, None, None) == natrl.space("nasbench201").skeleton
-    assert trained_skeleton("quick", 2, None, 4) == natrl.Skeleton(channels=8, cells=4)
+    assert trained_skeleton("paper", 2) == natrl.Skeleton(channels=36, cells=20)
+    assert trained_skeleton("paper", 2, channels=16) == natrl.Skeleton(channels=16, cells=20)
+    assert trained_skeleton("paper", 1) == natrl.space("nasbench201").skeleton
+    assert trained_skeleton("quick", 2, cells=4) == natrl.Skeleton(channels=8, cells=4)
 
 
 def test_evaluate(ray_session, capsys, tmp_path):

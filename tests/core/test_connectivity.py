@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natrl.core.architecture import Architecture, Cell, make_cell, wiring
-from natrl.core.connectivity import bridges, is_live, live_slots, LivePath, repair, Wiring
+from natrl.core.connectivity import is_live, live_slots, LivePath, repair, Wiring
 from natrl.core.genotypes import zoo
 from natrl.spaces import encode, space, wiring_of
 
@@ -90,18 +90,6 @@ def test_live_slots_lie_between_a_fed_and_a_leading_node(data: st.DataObject) ->
 
 
 @given(st.data())
-def test_bridges_are_the_slots_whose_loss_alone_cuts_a_live_cell(data: st.DataObject) -> None:
-    topology = data.draw(topologies())
-    active = bools(data.draw, topology)
-    before = cells_live(topology, active)
-    expected = []
-    for e, owner in enumerate(owners(topology)):
-        without = [on and i != e for i, on in enumerate(active)]
-        expected.append(active[e] and before[owner] and not cells_live(topology, without)[owner])
-    assert bridges(batch(active), wiring(topology))[0].tolist() == expected
-
-
-@given(st.data())
 def test_live_path_refuses_a_null_exactly_where_no_completion_keeps_the_cell(data: st.DataObject) -> None:
     """Every completion of the undecided slots is enumerated; the walk then goes on with any valid choice."""
     topology = data.draw(topologies())
@@ -167,7 +155,6 @@ def test_repair_of_vgg_keeps_its_one_path() -> None:
     vgg = zoo()["VGG"]
     active = np.array([[op != "null" for op in vgg.operations]])
     assert repair(active, active & False, wiring(vgg.cells)).tolist() == active.tolist()
-    assert bridges(active, wiring(vgg.cells)).tolist() == active.tolist()
 
 
 def test_each_architecture_of_a_batch_is_judged_by_itself() -> None:
@@ -201,7 +188,6 @@ def test_torch_tensors_give_the_same_answers(sampled: tuple[np.ndarray, np.ndarr
     for mine, theirs in (
         (live_slots(new, wires), live_slots(new_t, wires_t)),
         (is_live(new, wires), is_live(new_t, wires_t)),
-        (bridges(old, wires), bridges(old_t, wires_t)),
         (repair(old, new, wires), repair(old_t, new_t, wires_t)),
     ):
         assert theirs.dtype == torch.bool
@@ -217,7 +203,6 @@ def test_nothing_given_is_changed(sampled: tuple[np.ndarray, np.ndarray, Wiring]
     old, new, wires = sampled
     copies = old.copy(), new.copy(), [w.copy() for w in wires]
     repair(old, new, wires)
-    bridges(old, wires)
     live_slots(new, wires)
     assert (old == copies[0]).all()
     assert (new == copies[1]).all()

@@ -9,8 +9,12 @@ import pytest
 
 import natrl
 from natrl.core.operations import Convolution, receive_operations, registered_operations
+from natrl.data import load_data
 from natrl.drawing.palette import look_of
+from natrl.evaluation.scratch import ScratchEvaluator
+from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.networks.operations import build_operation
+from natrl.spaces.cells import CellSpace
 
 pytestmark = pytest.mark.usefixtures("forgotten_operations")
 
@@ -36,6 +40,10 @@ def test_a_builder_is_wanted_where_a_network_is() -> None:
     natrl.register_operation("free", type="free", cost=lambda *_: natrl.Cost(1, 2), may_become=())
     with pytest.raises(ValueError, match="operation 'free' has no builder"):
         build_operation("free", 4)
+    space = CellSpace("of free", nodes=2, primitives=("free", "conv_3x3", "skip_connect", "null"))
+    for build in (ScratchEvaluator, SupernetEvaluator):
+        with pytest.raises(ValueError, match="operation 'free' has no builder"):
+            build(space, load_data("digits"))
 
 
 @pytest.mark.parametrize(

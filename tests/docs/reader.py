@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import typer
@@ -124,8 +125,10 @@ def check_make(verbs: list[str]) -> None:
 
 def check_pip(arguments: list[str]) -> None:
     assert arguments[0] == "install"
-    for package in arguments[1:]:
-        if not package.startswith(("-", ".")):
+    for option, package in pairwise(arguments):
+        if option == "-r":
+            assert (ROOT / package).is_file(), package
+        elif not package.startswith(("-", ".")):
             assert Requirement(package).name != "natrl", "natrl is not on PyPI"
 
 

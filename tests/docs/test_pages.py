@@ -19,10 +19,12 @@ import pytest
 import typer
 
 from natrl.cli import app
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import SPACES
+from natrl.training.latency import measure_latency
 from natrl.training.schedule import Schedule
-from natrl.tuning.modules import optimize, OptimizeSettings
+from natrl.tuning.optimize import optimize, OptimizeSettings
 from natrl.tuning.sweep.plan import SHIPPED
 from tests.bench.problems import thin
 from tests.docs.pages import INLINE, PAGES, Piece, pieces, ROOT
@@ -32,21 +34,25 @@ from tests.docs.smaller import smaller_file
 EVERY = [piece for page in PAGES for piece in pieces(page)]
 QUICK = OptimizeSettings(
     learn=LearnSettings(iterations=1, batch_size=4, minibatch_size=4, epochs=1),
+    evaluator=EvaluatorSpec(reward="inherited", reference_images=32, score_images=64, steps=0),
     candidates=1,
     finalists=1,
     fine_tuning=Schedule(epochs=1, batch_size=64, learning_rate=0.01),
-    reference_images=32,
-    validation_images=64,
-    steps=0,
 )
+
+
+TABLES = ("nasbench201.csv.gz", "nasbench301_yahpo.onnx", "transnas101_micro.csv.gz")  # that pages name
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
-    monkeypatch.setattr("natrl.tuning.modules.OptimizeSettings", partial(replace, QUICK))
-    monkeypatch.setattr("natrl.tuning.modules.optimize", partial(optimize, settings=QUICK))
-    monkeypatch.setattr("natrl.bench.protocol.split", thin)
+    monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", partial(replace, QUICK))
+    monkeypatch.setattr("natrl.tuning.optimize.optimize", partial(optimize, settings=QUICK))
+    monkeypatch.setattr("natrl.bench.trained.split", thin)
+    for module in ("run", "budgets"):
+        few = partial(measure_latency, rounds=1, min_seconds=0.001)
+        monkeypatch.setattr(f"natrl.tuning.optimize.{module}.measure_latency", few)
     monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
     spaces = tmp_path / "spaces"
     shutil.copytree(SHIPPED, spaces)
@@ -64,10 +70,8 @@ def test_a_page_works_as_it_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = pieces(page)
-    table = "nasbench201.csv.gz"
-    files = []
-    if any(table in piece.text for piece in found):
-        files.append(request.getfixturevalue("natrl_data") / table)
+    named = [file for file in TABLES if any(file in piece.text for piece in found)]
+    files = [request.getfixturevalue("natrl_data") / file for file in named]
     reader = Reader(tmp_path, files)
     reader.read(found)
     for code, text in pairwise(found):

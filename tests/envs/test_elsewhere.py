@@ -11,7 +11,7 @@ from pathlib import Path
 import natrl
 
 #: Besides the standard library: natrl, the two, and what Gymnasium cannot be imported without.
-ENOUGH = ("natrl", "numpy", "gymnasium", "cloudpickle", "typing_extensions", "farama_notifications")
+ENOUGH = ("natrl", "numpy", "gymnasium", "annotated_doc", "cloudpickle", "typing_extensions", "farama_notifications")
 
 PROGRAM = """
 import sys

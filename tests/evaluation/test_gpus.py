@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections import Counter
+
+from tests.workers.programs import run_program
 
 SCRIPT = """
 import json, os, sys, time
@@ -47,8 +48,8 @@ except ValueError as error:
 """
 
 
-def test_sixteen_evaluators_share_four_gpus_and_no_more_start(tmp_path):
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "log")], capture_output=True, text=True)
+def test_sixteen_evaluators_share_four_gpus_and_no_more_start(workers, tmp_path):
+    done = run_program(["-c", SCRIPT, str(tmp_path / "log")], tmp_path, os.environ)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()  # Ray prints between them
     assert "actors, free GPUs: [16, 0]" in [line.replace(".0", "") for line in lines]

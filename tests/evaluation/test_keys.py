@@ -32,6 +32,8 @@ NO_CHANGE: dict[str, Any] = {
     "weights": replace(FAIR, batch_size=7),
     "weight_share": 0.4,
     "score_images": 64,
+    "reference_images": 32,
+    "steps": 5,
     "surrogate": 20,
     "surrogate_every": 7,
     "total_steps": 10,

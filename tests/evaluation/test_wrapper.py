@@ -11,8 +11,8 @@ import natrl
 from natrl.evaluation.base import Evaluator
 from natrl.evaluation.cache import CachedEvaluator
 from natrl.evaluation.wrapper import EvaluatorWrapper
-from natrl.policies.budget import Budget
 from natrl.policies.limits import BudgetedEvaluator
+from natrl.spaces.budget import Budget
 
 SPACE = natrl.space("nasbench201")
 ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(3)]

@@ -25,7 +25,7 @@ SHORT = {
 
 def test_every_example_is_tried() -> None:
     """own_network, which is none of the task, by tests/docs."""
-    assert {name.split()[0] for name in SHORT} | {"own_network", "nasbench_macro"} == {
+    assert {name.split()[0] for name in SHORT} | {"own_network", "nasbench_macro", "segmentation"} == {
         p.stem for p in EXAMPLES.glob("[a-z]*.py")
     }
 
@@ -42,3 +42,15 @@ def test_learns_what_held_out_architectures_gain_by(name, monkeypatch, capsys):
     random = importlib.import_module("_task").load_task().random_capture
     assert after > max(before, random) + 1
     assert f"{after:.3f} after" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_segmentation_is_optimized_by_its_own_score(monkeypatch, capsys, tmp_path):
+    """A network that has seen 24 images once: ten seconds."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    main = importlib.import_module("segmentation").main
+    main(["--images", "24", "--epochs", "1", "--iterations", "1", "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert "mean IoU: " in printed
+    assert "mean IoU on test images: " in printed
+    assert (tmp_path / "out" / "model.safetensors").is_file()

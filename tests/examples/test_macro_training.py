@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests.machines import joining
+from tests.workers.programs import run_program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nasbench_macro.py"
 #: The accuracies are a formula, so that it is known which architecture is best: no published ones are needed here.
@@ -31,22 +32,19 @@ print(sum(op == "mb3_3x3" for op in policy.transform_batch([dear])[0].operations
 """
 
 
-def test_half_of_the_space_is_enough_to_learn_what_to_replace(tmp_path: Path) -> None:
-    """In processes of their own, with a Ray of their own: 20 to 30 s."""
+def test_half_of_the_space_is_enough_to_learn_what_to_replace(ray_session: None, tmp_path: Path) -> None:
+    """In processes of their own, which join the Ray of the tests: 20 to 30 s."""
     shutil.copy(EXAMPLE, tmp_path)
-    python = [sys.executable, "-W", "ignore"]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            arguments, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": ""}
-        )
+    def run(*arguments: str) -> CompletedProcess[str]:
+        done = run_program(arguments, tmp_path, {**joining(), "PYTHONPATH": ""})
         assert done.returncode == 0, done.stderr[-2000:]
         return done
 
-    run(*python, "-c", TABLE)
+    run("-c", TABLE)
     train = ("train", "--space", "nasbench_macro:SPACE", "--reward", "table:half.csv", "--out", "run")
     size = ("--iterations", "30", "--batch-size", "128", "--entropy", "0.02")
-    done = run(*python, "-m", "natrl", *train, *size)
+    done = run("-m", "natrl", *train, *size)
     assert "the table holds 3280 live architectures, not all of space nasbench_macro" in done.stderr
-    changed = int(run(*python, "-c", TRANSFORM).stdout)
+    changed = int(run("-c", TRANSFORM).stdout)
     assert changed >= 6, "mb3_3x3 is worth more than mb6_5x5 in each of the eight layers"

@@ -268,6 +268,50 @@ def test_onnx_takes_every_size_that_goes_one_way(onnx, tmp_path, large):  # two 
             np.testing.assert_allclose(run_onnx(path, x), module(x).numpy(), atol=1e-6)
 
 
+class Squeezed(nn.Module):
+    """Drops the batch where it is one image: ONNX has no such operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).mean((2, 3)).squeeze(0)
+
+
+class Shrunk(Squeezed):
+    """Another number of pixels than ONNX takes, where the number is odd."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(self.conv(x), scale_factor=0.75, mode="bilinear", align_corners=True)
+
+
+class Halves(Squeezed):
+    """The exporter fails at an error of its own with sizes that are not numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = x.split(x.shape[3] // 2, 3)[:2]
+        return self.conv(left) + self.conv(right)
+
+
+@pytest.mark.parametrize("kind", [Shrunk, Halves])
+def test_onnx_fixes_sizes_where_others_would_be_wrong(onnx, tmp_path, kind):  # a few seconds
+    module = kind().eval()
+    path = export_onnx(module, torch.randn(2, 3, 16, 16), tmp_path / "a.onnx")
+    assert [d.dim_value for d in load_onnx(path).graph.input[0].type.tensor_type.shape.dim] == [0, 3, 16, 16]
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 16, 16)
+        with torch.no_grad():
+            np.testing.assert_allclose(run_onnx(path, x), module(x).numpy(), atol=1e-5)
+
+
+def test_a_file_that_runs_on_one_image_alone_is_refused(onnx, tmp_path):  # a few seconds
+    with pytest.raises(ValueError, match="cannot be written as ONNX: the file does not run: ") as error:
+        export_onnx(Squeezed(), torch.randn(2, 3, 16, 16), tmp_path / "a.onnx")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
 class Untraceable(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x if x.sum().item() > 0 else -x

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,10 @@ def test_the_model_stays_as_it_was() -> None:
         (nn.Conv2d(1, 1, 3), r"Conv2d does not run on an example input of shape \(2, 3, 16, 16\): RuntimeError: Given"),
         (nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), "layer '0' is on the meta device"),
         (nn.Sequential(nn.LazyConv2d(4, 3)), "layer '0' is built lazily"),
+        (
+            nn.Sequential(OrderedDict({"class": nn.Conv2d(3, 4, 3)})),
+            "'class.weight' has a word in it that Python reserves",
+        ),
     ],
 )
 def test_why_there_is_no_code_is_said_in_one_line(model: nn.Module, reason: str, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
 from natrl.training.weights import save_weights
 from natrl.tuning.documents import read_settings
-from natrl.tuning.modules import OptimizeSettings
+from natrl.tuning.optimize import OptimizeSettings
 from natrl.tuning.run import resume, train
 from natrl.tuning.sweep import read_plan, resume_sweep, SweepPlan
 from tests.fuzz.judging import Case
@@ -67,6 +67,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "optional size": (0, -1, 1.5, NAN, INF, "x", [], HUGE, Thing()),
     "seed": (None, -1, 1.5, NAN, "x", [], 2**70),
     "positive": (None, -1, NAN, INF, "x", [], Thing()),
+    "optional positive": (-1, NAN, INF, "x", [], Thing()),
     "budget": ("x", NAN, -1, "-5%", "nan%", [], Thing()),
     "object": (None, 3, "x", [], {}, Thing(), Breaks()),
     "maybe": (3, "x", [], Thing()),
@@ -104,10 +105,9 @@ def _spec() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, str
         "cost": "name",
         "initial": "name",
         "horizon": "size",
-        "reward_clip": "positive",
+        "reward_clip": "optional positive",
         "invalid_action": "name",
-        "render_mode": "name",
-    }
+    }  # (render_mode gymnasium.make reads before natrl does)
     return {
         "natrl.parse": (natrl.parse, {"text": "VGG"}, {"text": "name"}),
         "natrl.operation": (natrl.operation, {"name": "null"}, {"name": "name"}),
@@ -157,6 +157,8 @@ def _spec() -> dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, str
             {
                 "model": "object",
                 "data": "name",
+                "score": "maybe",
+                "tune": "maybe",
                 "budget": "object",
                 "example_input": "maybe",
                 "out": "new",
@@ -343,8 +345,8 @@ def call_cases() -> Iterator[Case]:
     for name, cls in SETTINGS.items():
         for field in dataclasses.fields(cls):
             for value in _bad_values(get_type_hints(cls)[field.name]):
-                if value == -1 and field.type == "Logit":
-                    continue  # the policy may start far from what a slot holds
+                if (value == -1 and "Logit" in str(field.type)) or (field.name, value) == ("data", "x"):
+                    continue  # a policy may start far from what a slot holds; names of data are known to load_data
                 yield _case(name, field.name, value, partial(cls, **{**NEEDED.get(name, {}), field.name: value}))
     for name in RETURNED:
         yield Case(f"load_data('usercode:{name}')", "fuzz", partial(load_data, f"usercode:{name}"))

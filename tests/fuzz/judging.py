@@ -30,7 +30,7 @@ WORK = (
     "natrl.tuning.comparison.train_all",
     "natrl.bench.Bench.run",
     "natrl.bench.ranking.correlations",
-    "natrl.tuning.modules.optimization.propose",
+    "natrl.tuning.optimize.run.propose",
 )
 
 #: Imported while work is patched, a module would keep the patch for good.

@@ -67,6 +67,49 @@ class OfAGlobal(Net):
         return self.head(self.block(GLOBAL(self.a(x))).mean((2, 3)))
 
 
+class MadeInTheForwardPass(Net):
+    """A layer that is not there before the network has run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "late"):
+            self.late = conv(3, 3)
+        return super().forward(self.late(x))
+
+
+class MadeInAMode(Net):
+    """As where branches are fused for evaluation."""
+
+    def train(self, mode: bool = True) -> MadeInAMode:
+        if not mode and not hasattr(self, "fused"):
+            self.fused = conv(8, 8)
+        return super().train(mode)
+
+
+class ReadInEval(Net):
+    """Going into evaluation mode reads a layer, and writes to it."""
+
+    def eval(self) -> ReadInEval:
+        self.block[0].weight.data.clamp_(-10, 10)
+        return super().eval()
+
+
+class DrawsInACopy(Net):
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self.noise = torch.randn(8)
+
+
+class Adjacent(Net):
+    """A buffer that is not dense."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("adjacency", torch.eye(8).to_sparse())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + (self.adjacency @ torch.ones(8, 1)).sum()
+
+
 def replaced(model: Net) -> None:
     inner = model.forward
     model.forward = lambda x: inner(x.clamp(-3, 3))
@@ -203,7 +246,7 @@ REFUSED = {
     collects_globally: "the forward hook of layer 'block' changes",
     counts: "the forward hook of layer 'block' changes",
     moving_average: "the forward hook of layer 'block' changes",
-    keeps_a_graph: "the kept of layer 'block.1' holds a tensor with the graph of a forward pass",
+    keeps_a_graph: "the kept of layer 'block.1' holds a tensor with the graph of a forward pass; run the model",
     pruned: "the weight of layer 'block.0' holds a tensor with the graph",
     its_own_copy: "layer 'block.2' is not copied",
     reset: "'block.0.weight' is not the same",
@@ -252,7 +295,9 @@ ACCEPTED += [plain_list, pruned_and_run]
 
 def digest(model: nn.Module) -> list[object]:
     """Everything of a model that importing might change."""
-    state = [(name, t.clone(), t.requires_grad, t.grad) for name, t in model.state_dict(keep_vars=True).items()]
+    state = [
+        (name, t.to_dense().clone(), t.requires_grad, t.grad) for name, t in model.state_dict(keep_vars=True).items()
+    ]
     modes = [module.training for module in model.modules()]
     draws = torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()  # noqa: NPY002
     return [[(n, hash(str(t.tolist())), r, g is None) for n, t, r, g in state], modes, *(hash(str(d)) for d in draws)]
@@ -276,6 +321,42 @@ def test_what_a_copy_cannot_stand_for_is_refused_by_its_name(change, training):
     assert not FOUND
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (MadeInTheForwardPass, r"makes its 'late\.bias' in the forward pass: run model\(example_input\) once before"),
+        (MadeInAMode, r"makes or drops layer 'fused' when it goes into evaluation mode: give it after model\.eval\(\)"),
+    ],
+)
+def test_what_is_not_there_yet_is_named_with_what_to_do(network, reason):
+    model = network()
+    with pytest.raises(ValueError, match=reason):
+        natrl.from_module(model, X)
+    assert dict(model.named_modules()).keys() == dict(network().named_modules()).keys()
+    with torch.no_grad():
+        model.eval()(X)
+    space = natrl.from_module(model, X)
+    with torch.no_grad():
+        assert torch.equal(space.build(space.architecture).eval()(X), model(X))
+
+
+def test_what_eval_reads_stays():
+    space = natrl.from_module(ReadInEval(), X)
+    assert "the model reads its weight" in space.frozen["block.0"]
+    space.build(space.with_operations({"a": "conv_1x1"})).eval()(X)
+
+
+@pytest.mark.parametrize("network", [DrawsInACopy, Adjacent])
+@pytest.mark.parametrize("training", [True, False])
+def test_networks_of_odd_parts_are_left_as_they_are(network, training):
+    model = network().train(training)
+    before = digest(model)
+    space = natrl.from_module(model, X)
+    assert digest(model) == before
+    with torch.no_grad():
+        assert torch.equal(space.build(space.architecture).eval()(X), model.eval()(X))
 
 
 @pytest.mark.parametrize("network", [OfAClass, OfAGlobal])

@@ -23,8 +23,8 @@ from natrl.modules.importing import from_module
 from natrl.modules.inherit.least_squares import recalibrating
 from natrl.modules.replace.stand_ins import Copy
 from natrl.modules.space import ModuleSpace
-from natrl.policies.budget import Budget
 from natrl.policies.limits import BudgetedEvaluator, Limits
+from natrl.spaces.budget import Budget
 from natrl.training.fitting import measure
 from tests.modules.trained import digits, Residual, trained
 
@@ -52,7 +52,7 @@ def test_the_original_scores_with_new_statistics_as_candidates_do(
 ) -> None:
     whole, twin = InheritedEvaluator(space, digits(), validation_images=10**6, steps=0), deepcopy(trained())
     with recalibrating(twin), torch.no_grad():
-        twin(whole._images)
+        twin(whole.inputs)
     assert whole.evaluate([space.architecture]) == [measure(twin, digits().validation).accuracy]
     assert evaluator.evaluate([space.architecture]) > 0.9
     assert evaluator.steps == 0

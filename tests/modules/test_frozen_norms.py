@@ -15,9 +15,10 @@ from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.inherit.least_squares import recalibrating
-from natrl.training.fine_tuning import fine_tune, FINE_TUNING
+from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
 from natrl.training.modes import frozen_norms
+from natrl.training.schedule import FINE_TUNING
 from tests.modules.trained import digits, Residual, trained
 
 
@@ -135,5 +136,5 @@ def test_the_original_gets_what_candidates_get() -> None:
     network = InheritedEvaluator(space, data, steps=0).inherit(space.architecture)
     twin = deepcopy(model)
     with recalibrating(twin), torch.no_grad():
-        twin(InheritedEvaluator(space, data, steps=0)._images)
+        twin(InheritedEvaluator(space, data, steps=0).inputs)
     torch.testing.assert_close(dict(network.state_dict()), dict(twin.state_dict()), rtol=0, atol=0)

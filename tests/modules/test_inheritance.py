@@ -69,6 +69,43 @@ def test_least_squares_reproduces_what_can_be_reproduced(operation: str, stride:
     torch.testing.assert_close(module.eval()(x), layer(x), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("groups", [2, 6])
+@pytest.mark.parametrize(("operation", "taps"), [("conv_3x3", slice(1, 4)), ("dil_conv_3x3", slice(0, 5, 2))])
+def test_each_group_is_fitted_by_itself(groups: int, operation: str, taps: slice) -> None:
+    """Exactly, where the trained kernel has no other taps; else as least squares on the group's inputs has it."""
+    layer = seeded(nn.Conv2d(6, 12, 5, padding=2, groups=groups))
+    x = torch.randn(4, 6, 11, 12)
+    module = replacement(layer, operation)
+    assert isinstance(module, nn.Conv2d)
+    assert (module.groups, module.kernel_size) == (groups, (3, 3))
+    fit_layer(layer, module, x, all_pixels(layer(x).detach()), ridge=1e-12)
+    alone = nn.Conv2d(6 // groups, 12 // groups, 3, padding=module.padding, dilation=module.dilation)
+    with torch.no_grad():
+        first, wanted = x[:, : 6 // groups], layer(x)[:, : 12 // groups]
+        patches = nn.functional.unfold(first, 3, module.dilation, module.padding).transpose(1, 2).flatten(0, 1)
+        rows = torch.cat([patches, torch.ones(len(patches), 1)], 1).double()
+        found = torch.linalg.lstsq(rows, wanted.permute(0, 2, 3, 1).flatten(0, 2).double()).solution.float()
+        alone.weight.copy_(found[:-1].T.reshape(alone.weight.shape)), alone.bias.copy_(found[-1])
+        torch.testing.assert_close(module(x)[:, : 12 // groups], alone(first), atol=1e-3, rtol=1e-3)
+        kept = torch.zeros_like(layer.weight)
+        kept[..., taps, taps] = layer.weight[..., taps, taps]
+        layer.weight.copy_(kept)
+    fit_layer(layer, module, x, all_pixels(layer(x).detach()), ridge=1e-12)
+    torch.testing.assert_close(module(x), layer(x), atol=1e-3, rtol=1e-3)
+
+
+def test_a_group_without_anything_to_read_and_many_channels() -> None:
+    """Zeros leave the first weights as they are; fewer pixels are read where there are many features."""
+    layer = seeded(nn.Conv2d(1024, 1024, 5, padding=2, groups=1024))
+    x = torch.randn(2, 1024, 16, 16)
+    x[:, :10] = 0
+    module = replacement(layer, "conv_3x3")
+    fit_layer(layer, module, x, all_pixels(layer(x).detach()))
+    torch.testing.assert_close(module.weight[:10], layer.weight[:10, :, 1:4, 1:4])
+    crop = nn.functional.conv2d(x, layer.weight[:, :, 1:4, 1:4], layer.bias, padding=1, groups=1024)
+    assert (module(x) - layer(x)).square().mean() < (crop - layer(x)).square().mean()
+
+
 @pytest.mark.parametrize("operation", ["conv_1x1", "sep_conv_3x3", "dil_conv_3x3"])
 def test_least_squares_is_nearer_than_the_kernel_alone_and_that_nearer_than_random(operation: str) -> None:
     layer = seeded(nn.Conv2d(8, 8, 3, padding=1))

@@ -12,8 +12,6 @@ import natrl
 from tests.modules.networks import conv, DataDependent, Shared, Tricks
 
 REASONS = {
-    "grouped": "it has 2 groups, and only dense convolutions can be replaced",
-    "large": "no operation has its kernel of 11×11",
     "subclass": "its type is tests.modules.networks.Subclass, a subclass of torch's Conv2d, and only torch's own",
     "hooked": "it has hooks, which would be lost",
     "normed": "its weight has a parametrization",
@@ -34,13 +32,17 @@ REASONS = {
 
 def test_every_layer_is_a_slot_or_stays_for_a_reason():
     space = natrl.from_module(Tricks(), torch.zeros(1, 3, 8, 8))
-    assert [slot.name for slot in space.slots] == ["plain"]
+    assert [(slot.name, slot.layer) for slot in space.slots] == [
+        ("plain", "conv_3x3"),
+        ("grouped", "conv_3x3 in 2 groups"),
+        ("large", "conv_11x11"),
+    ]
     assert space.frozen.keys() == REASONS.keys()
     for name, reason in REASONS.items():
         assert space.frozen[name].startswith(reason), name
         with pytest.raises(ValueError, match=re.escape(f"layer {name!r} of Tricks stays: {reason}")):
             space.slot(name)
-    assert space.reason("large", "conv_3x3") == REASONS["large"]
+    assert space.reason("twin", "conv_1x1") == space.frozen["twin"]
 
 
 def test_what_the_example_did_not_reach_stays():

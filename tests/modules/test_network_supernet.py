@@ -12,8 +12,8 @@ import torch
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules import from_module, ModuleSpace
 from natrl.modules.network_supernet import ModuleSupernet
-from natrl.policies.budget import Budget
 from natrl.policies.limits import BudgetedEvaluator
+from natrl.spaces.budget import Budget
 from natrl.training.weight_settings import INHERITED
 from tests.modules.trained import digits, trained
 

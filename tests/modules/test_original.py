@@ -141,7 +141,7 @@ def test_numbers_that_are_not_finite_are_told() -> None:
 
 def test_optimize_stops_before_anything_starts(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of Ray is touched."""
-    monkeypatch.setattr("natrl.tuning.modules.optimization.ray_session", None)
+    monkeypatch.setattr("natrl.tuning.optimize.run.ray_session", None)
     arguments = {"budget": {"madds": "80%"}, "out": f"{tmp_path}/out"}
     with pytest.raises(ValueError, match="near guessing"):
         natrl.optimize(Residual(), data="digits", **arguments)

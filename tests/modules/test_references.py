@@ -11,8 +11,9 @@ import torch
 import torchvision
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
-from natrl.modules.references import has_published_weights, load_network, load_published
+from natrl.modules.references import has_published_weights, input_shape, load_network, load_published
 from tests.modules.trained import Residual
 
 
@@ -34,6 +35,14 @@ def test_a_users_function_and_weights_of_either_kind(tmp_path: Path, monkeypatch
     torch.save({**state, "stem.weight": state["norm.bias"]}, tmp_path / "w.pt")
     with pytest.raises(ValueError, match=r"do not fit 'my_networks:build': .*stem.weight"):
         load_network("my_networks:build", num_classes=10, weights=tmp_path / "w.pt")
+
+
+def test_a_users_network_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "made_network.py").write_text("from torch import nn\nmade, other = nn.Conv2d(1, 2, 3), 3\n")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(load_network("made_network:made", num_classes=None), nn.Conv2d)
+    with pytest.raises(ValueError, match=r"^network 'made_network:other': expected an nn\.Module, got int$"):
+        load_network("made_network:other", num_classes=None)
 
 
 def test_torchvision_and_timm_networks_get_the_classes_of_the_data(tmp_path: Path) -> None:
@@ -88,6 +97,25 @@ def test_timms_come_with_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     published = load_published("timm:mobilenetv3_small_050")
     assert published.transform(Image.new("RGB", (300, 280))).shape == (3, 224, 224)
     assert published.normalisation["mean"] == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("torchvision:squeezenet1_1", (3, 224, 224)),
+        ("timm:test_vit", (3, 160, 160)),
+        ("tests.modules.trained:Residual", (1, 224, 224)),
+    ],
+)
+def test_untrained_networks_need_no_weights(
+    monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", None)
+    network = load_network(name, num_classes=None, untrained=True)
+    assert input_shape(name, network) == shape
+    with torch.no_grad():
+        classes = network(torch.zeros(1, shape[0], shape[1], shape[2])).shape[1]
+    assert classes == (10 if name.startswith("tests") else 1000)
 
 
 def test_a_download_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

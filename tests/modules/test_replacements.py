@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -48,16 +50,18 @@ def test_padding_of_another_kernel(window: Window, kernel: int, dilation: int, p
     padding=st.one_of(st.just("same"), st.just("valid"), st.tuples(st.integers(0, 4), st.integers(0, 4))),
     mode=st.sampled_from(["zeros", "reflect", "replicate", "circular"]),
     channels=st.sampled_from([(1, 6), (4, 4), (6, 4)]),
+    grouped=st.booleans(),
     bias=st.booleans(),
     size=st.tuples(st.integers(9, 14), st.integers(9, 14)),
     operation=st.sampled_from(REPLACEMENTS),
 )
 def test_every_replacement_of_a_convolution_keeps_its_shape_and_costs_what_is_counted(
-    kernel, stride, dilation, padding, mode, channels, bias, size, operation
+    kernel, stride, dilation, padding, mode, channels, grouped, bias, size, operation
 ) -> None:
     if padding == "same":
         stride = (1, 1)
-    layer = nn.Conv2d(*channels, kernel, stride, padding, dilation, 1, bias, mode)
+    groups = math.gcd(*channels) if grouped else 1
+    layer = nn.Conv2d(*channels, kernel, stride, padding, dilation, groups, bias, mode)
     x = torch.randn(2, channels[0], *size)
     try:
         expected, cost = layer(x), replacement_cost(layer, operation, *size)
@@ -145,9 +149,10 @@ def test_poolings_neither_count_nor_see_the_outside() -> None:
     [
         (nn.Conv2d(3, 8, 3, 2, 1, 2), "conv_3x3"),
         (nn.Conv2d(3, 8, 1), "conv_1x1"),
-        (nn.Conv2d(8, 8, 3, groups=8), None),
-        (nn.Conv2d(3, 8, (1, 3)), None),
-        (nn.Conv2d(3, 8, 11), None),
+        (nn.Conv2d(8, 8, 3, groups=8), "conv_3x3"),
+        (nn.Conv2d(3, 8, (1, 6)), "conv_7x7"),
+        (nn.Conv2d(3, 8, 2), "conv_3x3"),
+        (nn.Conv2d(3, 8, 11), "conv_7x7"),
         (nn.LazyConv2d(8, 3), None),
         (nn.MaxPool2d(3, 2, 1), "max_pool_3x3"),
         (nn.MaxPool2d(3, return_indices=True), None),
@@ -168,7 +173,7 @@ def test_operation_of(layer: nn.Module, name: str | None) -> None:
         (nn.Conv2d(4, 8, 3, padding=1), "avg_pool_3x3", "as many output as input channels, got 4 → 8"),
         (nn.Conv2d(4, 4, 3), "skip_connect", "an output as large as the input"),
         (nn.Conv2d(4, 4, 3, 2, 1), "skip_connect", "needs stride 1"),
-        (nn.Conv2d(4, 4, 3, groups=2), "conv_1x1", "2 groups"),
+        (nn.Conv2d(4, 4, 3, groups=2), "sep_conv_3x3", "a dense convolution's place, and this one has 2 groups"),
         (nn.Conv2d(4, 4, 5, padding=4), "max_pool_3x3", "outside the image"),
         (nn.MaxPool2d(3), "conv_1x1", "a pooling becomes another pooling, skip_connect or null, not conv_1x1"),
         (nn.MaxPool2d(5, 2, ceil_mode=True), "max_pool_3x3", "ceil_mode"),

@@ -132,6 +132,8 @@ def test_the_last_path_is_kept():
     assert applied.invalid.tolist() == [0]
     assert applied.repaired.tolist() == [1]
     assert space.check(applied.architectures[0]).is_live
+    with pytest.raises(ValueError, match="nothing would lead from the input of Residual to its output"):
+        space.with_operations({"down2": "null", "shortcut": "null"})
 
 
 def test_wires_are_few():

@@ -66,6 +66,20 @@ def test_even_windows_reach_right_and_below():
     assert build_operation("avg_pool_2x2", 1, 2)(image).flatten().tolist() == [3, 4.5, 7.5, 9]
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", VOCABULARY)
+def test_no_weight_is_drawn_that_is_not_the_modules(name: str, stride: int):
+    """So that what is trained from a seed stays as it is, however a module is put together."""
+    torch.manual_seed(0)
+    module = build_operation(name, 4, stride)
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            part.reset_parameters()
+    assert torch.equal(after, torch.get_rng_state())
+
+
 def test_null_and_identity():
     x = torch.randn(2, 3, 5, 5)
     assert build_operation("skip_connect", 3)(x) is x

@@ -69,7 +69,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
         ({"rows": []}, "'rows' must be a list of candidates"),
         ({"rows": [{"name": 3}]}, "row 0: 'name' is missing or of another type, got 3"),
         ({"skeleton": {"layers": 3}}, "skeleton: unknown field"),
-        ({"skeleton": None}, "skeleton: expected an object"),
+        ({"skeleton": 3}, "skeleton: expected an object"),
     ],
 )
 def test_what_is_malformed_is_named(tmp_path, change, message):

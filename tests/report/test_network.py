@@ -25,8 +25,6 @@ ASKED = {
     "budget": {"madds": "70%", "params": None},
     "settings": {"seed": 3, "learn": {"iterations": 2}},
     "policy": None,
-    "found": {"madds": 1e6, "params": None, "steps": 0},
-    "versions": {"natrl": natrl.__version__},
 }
 LAYERS = [
     {
@@ -67,7 +65,8 @@ FOUND: dict[str, Any] = {
 
 
 def written(directory: Path, found: dict[str, Any] | None = FOUND) -> Path:
-    (directory / "optimize.json").write_text(json.dumps(ASKED))
+    config = {"settings": {}, "network": ASKED, "versions": {"natrl": natrl.__version__}}
+    (directory / "config.json").write_text(json.dumps(config))
     if found is not None:
         (directory / "report.json").write_text(json.dumps(found))
     return directory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from natrl.evaluation import TableEvaluator
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
+from natrl.spaces.budget import fewest
 
 SPACE = natrl.space("nasbench201")
 WORTH = {"conv_3x3": 0.5, "conv_1x1": 0.2, "avg_pool_3x3": -0.3, "skip_connect": 0.4, "null": 0.0}
@@ -38,27 +40,47 @@ def starts() -> tuple[Architecture, ...]:
 
 
 @cache
-def best_reward() -> float:
-    """Mean over the initial architectures of the best reward that valid, live transformations reach."""
+def best_reward(share: float | None = None) -> float:
+    """Mean over the initial architectures of the best reward that valid, live transformations reach.
+
+    `share` of the MAdds that each may keep of what it could save.
+    """
     gains = []
     for start in starts():
+        limit = np.inf if share is None else limit_of(start, share)
         rows = SPACE.masks(start)
         choices = product(*(np.array(SPACE.primitives, dtype=object)[row] for row in rows))
         reachable = [start.with_operations(ops) for ops in choices]
-        gains.append(max(worth(a) for a in reachable if a.is_live) - worth(start))
+        gains.append(max(worth(a) for a in reachable if a.is_live and SPACE.cost(a).madds <= limit) - worth(start))
     return float(np.mean(gains))
 
 
+def limit_of(start: Architecture, share: float) -> float:
+    """MAdds between the fewest that can be reached, share 0, and what the architecture has, share 1."""
+    least, whole = (SPACE.cost(a).madds for a in (fewest(SPACE, start, SPACE.masks(start), madds=1), start))
+    return least + share * (whole - least)
+
+
 def settings(algorithm: str, **changes: Any) -> LearnSettings:
-    common = {"iterations": 40, "batch_size": 64, "minibatch_size": 32, "learning_rate": 5e-3, "entropy": 0.01}
-    own = {} if algorithm == "ppo" else {"group_size": 8, "learning_rate": 1e-2, "iterations": 80}
+    common = {"iterations": 16, "batch_size": 64, "minibatch_size": 32, "learning_rate": 5e-3, "entropy": 0.01}
+    own = {} if algorithm == "ppo" else {"group_size": 8, "learning_rate": 1e-2, "iterations": 24}
     return LearnSettings(**{"algorithm": algorithm, "final_entropy": 0.0, **common, **own, **changes})
 
 
-def config(algorithm: str, seed: int = 0, head: str = "autoregressive", horizon: int = 1, **changes: Any) -> Any:
-    policy = PolicyConfig(primitives=SPACE.primitives, head=head, width=32)
+def config(
+    algorithm: str,
+    seed: int = 0,
+    head: str = "autoregressive",
+    horizon: int = 1,
+    budgets: tuple[str, ...] = (),
+    start: Path | None = None,
+    **changes: Any,
+) -> Any:
+    policy = PolicyConfig(primitives=SPACE.primitives, head=head, width=32, budget=budgets)
     environment = {"space": "nasbench201", "evaluator": table(), "initial": list(starts()), "horizon": horizon}
-    return algorithm_config(settings(algorithm, **changes), policy, environment, seed=seed)
+    if budgets:
+        environment["budget"] = dict.fromkeys(budgets, "any")
+    return algorithm_config(settings(algorithm, **changes), policy, environment, seed=seed, start=start)
 
 
 def greedy_reward(algorithm: Any) -> float:

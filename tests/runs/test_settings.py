@@ -26,7 +26,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"hed": "joint"}, "settings: unknown hed; known: checkpoint_every, cost, evaluator, head"),
+        ({"hed": "joint"}, "settings: unknown hed; known: budget, budgets, checkpoint_every, cost, evaluator, head"),
         ({"learn": {"lr": 1}}, "settings.learn: unknown lr; known: algorithm"),
         ({"evaluator": {"skeleton": {"chanels": 8}}}, "settings.evaluator.skeleton: unknown chanels"),
         ({"learn": 3}, "settings.learn: expected fields and values, got 3"),

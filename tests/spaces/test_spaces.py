@@ -14,7 +14,7 @@ from natrl.core.operations import PRIMITIVES
 from natrl.core.transitions import successors
 from natrl.spaces import CellSpace, network_cost, register_space, Skeleton, Space, space, SPACES
 
-NAMES = ("darts", "enas", "nao", "nasbench201")
+NAMES = ("darts", "darts301", "enas", "nao", "nasbench201")
 
 
 # Sampling.
@@ -203,13 +203,13 @@ def test_a_name_is_given_once() -> None:
 
 
 def test_an_unknown_space_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown space 'dart'; known: darts, enas, nao, nasbench201"):
+    with pytest.raises(ValueError, match="unknown space 'dart'; known: darts, darts301, enas, nao, nasbench201"):
         space("dart")
 
 
 def test_the_built_in_spaces() -> None:
     assert SPACES.names() == NAMES
-    assert [space(name).n_slots for name in NAMES] == [16, 20, 20, 6]
+    assert [space(name).n_slots for name in NAMES] == [16, 16, 20, 20, 6]
     assert space("darts").primitives == PRIMITIVES
     assert repr(space("darts")) == "<space darts: 16 slots, 13 primitives>"
     assert isinstance(space("nao"), Space)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from natrl.training.fine_tuning import fine_tune, FINE_TUNING
+from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
+from natrl.training.schedule import FINE_TUNING
 from tests.modules.trained import digits, narrow, trained
 
 ONE = replace(FINE_TUNING, epochs=1)

@@ -42,7 +42,9 @@ def test_networks_run_in_evaluation_mode_without_gradients_on_the_batch() -> Non
     assert f"for {first.batch} on cpu" in str(first)
 
 
-@pytest.mark.parametrize(("example", "batch"), [(torch.ones(3, 8, 8), 1), (torch.ones(1, 3, 8, 8), 0)])
+@pytest.mark.parametrize(
+    ("example", "batch"), [(torch.ones(()), 1), (torch.ones(0, 3, 8, 8), 1), (torch.ones(1, 3, 8, 8), 0)]
+)
 def test_bad_input_is_refused(example: Tensor, batch: int) -> None:
-    with pytest.raises(ValueError, match=r"an example must be a batch of images|must be at least 1"):
+    with pytest.raises(ValueError, match=r"an example must be a batch of inputs|must be at least 1"):
         measure_latency([nn.Identity()], example, batch=batch)

@@ -175,19 +175,21 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.2", port)) == 0
 
 
+#: Ray's head took a connection that its agent had closed, or closed one itself.
+LOST = ("ServerDisconnectedError", "RemoteDisconnected")
+
+
+@pytest.mark.skipif(" " in sys.executable, reason="Ray 2.60 does not quote Python's path where it starts a job")
 def test_ray_job_submit_from_a_checkout(head, tmp_path):
     """As docs/cluster.md has it: the working directory travels, natrl trains on the cluster that the job runs in."""
-    run = tmp_path / "run"
     options = "--space nasbench201 --reward table:nasbench201 --iterations 2 --batch-size 8 -v"
-    train = ["python", "-m", "natrl", "train", *options.split(), "--out", str(run)]
-    done = subprocess.run(
-        ["ray", "job", "submit", "--address=http://127.0.0.2:28265", "--working-dir=.", "--", *train],
-        cwd=ROOT,
-        env=head,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    submit = ["ray", "job", "submit", "--address=http://127.0.0.2:28265", "--working-dir=.", "--"]
+    for attempt in range(3):
+        run = tmp_path / f"run{attempt}"  # a lost job may have begun
+        train = ["python", "-m", "natrl", "train", *options.split(), "--out", str(run)]
+        done = subprocess.run([*submit, *train], cwd=ROOT, env=head, capture_output=True, text=True, timeout=240)
+        if not any(lost in done.stderr for lost in LOST):
+            break
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"natrl transform ARCH --policy {run}" in done.stdout
     assert "Connected to Ray cluster" in done.stdout  # -v

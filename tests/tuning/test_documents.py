@@ -13,7 +13,7 @@ from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.training.weight_settings import PAPER as PAPER_WEIGHTS
 from natrl.training.weight_settings import WeightSettings
-from natrl.tuning.documents import complete, read_settings
+from natrl.tuning.documents import complete, in_vain, read_settings
 from natrl.tuning.presets import without_presets
 
 
@@ -109,6 +109,18 @@ def test_another_schedule_than_a_runs_is_another_training(old, new):
     assert complete(left) == complete(expected)
 
 
+def test_predicted_episodes_are_many_and_iterations_few():
+    """Whatever an evaluation costs: a surrogate answers for nearly all of them."""
+    table = {"reward": "table:nasbench201", "space": "nasbench201"}
+    learn = complete({"evaluator": {**table, "surrogate": 100}}).learn
+    assert (learn.iterations, learn.batch_size, learn.entropy, learn.reward_scale) == (120, 256, 0.1, 100.0)
+    assert complete({"evaluator": table}).learn.iterations == 235
+    scratch = complete({"evaluator": {"reward": "scratch", "surrogate": 100}})
+    assert (scratch.learn.iterations, scratch.learn.batch_size) == (120, 256)
+    assert scratch.evaluator.surrogate_every == 13
+    assert complete({"evaluator": {**table, "surrogate": 100}, "learn": {"iterations": 9}}).learn.iterations == 9
+
+
 def test_a_skeleton_given_in_part_is_the_spaces_in_the_rest():
     spec = complete({"evaluator": {"space": "nasbench201", "skeleton": {"channels": 4}}}).evaluator
     assert spec.skeleton == replace(natrl.space("nasbench201").skeleton, channels=4)
@@ -155,3 +167,19 @@ def test_a_missing_file(tmp_path):
 def test_values_of_another_type(document, message):
     with pytest.raises(ValueError, match=message):
         complete(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"evaluator": {"schedule": "quick", "actors": 2, "timeout": 5, "surrogate": None}},
+        {"evaluator": {"reward": "table:nasbench201", "space": "nasbench201"}, "learn": {"algorithm": "reinforce"}},
+        {"evaluator": {"reward": "scratch"}, "learn": {"algorithm": "reinforce", "baseline": "ema"}},
+        {"learn": {"iterations": 0}},  # which `complete` refuses
+    ],
+)
+def test_the_settings_of_a_run_say_nothing_in_vain(document):
+    assert in_vain(document) == []
+    if document != {"learn": {"iterations": 0}}:
+        assert in_vain(complete(document).to_dict()) == []

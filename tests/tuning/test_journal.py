@@ -11,14 +11,16 @@ import torch
 from torch import nn, Tensor
 
 from natrl.data import ImageData, load_data
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.modules.importing import from_module
 from natrl.policies import Policy
-from natrl.policies.budget import Budget
 from natrl.policies.limits import Limits
 from natrl.policies.network import PolicyConfig, PolicyNetwork
-from natrl.runs.directory import OPTIMIZATION
-from natrl.tuning.modules import OptimizeSettings
-from natrl.tuning.modules.journal import Journal, request
+from natrl.runs.directory import create_run, NETWORK, read_config
+from natrl.spaces.budget import Budget
+from natrl.tuning.optimize import OptimizeSettings
+from natrl.tuning.optimize.journal import begun_document, found_before, request
+from natrl.tuning.optimize.tasks import ImageTask
 from tests.modules.trained import digits, Residual
 
 
@@ -41,7 +43,8 @@ def asked(
     torch.manual_seed(0)
     data = data or digits()
     space = from_module(model or Residual(), torch.zeros(2, 1, data.image_size, data.image_size))
-    return request(space, data, Limits(madds="80%"), settings or OptimizeSettings(), policy)
+    task = ImageTask(space.model, data, space.example[0], None)
+    return request(space, task, Limits(madds="80%"), settings or OptimizeSettings(), policy)
 
 
 def policy(seed: int) -> Policy:
@@ -61,38 +64,48 @@ def test_another_network_data_or_policy_is_another_request() -> None:
         asked(policy=policy(1)),
     ]
     assert len({json.dumps(r) for r in requests}) == len(requests)
-    assert asked() == asked(settings=OptimizeSettings(actors=4)) == requests[0], "not on what it runs"
+    on_actors = OptimizeSettings(evaluator=EvaluatorSpec(reward="inherited", actors=4))
+    assert asked() == asked(settings=on_actors) == requests[0], "not on what it runs"
     assert requests[1]["weights"] == requests[0]["weights"]
     assert asked(data=replace(digits(), test=digits().validation)) == requests[0], "test images are not looked at"
 
 
+def begun(run: Path, asked: dict) -> Path:
+    """As `optimize` writes it down."""
+    found = replace(OptimizeSettings(), budget=Budget(madds=1e6), evaluator=EvaluatorSpec(reward="inherited", steps=3))
+    return create_run(run, found.run, "natrl optimize", **{NETWORK: asked})
+
+
+def test_what_was_found_out_is_known_again(tmp_path: Path) -> None:
+    document = begun_document(begun(tmp_path, asked()), asked())
+    assert found_before(tmp_path, document) == (Budget(madds=1e6), 3)
+    assert document["settings"] == read_config(tmp_path)["settings"], "it is a run"
+    document["settings"]["budget"] = {"madds": "x"}
+    with pytest.raises(ValueError, match=r"config\.json: budget: madds must be a number"):
+        found_before(tmp_path, document)
+
+
 def test_what_differs_is_named(tmp_path: Path) -> None:
-    Journal.begin(tmp_path, asked(), Budget()).keep_steps(0)
-    assert Journal.resume(tmp_path, asked()).steps == 0
+    begun(tmp_path, asked())
     for other, difference in (
         (asked(gelu()), "another network;"),
         (asked(data=load_data("digits", seed=3)), "another images;"),
         (asked(settings=OptimizeSettings(seed=1)), r"another seed \(0 then, 1 now\)"),
     ):
         with pytest.raises(ValueError, match=f"was begun with {difference}") as caught:
-            Journal.resume(tmp_path, other | {"model": "Residual"})
+            begun_document(tmp_path, other | {"model": "Residual"})
         assert "\n" not in str(caught.value)
 
 
 def test_what_an_older_natrl_began_is_refused_in_one_line(tmp_path: Path) -> None:
-    Journal.begin(tmp_path, asked(), Budget()).keep_steps(0)
-    document = json.loads((tmp_path / OPTIMIZATION).read_text())
-    del document["network"]
-    (tmp_path / OPTIMIZATION).write_text(json.dumps(document))
-    with pytest.raises(ValueError, match=r"begun by an older natrl, .* its network: begin anew in another directory"):
-        Journal.resume(tmp_path, asked())
+    (tmp_path / "optimize.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"begun by an older natrl, .*: begin anew in another directory"):
+        begun_document(tmp_path, asked())
 
 
 def test_more_iterations_are_taken_up_and_fewer_are_not(tmp_path: Path) -> None:
-    Journal.begin(tmp_path, asked(), Budget()).keep_steps(0)
     few = OptimizeSettings()
     more = replace(few, learn=replace(few.learn, iterations=few.learn.iterations + 8))
-    Journal.resume(tmp_path, asked(settings=more)).keep_steps(0)
-    assert json.loads((tmp_path / OPTIMIZATION).read_text())["settings"]["learn"]["iterations"] == 24
+    begun_document(begun(tmp_path / "few", asked()), asked(settings=more))
     with pytest.raises(ValueError, match=r"another learn.iterations \(24 then, 16 now\).*iterations can be added"):
-        Journal.resume(tmp_path, asked())
+        begun_document(begun(tmp_path / "more", asked(settings=more)), asked())

@@ -21,6 +21,7 @@ from torch.utils.data import TensorDataset
 import natrl
 from natrl.commands.networks import _network_and_data, Preparation
 from natrl.data import load_data
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.references import Published
@@ -30,19 +31,17 @@ from natrl.runs.directory import ledger_file, results_file
 from natrl.runs.metrics import last_result
 from natrl.training.fitting import measure
 from natrl.training.schedule import Schedule
-from natrl.tuning.modules import optimization, optimize, Optimized, OptimizeSettings
+from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, Residual, trained
 from tests.tuning.killing import kill_at, knows_a_checkpoint
 
 TINY = OptimizeSettings(
     learn=LearnSettings(iterations=2, batch_size=4, minibatch_size=4),
+    evaluator=EvaluatorSpec(reward="inherited", reference_images=64, score_images=64, steps=0),
     candidates=2,
     finalists=2,
     fine_tuning=Schedule(epochs=1, batch_size=50, learning_rate=0.02),
-    reference_images=64,
-    validation_images=64,
-    steps=0,
 )
 
 
@@ -154,7 +153,7 @@ def test_killed_and_resumed_equals_undisturbed(
     assert set(paid.paid) == {1}
     assert len(paid) == len(read_ledger(ledger_file(found.directory)))
 
-    monkeypatch.setattr(optimization, "fine_tune_all", None)  # nothing is fine-tuned again
+    monkeypatch.setattr("natrl.tuning.optimize.tasks.fine_tune_all", None)  # nothing is fine-tuned again
     monkeypatch.setattr(InheritedEvaluator, "evaluate", None)  # and nothing scored
     (out / "report.json").unlink()
     again = optimize(trained(), **given, resume=True)
@@ -165,7 +164,8 @@ def test_killed_and_resumed_equals_undisturbed(
 def test_a_supernet_on_actors_is_trained_in_turns_with_the_policy(ray_session: None, tmp_path: Path) -> None:
     """Two actors, each with the newest weights: 20 seconds."""
     learn = replace(TINY.learn, iterations=2, warmup_steps=2, weight_steps=3)
-    settings = replace(TINY, learn=learn, reward="supernet", actors=2, finalists=1)
+    spec = replace(TINY.evaluator, reward="supernet", actors=2)
+    settings = replace(TINY, learn=learn, evaluator=spec, finalists=1)
     found = optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
     assert found.after.cost.madds <= 0.7 * found.before.cost.madds
     last = last_result(found.directory)
@@ -205,6 +205,9 @@ def test_the_command_applies_a_policy_that_was_learned(
 def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     network = ("transform", "tests.modules.trained:narrow")
     assert "--data NAME is needed" in error(capsys, *network, "--max-madds", "80%")
+    tracked = ("optimize", network[1], "--data", "digits", "--max-madds", "80%", "--wandb", "x")
+    for other in (("--resume", "-o", tmp_path / "x"), ("--policy", tmp_path)):
+        assert "--wandb does not go with this: it logs the training of a policy" in error(capsys, *tracked, *other)
     assert "at least one of madds, params, latency, batch_latency" in error(capsys, *network, "--data", "digits")
     assert "--policy RUN is needed" in error(capsys, "transform", "DARTS")
     wrong = error(capsys, "transform", "DARTS", "--resume", "-o", tmp_path / "x")
@@ -244,7 +247,7 @@ def test_the_command_prepares_images_as_the_network_was_trained(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing starts: each says what the original is worth."""
-    monkeypatch.setattr("natrl.tuning.modules.optimization.ray_session", None)
+    monkeypatch.setattr("natrl.tuning.optimize.run.ray_session", None)
     network = ("transform", "tests.modules.test_original:unscaled", "--data", "digits", "--max-madds", "80%")
     wrong = error(capsys, *network, "--mean", 300, "--std", 1, "-o", tmp_path / "out")
     assert "the original: 10.0% on 450 validation images, near guessing (0.1); likely reasons" in wrong
@@ -287,7 +290,7 @@ def test_outputs_that_are_no_logits_of_the_classes_are_refused() -> None:
 def test_resources_that_the_cluster_never_has_are_refused_and_nothing_is_written(
     ray_session: None, actors: int, tmp_path: Path
 ) -> None:
-    settings = replace(TINY, actors=actors, num_gpus=1)
+    settings = replace(TINY, evaluator=replace(TINY.evaluator, actors=actors, num_gpus=1))
     with pytest.raises(ValueError, match=r"evaluator actors with 1 GPU each need [12] GPUs; this Ray has 0"):
         optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
     assert not (tmp_path / "out").exists()
@@ -298,7 +301,7 @@ def test_the_command_tells_the_defaults_of_the_settings(capsys: pytest.CaptureFi
     default = OptimizeSettings()
     for words in (
         f"for networks {default.candidates}",
-        f"Policy updates. [default: ({default.learn.iterations})]",
+        f"policy updates. [default: ({default.learn.iterations})]",
         f"fine-tuned. [default: ({default.fine_tuning.epochs})]",
     ):
         assert words in text
@@ -308,9 +311,7 @@ def test_settings_that_contradict_each_other_are_named() -> None:
     with pytest.raises(ValueError, match=r"they need reward 'supernet'"):
         OptimizeSettings(learn=LearnSettings(weight_steps=1))
     with pytest.raises(ValueError, match=r"num_gpus must be at least 0, got -1"):
-        OptimizeSettings(num_gpus=-1)
-    with pytest.raises(ValueError, match=r"unknown reward 'table'; known: inherited, supernet"):
-        OptimizeSettings(reward="table")
+        OptimizeSettings(evaluator=EvaluatorSpec(num_gpus=-1))
 
 
 def test_a_directory_without_a_network_is_named(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""A space and an evaluator of the user's, named or as objects, through whole runs: on actors, gone on with, used."""
+"""A space, an evaluator and an algorithm of the user's, through whole runs: on actors, gone on with, used."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -13,11 +13,14 @@ import pytest
 from natrl.evaluation import Evaluator
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.policies import load_policy
+from natrl.rllib.reinforce import configure
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.spaces.cells import CellSpace
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import train
+from tests.machines import joining
+from tests.workers.programs import run_program
 
 MODULE = """
 import numpy as np
@@ -43,14 +46,14 @@ space = OwnSpace("own", nodes=2)
 SMALL = ("--iterations", "1", "--batch-size", "4", "--actors", "1", "--surrogate", "10", "--seed", "4")
 
 
-def natrl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "natrl", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def natrl(folder: Path, *arguments: str) -> CompletedProcess[str]:
+    """A command in a process of its own, which joins the Ray of the tests."""
+    return run_program(["-m", "natrl", *arguments], folder, joining())
 
 
 @pytest.mark.timeout(600)
-def test_a_run_from_the_folder_of_a_users_module(tmp_path: Path) -> None:
-    """Four commands in processes of their own, of which three start Ray: half a minute on a machine of its own."""
+def test_a_run_from_the_folder_of_a_users_module(ray_session: None, tmp_path: Path) -> None:
+    """Four commands in processes of their own."""
     (tmp_path / "ownmodule.py").write_text(MODULE)
     named = ("--space", "ownmodule:space", "--reward", "ownmodule:Wide")
     for arguments in (("--out", "run"), ("--resume", "run", "--iterations", "2")):
@@ -61,7 +64,7 @@ def test_a_run_from_the_folder_of_a_users_module(tmp_path: Path) -> None:
         import json, numpy, ownmodule
         print(json.dumps(ownmodule.space.sample(numpy.random.default_rng(0)).to_dict()))
     """
-    sample = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    sample = run_program(["-c", code], tmp_path, joining())
     (tmp_path / "a.json").write_text(sample.stdout)
     done = natrl(tmp_path, "transform", "a.json", "--policy", "run", "--evaluator", "run", "--json")
     assert done.returncode == 0, done.stderr
@@ -80,14 +83,20 @@ class Wide(Evaluator):
         return np.full(len(architectures), self.value)
 
 
+def half(settings: LearnSettings):
+    """An algorithm: REINFORCE that knows half of the entropy bonus."""
+    return configure(replace(settings, entropy=settings.entropy / 2))
+
+
 @pytest.mark.parametrize("actors", [0, 1])
 def test_objects_in_python(ray_session: None, tmp_path: Path, actors: int) -> None:
     space = CellSpace("unregistered", nodes=2)
     spec = EvaluatorSpec(reward=Wide(0.375), space=space, actors=actors)
-    learn = LearnSettings(iterations=1, batch_size=4, minibatch_size=4, epochs=1)
+    learn = LearnSettings(half, iterations=1, batch_size=4, minibatch_size=4, epochs=1)
     run = train(RunSettings(evaluator=spec, learn=learn), tmp_path / "run")
-    settings = json.loads((run / "config.json").read_text())["settings"]["evaluator"]
-    assert (settings["reward"], settings["space"]) == (spec.reward, spec.space)
+    settings = json.loads((run / "config.json").read_text())["settings"]
+    assert settings["learn"]["algorithm"] == "tests.tuning.test_own:half"
+    assert (settings["evaluator"]["reward"], settings["evaluator"]["space"]) == (spec.reward, spec.space)
     assert load_policy(run).space is space
     architecture = space.sample(np.random.default_rng(0))
     assert restored_evaluator(run).evaluate([architecture]).tolist() == [0.375]

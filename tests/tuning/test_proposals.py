@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,8 +11,9 @@ from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.policies.network import PolicyConfig, PolicyNetwork
-from natrl.tuning.modules import OptimizeSettings, proposals
-from natrl.tuning.modules.budgets import fewest_madds
+from natrl.tuning.finalists import Finalist
+from natrl.tuning.optimize import OptimizeSettings, proposals
+from natrl.tuning.optimize.budgets import fewest_madds
 from tests.modules.trained import digits, trained
 
 EXAMPLE = torch.zeros(2, 1, 8, 8)
@@ -22,12 +21,11 @@ LIMITS = Limits(latency="50%")
 
 
 @pytest.fixture
-def space(monkeypatch: pytest.MonkeyPatch) -> ModuleSpace:
-    monkeypatch.setattr(proposals, "inherited_scores", lambda evaluator, *_: evaluator)
+def space() -> ModuleSpace:
     return from_module(trained(), EXAMPLE)
 
 
-def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[list[proposals.Proposal], int]:
+def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[list[Finalist], int]:
     """Where networks of more than `most` parameters are too slow."""
 
     def fast(space: ModuleSpace, limits: Limits, networks: list, example: torch.Tensor) -> list[bool]:
@@ -38,7 +36,7 @@ def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> t
     policy = Policy(PolicyNetwork(PolicyConfig(primitives=space.primitives, keep=5.0)), space)
     evaluator = InheritedEvaluator(space, digits(), validation_images=50, reference_images=32, steps=0)
     settings = OptimizeSettings(candidates=2, finalists=2)
-    return proposals.propose(space, policy, evaluator, LIMITS, settings, EXAMPLE, Path())
+    return proposals.propose(space, policy, evaluator, LIMITS, settings, EXAMPLE, None)
 
 
 def test_where_no_candidate_is_fast_enough_the_one_of_the_fewest_madds_is(

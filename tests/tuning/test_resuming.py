@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import natrl.tuning.run
-from natrl.commands.train import _over
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.reinforce import REINFORCEConfig
 from natrl.runs.directory import begun, read_config
 from natrl.runs.metrics import last_result, read_progress
 from natrl.runs.settings import RunSettings
-from natrl.tuning.documents import complete
+from natrl.tuning.documents import complete, over
 from natrl.tuning.experiment import RunError
 from natrl.tuning.resuming import check_same, differences, extend_trial
 from tests.commands.cli import error, output, run
@@ -59,11 +60,11 @@ def test_equal_settings_and_more_iterations(finished, capsys):
 
 
 def test_a_failed_first_try_leaves_nothing(ray_session, tmp_path, monkeypatch):
-    def fail(tuner, directory, *rest):
+    def fail(tuner, directory, **options):
         (directory / "tune" / "trial").mkdir(parents=True)
         raise RunError("training failed")
 
-    monkeypatch.setattr(natrl.tuning.run, "_fit", fail)
+    monkeypatch.setattr(natrl.tuning.run, "fit", fail)
     settings = RunSettings(evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"))
     for _ in range(2):
         with pytest.raises(RunError, match="training failed"):
@@ -113,9 +114,9 @@ def test_lists_and_tuples_are_the_same(tmp_path):
 
 def test_a_seed_on_the_command_line_is_everythings():
     own = complete({"evaluator": {"reward": "supernet"}, "seed": 0}).to_dict()
-    found = complete(_over(own, {"seed": 5}))
+    found = complete(over(own, {"seed": 5}))
     assert (found.seed, found.evaluator.seed) == (5, 5)
-    assert RunSettings.from_dict(_over(own, {"seed": None})) == RunSettings.from_dict(own)
+    assert RunSettings.from_dict(over(own, {"seed": None})) == RunSettings.from_dict(own)
 
 
 def test_a_state_of_tunes_that_is_damaged_is_named(tmp_path):
@@ -124,3 +125,17 @@ def test_a_state_of_tunes_that_is_damaged_is_named(tmp_path):
         (tmp_path / "tune" / "experiment_state-2026.json").write_text(text)
         with pytest.raises(ValueError, match=r"experiment_state-2026\.json is damaged, or another Ray's"):
             extend_trial(tmp_path, REINFORCEConfig(), 3)
+
+
+def test_the_space_has_the_name_of_the_process_that_goes_on(tmp_path):
+    """A space that no registry knows is numbered by each process: a notebook's second one is "…#2"."""
+    config = REINFORCEConfig().environment(env_config={"space": "mine:Space()#2"})
+    old = {"env_config": {"space": "mine:Space()", "horizon": 1}}
+    trial = {"stopping_criterion": {"training_iteration": 3}, "config": old, "_Trial__unresolved_config": old}
+    file = tmp_path / "tune" / "experiment_state-2026.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"trial_data": [[json.dumps(trial), "{}"]]}))
+    extend_trial(tmp_path, config, 3)
+    ((text, _),) = json.loads(file.read_text())["trial_data"]
+    for kept in ("config", "_Trial__unresolved_config"):
+        assert json.loads(text)[kept] == {"env_config": {"space": "mine:Space()#2", "horizon": 1}}

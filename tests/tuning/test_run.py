@@ -12,6 +12,7 @@ import pytest
 import ray
 
 import natrl
+from natrl.core.operations import Convolution
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.files.writing import write_json
 from natrl.policies import load_policy
@@ -19,6 +20,7 @@ from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import check_versions, create_run, ledger_file, read_config, results_file, versions
 from natrl.runs.metrics import last_result, read_progress
 from natrl.runs.settings import EvaluatorSpec, RunSettings
+from natrl.spaces.cells import CellSpace
 from natrl.tuning.run import initial_architectures, resume, RunError, train
 from tests.tuning.killing import kill_at, knows_a_checkpoint
 
@@ -28,6 +30,9 @@ SETTINGS = RunSettings(
     initial="pool:8",
     checkpoint_every=1,
 )
+
+
+CHAIN = natrl.ChainSpace("a chain", [(8, 8, 1)], ("conv_3x3", "skip_connect"), stem=[Convolution(3, 8, (3, 3))])
 
 
 def test_run_directory(ray_session, tmp_path):
@@ -48,6 +53,27 @@ def test_run_directory(ray_session, tmp_path):
     assert policy.transform(architecture).best.is_live
     assert resume(run) == run  # a finished run is left as it is
     assert len(results_file(run).read_text().splitlines()) == 4
+
+
+def test_networks_that_cannot_be_built_are_no_run(forgotten_operations, tmp_path):
+    natrl.register_operation("free", type="free", cost=lambda *_: natrl.Cost(1, 2), may_become=())
+    space = CellSpace("of free", nodes=2, primitives=("free", "conv_3x3", "skip_connect", "null"))
+    with pytest.raises(ValueError, match="operation 'free' has no builder"):
+        train(RunSettings(evaluator=EvaluatorSpec(reward="scratch", space=space)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("space", "reward", "message"),
+    [
+        (natrl.space("nasbench201"), "inherited", "space 'nasbench201' has no trained network"),
+        (CHAIN, "supernet", "space 'a chain' is a chain, whose layers share no weights"),
+    ],
+)
+def test_what_a_reward_needs_of_its_space_is_asked_before_a_run(tmp_path, space, reward, message):
+    with pytest.raises(ValueError, match=f"^reward '{reward}': {message}"):
+        train(RunSettings(evaluator=EvaluatorSpec(reward=reward, space=space)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_existing_directory_is_left_alone(ray_session, tmp_path):

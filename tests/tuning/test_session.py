@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from natrl.tuning.session import check_reachable, own_ray_options
+from natrl.tuning.session import check_reachable, own_ray_options, ray_session
 
 
 def test_an_address_where_nothing_listens():
@@ -19,6 +19,19 @@ def test_an_address_where_nothing_listens():
             check_reachable(address)
         free.listen()
         check_reachable(address)
+
+
+def test_a_ray_that_does_not_come_up(monkeypatch):
+    def fail(**_):
+        raise Exception("The current node timed out during startup.\nSee the logs.")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", fail)
+    with (
+        pytest.raises(ConnectionError, match=r"^Ray did not start on this machine: The current node .* startup\.$"),
+        ray_session(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("address", ["auto", "local"])

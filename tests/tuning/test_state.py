@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from natrl.policies import load_policy
+from natrl.runs.directory import results_file
 from natrl.runs.metrics import read_progress
 from natrl.tuning.checkpoints import mend_checkpoints
 from natrl.tuning.restore import last_checkpoint
@@ -60,6 +61,20 @@ def cut(file: Path, share: float) -> None:
     file.write_bytes(content[: min(int(share * len(content)), len(content) - 2)])
 
 
+@pytest.mark.parametrize("length", [0, 3, 12, 20, 24])
+def test_results_are_the_longer_ones_but_for_half_a_line(tmp_path, length):
+    """Tune copies the whole file anew after each iteration: a kill may leave none of it."""
+    whole = b'{"iteration": 1}\n{"iteration": 2}\n'
+    results = tmp_path / "tune" / "trial" / "result.json"
+    kept = tmp_path / "tune" / KEPT / "trial" / "result.json"
+    for ours, theirs in ((whole, whole[:length]), (whole[:length], whole), (whole + b'{"it', whole[:length])):
+        for file, content in ((kept, ours), (results, theirs)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        mend(tmp_path)
+        assert (results.read_bytes(), kept.read_bytes()) == (whole, whole)
+
+
 @pytest.mark.parametrize("share", [0, 0.5, 1])
 def test_any_file_of_tunes_may_be_cut(finished, tmp_path, share):
     """What Tune has written is as it was; of a checkpoint that was cut, the one before is the newest."""
@@ -70,6 +85,10 @@ def test_any_file_of_tunes_may_be_cut(finished, tmp_path, share):
         cut(twin / name, share)
         mend(twin)
         assert (twin / name).read_bytes() == (finished / name).read_bytes()
+    twin = Path(shutil.copytree(finished, tmp_path / "results"))
+    cut(results_file(twin), share)
+    mend(twin)
+    assert results_file(twin).read_bytes() == results_file(finished).read_bytes()
     newest = last_checkpoint(finished)
     for number, name in enumerate(file.relative_to(finished) for file in newest.rglob("*") if file.is_file()):
         twin = Path(shutil.copytree(finished, tmp_path / str(number)))

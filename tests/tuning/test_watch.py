@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -14,6 +12,7 @@ pytest.importorskip("ray")
 from ray.exceptions import RpcError
 
 from natrl.tuning import watch
+from tests.workers.programs import Program
 
 PROGRAM = """
 import os, sys, time
@@ -36,21 +35,24 @@ with ray_session(num_cpus=1, hint="go on with natrl train --resume runs/first"):
 """
 
 
-def test_a_killed_raylet_or_gcs_ends_the_command_with_one_line(tmp_path):
+def test_a_killed_raylet_or_gcs_ends_the_command_with_one_line(workers, tmp_path):
     """Both at a time; it takes as long as Ray needs to start."""
-    commands = {}
+    commands, errors = {}, {}
     for service in ("raylet", "gcs_server"):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         environment["WORKER"] = str(tmp_path / service)
-        commands[service] = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, service], env=environment, stderr=subprocess.PIPE, text=True
-        )
+        errors[service] = (tmp_path / f"{service}.errors").open("w+")
+        commands[service] = Program(["-c", PROGRAM, service], tmp_path, environment, stderr=errors[service])
     for service, said in (("raylet", "its raylet"), ("gcs_server", "its GCS")):
-        _, errors = commands[service].communicate(timeout=120)
-        assert errors.strip() == (
+        assert commands[service].ended(within_s=120)
+        code = commands[service].close()
+        with errors[service] as file:
+            file.seek(0)
+            printed = file.read()
+        assert printed.strip() == (
             f"natrl: Ray is gone: {said} was killed by signal 9; go on with natrl train --resume runs/first"
         )
-        assert commands[service].returncode == 2
+        assert code == 2
         wait_until_gone(int((tmp_path / service).read_text()))
 
 

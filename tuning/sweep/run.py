@@ -136,11 +136,11 @@ def _trainable(directory: Path, plan: SweepPlan) -> Any:
 
 
 def check_all(documents: Sequence[dict[str, Any]]) -> None:
-    """`check_settings` for every different evaluator and choice of initial architectures among the documents."""
+    """`check_settings` for all documents that differ in evaluator, initial architectures or what they go on from."""
     different = {}
     for document in documents:
         settings = complete(document)
-        different[settings.evaluator, settings.initial] = settings
+        different[settings.evaluator, settings.initial, settings.start] = settings
     for settings in different.values():
         check_settings(settings)
 

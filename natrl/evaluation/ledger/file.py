@@ -30,7 +30,7 @@ from natrl.documents import parse_json, shown
 from natrl.files.paths import absolute
 from natrl.files.writing import is_on_network
 
-__all__ = ["Ledger", "LedgerError", "Paid", "read_ledger", "settings_text"]
+__all__ = ["Ledger", "LedgerError", "Paid", "copy_ledger", "read_ledger", "settings_text"]
 
 VERSION = 1  # of the tables, kept as SQLite's user_version
 LEASE_S = 30.0  # a claim that is not renewed for so long belongs to somebody who died
@@ -218,6 +218,15 @@ def read_ledger(path: Path | str) -> pd.DataFrame:
     for name in (name for name in fields if name not in frame):
         frame[name] = [_cell(documents[text].get(name)) for text in frame["settings"]]
     return frame.drop(columns="settings")
+
+
+def copy_ledger(source: Path, target: Path) -> None:
+    """A ledger's copy as it is now, while others write to it, too. LedgerError if it cannot be read."""
+    try:
+        with closing(sqlite3.connect(source, timeout=60)) as db, closing(sqlite3.connect(target)) as copy:
+            db.backup(copy)
+    except sqlite3.Error as error:
+        raise _translated(error, source) from None
 
 
 def _journal(path: Path) -> dict[str, str]:

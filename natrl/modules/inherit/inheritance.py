@@ -25,13 +25,16 @@ class Inheritance:
     theirs.
     """
 
-    def __init__(self, space: ModuleSpace, reference: Tensor, *, seed: int, device: torch.device) -> None:
-        """`reference` (N, C, H, W); the seed is of the pixels that fits read."""
+    def __init__(
+        self, space: ModuleSpace, reference: Tensor | tuple[Tensor, ...], *, seed: int, device: torch.device
+    ) -> None:
+        """`reference`: inputs as the network takes them, (N, C, H, W); the seed is of the pixels that fits read."""
         self.space, self.device = space, device
         original = deepcopy(space.model).to(device)
         modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
         self._layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
-        self._reference = Reference(original, list(self._layers), reference.to(device), seed=seed)
+        inputs = [t.to(device) for t in (reference if isinstance(reference, tuple) else (reference,))]
+        self._reference = Reference(original, list(self._layers), *inputs, seed=seed)
 
     def __call__(self, architecture: Architecture) -> nn.Module:
         """The network of the architecture, of the user's class, on the device."""

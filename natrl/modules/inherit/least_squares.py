@@ -5,7 +5,8 @@ runs its layers, the last convolution W of every replacement minimises
 
     Σ ‖W z − y‖² + λ ‖W − W₀‖²
 
-over R rows, where z is what the new network gives it (what came before was fitted already, so errors are made up for),
+over R rows (with groups: for each group by itself), where z is what the new network gives it (what came before was
+fitted already, so errors are made up for),
 y what the trained layer gave there, W₀ the weights from the kernel alone (kernels), and λ is RIDGE times
 the mean square of a feature, times R. All in one forward pass, which also gives batch-norms the statistics of the new
 network.
@@ -32,6 +33,7 @@ __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
 
 ROWS = 8192  # pixels of a layer's output that are fitted
 RIDGE = 1e-3
+ROOM = 1 << 23  # features of all rows together that a layer with groups is fitted on
 DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the way to a factorised one
 
 
@@ -48,13 +50,13 @@ class Reference:
 
     @torch.no_grad()
     def __init__(
-        self, model: nn.Module, names: Sequence[str], images: Tensor, *, rows: int = ROWS, seed: int = 0
+        self, model: nn.Module, names: Sequence[str], *inputs: Tensor, rows: int = ROWS, seed: int = 0
     ) -> None:
-        """`names` of the layers, `images` (N, C, H, W) on the model's device. A layer's first call counts.
+        """`names` of the layers, `inputs` as the model takes them, on its device. A layer's first call counts.
 
         ValueError where a layer is not run.
         """
-        self.images = images
+        self.inputs = inputs
         self.layers: dict[str, Rows] = {}
         self._rows = rows
         self._generator = torch.Generator().manual_seed(seed)
@@ -66,7 +68,7 @@ class Reference:
             for norm in model.modules():
                 if isinstance(norm, _BatchNorm):
                     hooks.enter_context(norm.register_forward_pre_hook(self._mark_normalised))
-            model(images)
+            model(*inputs)
         for name in names:
             if name not in self.layers:
                 raise ValueError(f"layer {name!r} is not run by the network")
@@ -110,7 +112,7 @@ def inherit(
                 fit_layer(layer, module, arguments[0], rows)
 
             stack.enter_context(model.get_submodule(name).register_forward_pre_hook(_once(fit)))
-        model(reference.images)
+        model(*reference.inputs)
 
 
 @torch.no_grad()
@@ -131,10 +133,19 @@ def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, rid
         if isinstance(part, nn.Conv2d) and part is convolutions[0] and _has_new_taps(layer, convolutions):
             _fit_filter(layer, part, last, x, rows, free_mean, ridge)
         x = part(x)
-    weight, bias = _solve(last.weight, _patches(x, last, rows.pixels), rows.values, free_mean, ridge)
+    if last.groups > 1:
+        rows = _fewer(rows, last)
+    features = _patches(x, last, rows.pixels)
+    weight, bias = _solve(last.weight, features, rows.values, free_mean, ridge, last.groups)
     last.weight.copy_(weight)
     if last.bias is not None and free_mean:
         last.bias.copy_(bias)
+
+
+def _fewer(rows: Rows, conv: nn.Conv2d) -> Rows:
+    """As many rows as fit into memory, evenly spread: a group has few weights, and many groups many features."""
+    step = -(-rows.pixels.shape[1] * conv.in_channels * math.prod(conv.kernel_size) // ROOM)
+    return rows._replace(pixels=rows.pixels[:, ::step], values=rows.values[::step])
 
 
 def _has_new_taps(layer: nn.Conv2d, convolutions: list[nn.Conv2d]) -> bool:
@@ -183,17 +194,22 @@ def _patches(x: Tensor, conv: nn.Conv2d, pixels: Tensor) -> Tensor:
     return patches.permute(0, 3, 1, 2).flatten(1)
 
 
-def _solve(start: Tensor, features: Tensor, values: Tensor, free_mean: bool, ridge: float) -> tuple[Tensor, Tensor]:
-    """Weights of the shape of `start` (O, …) and biases (O,): ridge regression of values (R, O) on features (R, F)."""
-    z, y, weight = features.double(), values.double(), start.detach().flatten(1).double()
-    z_mean, y_mean = (z.mean(0), y.mean(0)) if free_mean else (z.new_zeros(z.shape[1]), y.new_zeros(y.shape[1]))
+def _solve(
+    start: Tensor, features: Tensor, values: Tensor, free_mean: bool, ridge: float, groups: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Weights of the shape of `start` (O, …) and biases (O,): ridge regression of values (R, O) on features (R, F).
+
+    Where there are groups, features and values are those of one after the other.
+    """
+    z, y = (t.double().unflatten(1, (groups, -1)).transpose(0, 1) for t in (features, values))  # (G, R, …)
+    weight = start.detach().flatten(1).double().unflatten(0, (groups, -1))  # (G, O ÷ G, F ÷ G)
+    z_mean, y_mean = (t.mean(1, keepdim=True) if free_mean else torch.zeros_like(t[:, :1]) for t in (z, y))
     z, y = z - z_mean, y - y_mean
-    gram = z.T @ z
-    strength = ridge * gram.diagonal().mean()
-    if strength > 0:  # all features are 0 otherwise
-        gram.diagonal().add_(strength)
-        weight = weight + torch.linalg.solve(gram, z.T @ (y - z @ weight.T)).T
-    return weight.reshape(start.shape), y_mean - weight @ z_mean
+    gram = z.mT @ z
+    strength = ridge * gram.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    gram.diagonal(dim1=1, dim2=2).add_(torch.where(strength > 0, strength, 1.0))  # all of its features are 0 otherwise
+    weight = weight + torch.linalg.solve(gram, z.mT @ (y - z @ weight.mT)).mT
+    return weight.reshape(start.shape), (y_mean - z_mean @ weight.mT).flatten()
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def _uncopied(model: nn.Module) -> str | None:
             except Exception as error:
                 whose = f"the {label} of {_where(name)}"
                 if any(isinstance(t, Tensor) and not t.is_leaf for t in reached([value])):
-                    return f"{type(error).__name__}: {whose} holds a tensor with the graph of a forward pass"
+                    graph = "a tensor with the graph of a forward pass; run the model under torch.no_grad() before"
+                    return f"{type(error).__name__}: {whose} holds {graph}"
                 return f"{summary(error)}: {whose}"
     return None
 
@@ -156,7 +157,11 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _equal(a: Tensor, b: Tensor) -> bool:
     if (a.shape, a.dtype, a.device, a.requires_grad) != (b.shape, b.dtype, b.device, b.requires_grad):
         return False
-    return a.is_meta or a.is_quantized or torch.equal(a.nan_to_num(), b.nan_to_num())
+    if a.is_meta or a.is_quantized:
+        return True
+    if a.layout is not torch.strided:
+        a, b = a.to_dense(), b.to_dense()
+    return torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _contents(shared: Any) -> Any:

@@ -84,15 +84,13 @@ def _type_reason(module: nn.Module) -> str:
 
 def _no_operation(module: Any) -> str:
     """Why a layer holds no operation of the vocabulary."""
-    if getattr(module, "groups", 1) != 1:
-        return f"it has {module.groups} groups, and only dense convolutions can be replaced"
     if getattr(module, "return_indices", False):
         return "it returns indices"
     if getattr(module, "divisor_override", None) is not None:
         return "it divides by a number of its own"
     if isinstance(module, nn.MaxPool2d) and pair(module.dilation) != (1, 1):
         return "it is a dilated pooling, which no operation is"
-    rows, columns = pair(module.kernel_size)
+    rows, columns = pair(module.kernel_size)  # of a pooling
     return f"no operation has its kernel of {rows}×{columns}"
 
 

@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from natrl.core.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
+from natrl.core.transitions import KERNEL_LADDER
 from natrl.modules.replace.geometry import Geometry, geometry_of, Layer, Window
 from natrl.modules.replace.stand_ins import Copy, PaddedAverage, Zeros, ZerosLike
 
-__all__ = ["nothing", "operation_of", "replacement", "replacement_cost"]
+__all__ = ["description", "nothing", "operation_of", "replacement", "replacement_cost"]
 
 _PADS: dict[str, Any] = {
     "zeros": nn.ZeroPad2d,
@@ -33,14 +34,16 @@ _PADS: dict[str, Any] = {
 def operation_of(layer: nn.Module) -> str | None:
     """The operation of the vocabulary that a layer holds, such as "conv_3x3"; None if there is none.
 
-    Only torch's own types count (a subclass may do something else). Stride, padding, dilation, channels and bias belong
-    to the layer's place in its network, not to its operation.
+    Only torch's own types count (a subclass may do something else). Stride, padding, dilation, channels, groups and
+    bias belong to the layer's place in its network, not to its operation: a depthwise convolution is a convolution.
+    One of another kernel, such as 4×4 or 1×7, counts as the next larger square one, or as the largest (`description`
+    says what it is).
     """
     if type(layer) is nn.Conv2d:
-        kind = "conv" if layer.groups == 1 else None
-    elif type(layer) is nn.MaxPool2d:
-        plain = not layer.return_indices and set(_pairs(layer.dilation)) == {1}
-        kind = "max_pool" if plain else None
+        largest = max(layer.kernel_size)
+        return Operation("conv", next((k for k in reversed(KERNEL_LADDER) if k >= largest), KERNEL_LADDER[0])).name
+    if type(layer) is nn.MaxPool2d:
+        kind = "max_pool" if not layer.return_indices and set(_pairs(layer.dilation)) == {1} else None
     elif type(layer) is nn.AvgPool2d:
         kind = "avg_pool" if layer.divisor_override is None else None
     else:
@@ -50,6 +53,16 @@ def operation_of(layer: nn.Module) -> str | None:
     rows, columns = geometry_of(cast(Layer, layer))
     name = Operation(kind, rows.kernel).name
     return name if rows.kernel == columns.kernel and name in VOCABULARY else None
+
+
+def description(layer: nn.Module) -> str:
+    """What a layer that holds an operation is, in the operation's terms: "conv_1x7", "conv_3x3 in 16 groups"."""
+    held = str(operation_of(layer))
+    if not isinstance(layer, nn.Conv2d):
+        return held
+    rows, columns = layer.kernel_size
+    groups = f" in {layer.groups} groups" if layer.groups > 1 else ""
+    return f"conv_{rows}x{columns}{groups}"
 
 
 def _pairs(value: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -68,7 +81,8 @@ def replacement(layer: Layer, operation: str) -> nn.Module:
 
     Weights are freshly initialised (natrl.modules.inherit starts from the trained ones). A bias goes to the last
     convolution. Between the two stages of a separable convolution, which have the layer's input channels, are a
-    batch-norm and a ReLU. Poolings neither count nor take the maximum of what lies outside the image. ValueError with
+    batch-norm and a ReLU. A convolution with groups stays one convolution with as many: a kernel, or a dilated one, of
+    each group for itself. Poolings neither count nor take the maximum of what lies outside the image. ValueError with
     the reason where the layer cannot become that operation.
     """
     op = _possible(layer, operation)
@@ -131,8 +145,8 @@ def _possible(layer: Layer, name: str) -> Operation:
 
 
 def _possible_convolution(layer: nn.Conv2d, op: Operation) -> None:
-    if layer.groups != 1:
-        raise ValueError(f"a convolution with {layer.groups} groups has no replacement, only a dense one has")
+    if layer.groups != 1 and op.type in ("sep_conv", "conv_1xk_kx1"):
+        raise ValueError(f"{op.name} takes a dense convolution's place, and this one has {layer.groups} groups")
     if (op.is_pooling or op.type == "skip_connect") and layer.in_channels != layer.out_channels:
         raise ValueError(
             f"{op.name} needs as many output as input channels, got {layer.in_channels} → {layer.out_channels}"
@@ -168,8 +182,13 @@ def _steps(layer: nn.Conv2d, op: Operation) -> tuple[tuple[_Step, ...], ...]:
     Along each axis the first kernel above 1 (or the first convolution) takes the layer's stride and place; the others
     keep the size. Dilations multiply the layer's. The last convolution gives the layer's output channels.
     """
-    plan = [list(stage) for stage in stages(op.name, layer.in_channels)]
-    plan[-1][-1] = plan[-1][-1]._replace(out_channels=layer.out_channels)
+    if layer.groups > 1:
+        dilation, kernel = 2 if op.type == "dil_conv" else 1, (op.kernel, op.kernel)
+        alone = Convolution(layer.in_channels, layer.out_channels, kernel, dilation=dilation, groups=layer.groups)
+        plan = [[alone]]
+    else:
+        plan = [list(stage) for stage in stages(op.name, layer.in_channels)]
+        plan[-1][-1] = plan[-1][-1]._replace(out_channels=layer.out_channels)
     convolutions = list(chain(*plan))
     entries = [next((i for i, c in enumerate(convolutions) if c.kernel[axis] > 1), 0) for axis in (0, 1)]
     windows, index = geometry_of(layer), count()

@@ -83,6 +83,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     copy = sandbox.copy(model)
     inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
+    _check_modules(model, modules, sandbox.training)
     watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
     owners = {id(p): name for name, module in watched.items() for p in module.parameters(False)}
     provenance = Provenance(owners, sandbox.original)
@@ -94,6 +95,7 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         provenance.mark(tensor, i, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
+    _check_weights(model, copy)
     given, kept = [(tensor, OUTPUT) for tensor in tensors(output)], _attributes(copy)
     if sandbox.training:  # a loss may read them
         given += [(tensor, ATTRIBUTE) for tensor in kept]
@@ -115,10 +117,30 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
     )
 
 
+def _check_modules(model: nn.Module, modules: Mapping[str, nn.Module], training: bool) -> None:
+    """ValueError where a copy of the model has other layers as soon as it is in one of the modes."""
+    other = dict(model.named_modules()).keys() ^ modules.keys()
+    if other:
+        mode, call = ("training", "train") if training else ("evaluation", "eval")
+        raise NotTheModelError(
+            f"{type(model).__name__} makes or drops layer {min(other)!r} when it goes into {mode} mode: give it after "
+            f"model.{call}()"
+        )
+
+
+def _check_weights(model: nn.Module, copy: nn.Module) -> None:
+    """ValueError where a forward pass made weights, which would be others in every copy."""
+    made = dict(copy.named_parameters()).keys() - dict(model.named_parameters()).keys()
+    if made:
+        raise NotTheModelError(
+            f"{type(model).__name__} makes its {min(made)!r} in the forward pass: run model(example_input) once before"
+        )
+
+
 def _attributes(model: nn.Module) -> list[Tensor]:
-    """The tensors that modules keep besides parameters and buffers."""
+    """The tensors that modules keep besides parameters (in lists, say) and buffers."""
     own = (value for module in model.modules() for name, value in vars(module).items() if not name.startswith("_"))
-    return tensors(list(own))
+    return [tensor for tensor in tensors(list(own)) if not isinstance(tensor, nn.Parameter)]
 
 
 class _Recorder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Container, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from types import BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn, Tensor
 __all__ = ["attributes", "reached", "storage_key"]
 
 PLAIN = (str, bytes, int, float, complex, type, ModuleType, type(None), torch.dtype, torch.device, torch.Size)
+INSTALLED = {"site-packages", "dist-packages"}  # folders
 BY_NAME = ("_parameters", "_buffers")
 
 
@@ -34,7 +36,9 @@ def reached(roots: Iterable[Any], *, functions: bool = False, within: Container[
     """Every tensor, module, container and object that is reached from some, those included, each once.
 
     `functions`: also through what copy.deepcopy does not copy, functions and weak references. Classes, Python modules
-    and objects of the standard library are not looked into, nor what is in objects with the ids `within`.
+    and objects of the standard library are not looked into, nor what is in objects with the ids `within`; nor the
+    globals of installed packages in which nothing is torch's, which lead far away (an assertion that pytest rewrote: to
+    all that pytest knows).
     """
     waiting, seen = list(roots), set[int]()
     while waiting:
@@ -71,10 +75,11 @@ def _copied_parts(value: Any) -> list[Any]:
 def _shared_parts(value: Any) -> list[Any]:
     """What a copy of a value goes on sharing with it."""
     if isinstance(value, FunctionType):
-        if _is_library(value.__module__) or value.__module__.startswith("torch."):
+        if _is_library(str(value.__module__)) or str(value.__module__).startswith("torch."):
             return []
         own = [*(value.__closure__ or ()), *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-        return own + [value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__]
+        knows_torch = _knows_torch(_top(str(value.__globals__.get("__name__"))), len(sys.modules))
+        return own + (_looked_up(value.__globals__, _names(value.__code__)) if knows_torch else [])
     if isinstance(value, CellType):
         try:
             return [value.cell_contents]
@@ -90,9 +95,37 @@ def _shared_parts(value: Any) -> list[Any]:
     return [] if wrapped is None else [wrapped]
 
 
+def _looked_up(namespace: dict[str, Any], names: set[str]) -> list[Any]:
+    """What has one of the names among globals, or in a Python module among them."""
+    found = [namespace[name] for name in names if name in namespace]
+    modules = (value for value in found if isinstance(value, ModuleType) and value.__name__.split(".")[0] != "torch")
+    users = [module for module in modules if not _is_library(module.__name__)]
+    return found + [vars(module)[name] for module in users for name in names if name in vars(module)]
+
+
 def _is_library(module: str) -> bool:
     """Whether a module is of the standard library."""
     return module.split(".")[0] in sys.stdlib_module_names
+
+
+@lru_cache(maxsize=1024)
+def _knows_torch(package: str, imported: int) -> bool:
+    """Whether something in one of its modules is torch's, or the package is not an installed one.
+
+    `imported`: how many modules there are; more of the package's may have come with others.
+    """
+    if package == "torch":
+        return True
+    modules = [getattr(module, "__dict__", {}) for name, module in [*sys.modules.items()] if _top(name) == package]
+    if not any(INSTALLED & {*Path(str(own.get("__file__", ""))).parts} for own in modules):
+        return True
+    values = [value for own in modules for value in [*own.values()]]
+    homes = {_top(str((v if isinstance(v, type | FunctionType) else type(v)).__module__)) for v in values}
+    return "torch" in homes or any(value is torch for value in values)
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _names(code: CodeType) -> set[str]:

@@ -11,6 +11,7 @@ import inspect
 import logging
 import random
 import traceback
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, ExitStack
 from functools import cached_property
@@ -25,6 +26,7 @@ from torch.nn.parameter import is_lazy
 
 from natrl.checks.errors import summary
 from natrl.modules.replace.copies import copied, NotTheModelError, OriginalModel
+from natrl.modules.trace.places import without_fake_tensors
 
 __all__ = [
     "Sandbox",
@@ -104,8 +106,12 @@ class Sandbox:
 
     def copy(self, model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
         """A copy (`copied`) to be run here, in this sandbox's mode."""
-        with FakeCopyMode(self._mode) if self.fake else ExitStack():
-            return copied(model, replaced).train(self.training)
+        with ExitStack() as stack:
+            stack.enter_context(random_numbers_kept(self.inputs[0].device))
+            if self.fake:
+                stack.enter_context(FakeCopyMode(self._mode))
+            found = copied(model, replaced)
+            return found.train() if self.training else found.eval()
 
     def run(self, model: nn.Module, *modes: AbstractContextManager[Any], inputs: Sequence[Tensor] | None = None) -> Any:
         """What a copy gives for the example input (or for `inputs` from `example`), run within `modes`."""
@@ -115,6 +121,7 @@ class Sandbox:
             stack.enter_context(random_numbers_kept(given[0].device))
             if self.fake:
                 stack.enter_context(_no_log("torch._subclasses.fake_tensor"))  # of what is tried with data then
+                stack.enter_context(without_fake_tensors(model))
                 stack.enter_context(self._mode)
             for mode in modes:
                 stack.enter_context(mode)
@@ -163,21 +170,29 @@ def check_model(model: Any) -> None:
         raise ValueError("a model from torch.jit is compiled code: give the nn.Module that it was made from")
     if isinstance(model, DistributedDataParallel):
         raise ValueError("the model is wrapped in DistributedDataParallel: give what it wraps (.module)")
+    if "_modules" not in vars(model):
+        raise ValueError(f"{type(model).__name__} is no network yet: its __init__ does not call super().__init__()")
     for name, module in model.named_modules():
+        weak = [part for part, held in vars(module).get("_modules", {}).items() if type(held) in weakref.ProxyTypes]
+        if weak:
+            raise ValueError(f"{_where(name)} refers weakly to its {weak[0]!r}, which no copy does: give it the layer")
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(
                 f"layer {name!r} was compiled by torch.jit (script or trace): give the nn.Module that it was made from"
             )
         if hasattr(module, "_orig_mod"):
-            where = f"layer {name!r}" if name else "the model"
             raise ValueError(
-                f"{where} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
+                f"{_where(name)} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
             )
     lazy = [name for name, module in model.named_modules() if any(is_lazy(p) for p in module._parameters.values())]
     if lazy:
         raise ValueError(
             f"layer {lazy[0]!r} is built lazily and has no weights yet: run model(example_input) once before"
         )
+
+
+def _where(name: str) -> str:
+    return f"layer {name!r}" if name else "the model"
 
 
 def example_tensors(example_input: Any) -> tuple[Tensor, ...]:
@@ -221,6 +236,8 @@ def _uncallable(model: nn.Module, inputs: int) -> str | None:
     except TypeError:
         given = signature.parameters.values()
     name, keywords = type(model).__name__, [p.name for p in given if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if any(p.kind is p.VAR_KEYWORD for p in given) and len(given) == 1:
+        keywords = ["its inputs"]
     if keywords:
         return f"{name} takes {', '.join(keywords)} by keyword alone; {WRAPPED}"
     names = [p.name for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

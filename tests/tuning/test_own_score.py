@@ -1,0 +1,234 @@
+"""natrl.optimize with functions of the user's: any outputs, any score, any training."""
+
+from __future__ import annotations
+
+import json
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn, Tensor
+
+from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError
+from natrl.modules.original import measure_original
+from natrl.report.network import write_network_report
+from natrl.tuning.optimize import optimize
+from tests.commands.cli import error, output
+from tests.modules.trained import digits, trained
+from tests.tuning.test_modules import TINY
+
+
+class Outputs(nn.Module):
+    """Two inputs, and a dict of outputs, as no classifier has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = trained()
+
+    def forward(self, images: Tensor, factor: Tensor) -> dict[str, Tensor]:
+        logits = self.network(images * factor[:, None, None, None])
+        return {"logits": logits, "margin": logits.max(1).values}
+
+
+IMAGES, LABELS = (torch.cat(parts) for parts in zip(*(digits().validation[i : i + 100] for i in (0, 100)), strict=True))
+EXAMPLE = (IMAGES[:64], torch.ones(64))
+
+
+def right_answers(network: nn.Module) -> float:
+    """Of 200: in a unit that is no accuracy."""
+    assert not network.training
+    assert not torch.is_grad_enabled()
+    device = next(network.parameters()).device
+    logits = network(IMAGES.to(device), torch.ones(len(IMAGES), device=device))["logits"]
+    return (logits.argmax(1).cpu() == LABELS).sum()
+
+
+def own_training(network: nn.Module) -> None:
+    """A loop of the user's: some steps of Adam."""
+    images, labels = digits().train.tensors
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    network.train()
+    for start in range(0, 640, 64):
+        part = slice(start, start + 64)
+        optimizer.zero_grad()
+        logits = network(images[part], torch.ones(64))["logits"]
+        nn.functional.cross_entropy(logits, labels[part]).backward()
+        optimizer.step()
+
+
+GIVEN = {"score": right_answers, "tune": own_training, "example_input": EXAMPLE, "budget": {"madds": "70%"}}
+
+
+def test_any_outputs_any_score_any_training(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A policy in two updates and two trainings: ten seconds."""
+    given = GIVEN | {"settings": TINY, "out": tmp_path / "out"}
+    found = optimize(Outputs(), **given)
+    assert isinstance(found.model, Outputs)
+    before, after = found.before, found.after
+    assert after.cost.madds <= 0.7 * before.cost.madds
+    assert before.validation_accuracy == scored(right_answers, Outputs())
+    assert after.validation_accuracy == scored(right_answers, found.model) > 60
+    assert before.test_accuracy is after.test_accuracy is found.recalibrated.test is None
+    assert f"right_answers: {before.validation_accuracy:.5g} ⇒ " in found.summary()
+    assert f"the original: right_answers {before.validation_accuracy:.6g}\n" in capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["measured"], report["after"]["test_accuracy"]) == ("right_answers", None)
+    assert "right_answers, with new batch-norm statistics before" in write_network_report(found.directory).read_text()
+    with pytest.raises(ValueError, match="another score, another tune; give what it was begun with"):
+        optimize(Outputs(), **given | {"score": partial(right_answers), "tune": partial(own_training)}, resume=True)
+    monkeypatch.setattr("natrl.tuning.optimize.tasks.run_tasks", None)  # nothing is trained again
+    again = optimize(Outputs(), **given, resume=True)
+    torch.testing.assert_close(dict(again.model.state_dict()), dict(found.model.state_dict()), rtol=0, atol=0)
+
+
+MODULE = """
+import torch
+from torch import nn
+
+clean = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 1, 1))
+
+def closeness(network):
+    return -(network(clean) - clean).square().mean()
+
+def inputs():
+    return clean
+"""
+
+
+def test_the_command_without_training(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Finalists are chosen as they are: six seconds."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "denoising.py").write_text(MODULE)
+    command = ["optimize", "denoising:build", "--score", "denoising:closeness", "--max-madds", "60%"]
+    small = ["--iterations", 1, "-n", 2, "-o", "out", "--onnx"]
+    assert "--score needs --example module:object" in error(capsys, *command, *small)
+    assert "--tune does not go with this: they go with --score" in error(
+        capsys, "optimize", "denoising:build", "--data", "digits", "--tune", "denoising:build", "--max-madds", "60%"
+    )
+    assert "score 'denoising': expected module:object" in error(
+        capsys, *command[:3], "denoising", *command[4:], "--example", "denoising:inputs", *small
+    )
+    command += ["--example", "denoising:inputs"]
+    assert "--data does not go with this: --score measures" in error(capsys, *command, *small, "--data", "digits")
+    assert "--expect-accuracy is a number that --score can give" in error(
+        capsys, *command, *small, "--expect-accuracy", "90%"
+    )
+    printed = output(capsys, *command, *small)
+    assert "closeness: −" in printed
+    assert {"model.py", "model.onnx", "report.html"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+def shape(network: nn.Module) -> str:
+    return "good"
+
+
+def nothing(network: nn.Module) -> float:
+    return float("nan")
+
+
+def broken(network: nn.Module) -> float:
+    raise KeyError("labels")
+
+
+HELD = threading.Lock()
+
+
+def cannot_travel(network: nn.Module, lock: threading.Lock = HELD) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"score": shape}, r"score\(network\) must return a finite number, the higher the better; it returned str"),
+        ({"score": nothing}, r"score\(network\) must return a finite number, .* it returned nan"),
+        ({"score": broken}, r"score\(network\) raised KeyError: 'labels'"),
+        ({"score": 3}, "score must be Callable or None, got 3"),
+        ({"score": cannot_travel}, "the function score cannot be sent to Ray's workers: .* cannot be pickled"),
+        ({"score": None, "data": "digits"}, "tune goes with score"),
+        ({"score": None, "tune": None}, 'give data, such as "cifar10", or a score of your own'),
+        ({"data": "digits"}, "leave out data, mean, std and transform"),
+        ({"mean": 0.5}, "leave out data, mean, std and transform"),
+        ({"example_input": None}, "score needs example_input"),
+        ({"expect_accuracy": "90%"}, "expect_accuracy is a number that score can give, got '90%'"),
+        ({"expect_accuracy": float("nan")}, "expect_accuracy is a number that score can give, got nan"),
+        ({"expect_accuracy": 201}, r"the original: right_answers 1\d\d, below the 201 expected"),
+    ],
+)
+def test_what_cannot_work_is_one_line_before_anything_is_paid_for(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        optimize(Outputs(), **GIVEN | {"settings": TINY, "out": tmp_path / "out"} | changes)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def another(network: nn.Module) -> nn.Module:
+    return nn.Linear(2, 2)
+
+
+def text(network: nn.Module) -> str:
+    return "done"
+
+
+def diverges(network: nn.Module) -> None:
+    raise FloatingPointError("loss is nan")
+
+
+@pytest.mark.parametrize(
+    ("tune", "said"),
+    [
+        (another, r"tune\(network\) must leave the network as it is but for its weights"),
+        (text, r"tune\(network\) must return None or the network, it returned str"),
+        (diverges, r"tune\(network\) raised FloatingPointError: loss is nan"),
+    ],
+)
+def test_a_training_that_breaks_the_network_is_named(ray_session: None, tune: object, said: str) -> None:
+    from natrl.tuning.optimize.tasks import _tuned
+
+    with pytest.raises(ValueError, match=said):
+        _tuned(Outputs(), (right_answers, tune))
+
+
+@pytest.mark.parametrize("value", [np.float32(2.5), torch.tensor(2.5), 2.5, np.array(2.5)])
+def test_numbers_of_every_kind(value: object) -> None:
+    assert scored(lambda _: value, nn.Identity()) == 2.5  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("value", [True, None, np.zeros(2), torch.ones(1, 1), float("inf"), [1.0]])
+def test_what_is_no_number(value: object) -> None:
+    with pytest.raises(ScoreError, match="must return a finite number"):
+        scored(lambda _: value, nn.Identity())  # type: ignore[arg-type, return-value]
+
+
+def test_a_scale_is_a_share_of_what_there_is_to_lose() -> None:
+    scale = Scale(low=-3.0, original=-1.0)
+    assert [scale.share(s) for s in (-9.0, -3.0, -2.0, -1.0, -0.5, 7.0)] == [
+        0.0,
+        0.0,
+        ORIGINAL / 2,
+        ORIGINAL,
+        1.0,
+        1.0,
+    ]
+
+
+def test_a_score_that_is_not_repeatable_is_said(ray_session: None) -> None:
+    from natrl.tuning.optimize.tasks import OwnTask
+
+    rng = np.random.default_rng(0)
+    task = OwnTask(Outputs(), lambda _: rng.normal(), None, EXAMPLE, None)
+    assert "when asked again: smaller differences are chance" in task.original(Outputs())
+    assert measure_original(trained(), digits()).accuracy > 0.8

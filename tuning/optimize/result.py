@@ -1,0 +1,171 @@
+"""What came of `natrl.optimize`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from torch import nn
+
+from natrl import formats
+from natrl.core.architecture import Architecture
+from natrl.core.operations import Cost, VOCABULARY_INDEX
+from natrl.files.writing import write_atomically, write_json
+from natrl.modules.saved import save_module
+from natrl.modules.space import ModuleSpace
+from natrl.training.latency import Latency
+
+__all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a network costs and reaches."""
+
+    cost: Cost
+    validation_accuracy: float  # of the whole split, in [0, 1]; or the user's score
+    test_accuracy: float | None  # in [0, 1]; None: a score of the user's knows no test data
+    latency: tuple[Latency, ...]  # at batch 1 and at a throughput batch
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Of the whole splits, in [0, 1]; or the user's score."""
+
+    validation: float
+    test: float | None
+
+    def __str__(self) -> str:
+        if self.test is None:
+            return formats.score(self.validation)
+        return f"test {self.test:.2%}, validation {self.validation:.2%}"
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A layer before and after."""
+
+    name: str  # in the model
+    before: str  # operation
+    after: str
+    cost: Cost  # of the whole layer, all calls
+    new_cost: Cost
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A network, and what it was made from."""
+
+    model: nn.Module  # of the user's own class, fine-tuned, in evaluation mode on the CPU
+    architecture: Architecture
+    space: ModuleSpace
+    before: Figures
+    recalibrated: Accuracies  # of the original with new batch-norm statistics, as candidates have them
+    after: Figures
+    layers: tuple[LayerChange, ...]  # every slot
+    candidates: int  # transformations that the last choice was made from
+    directory: Path  # Tune's files, the policy, model.safetensors, model.py, report.json
+    code: str | None  # the network as source code that needs torch alone (natrl.export.module_code)
+    no_code: str | None  # why there is none
+    measured: str  # accuracy, or the name of the user's score
+    images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
+    splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
+
+    def table(self) -> Table:
+        """Layer by layer, before ⇒ after, and the whole network below."""
+        table = Table("layer", "before ⇒ after", title=f"{self.space.name}: layer by layer")
+        for heading in ("parameters", "MAdds"):
+            table.add_column(heading, justify="right")
+        for layer in self.layers:
+            what = f"{layer.before} ⇒ {layer.after}" if layer.changed else layer.before
+            table.add_row(
+                layer.name,
+                what,
+                _arrow(layer.cost.params, layer.new_cost.params),
+                _arrow(layer.cost.madds, layer.new_cost.madds),
+                style="" if layer.changed else "dim",
+            )
+        table.add_section()
+        before, after = self.before.cost, self.after.cost
+        counts = (_arrow(before.params, after.params), _arrow(before.madds, after.madds))
+        table.add_row("the whole network", "", *counts, style="bold")
+        return table
+
+    def summary(self) -> str:
+        """Accuracies, costs and latencies in a few lines."""
+        b, a = self.before, self.after
+        madds, params = a.cost.madds / b.cost.madds, a.cost.params / b.cost.params
+        if b.test_accuracy is None or a.test_accuracy is None:
+            figures = f"{formats.score(b.validation_accuracy)} ⇒ {formats.score(a.validation_accuracy)}"
+        else:
+            figures = f"test {b.test_accuracy:.2%} ⇒ {a.test_accuracy:.2%}, "
+            figures += f"validation {b.validation_accuracy:.2%} ⇒ {a.validation_accuracy:.2%}"
+        lines = [
+            f"{self.measured}: {figures}",
+            f"the original with new batch-norm statistics, as candidates have them: {self.recalibrated}",
+            f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
+        ]
+        lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
+        lines += [f"no model.py: {self.no_code}"] if self.no_code else []
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready document."""
+        return {
+            "model": self.space.name,
+            "measured": self.measured,
+            "images": self.images,
+            "architecture": self.architecture.to_dict(),
+            "before": asdict(self.before),
+            "recalibrated": asdict(self.recalibrated),
+            "after": asdict(self.after),
+            "layers": [asdict(layer) for layer in self.layers],
+            "frozen": self.space.frozen,
+            "candidates": self.candidates,
+            "no_code": self.no_code,
+        }
+
+    def save(self) -> Path:
+        """Writes model.safetensors with its architecture, model.py, splits.json and report.json; returns where."""
+        save_module(self.directory, self.space, self.architecture, self.model)
+        if self.splits:
+            splits = {name: indices.tolist() for name, indices in self.splits.items()}
+            write_atomically(self.directory / "splits.json", json.dumps(splits) + "\n")
+        if self.code:
+            write_atomically(self.directory / "model.py", self.code)
+        write_json(self.directory / "report.json", self.to_dict())
+        return self.directory
+
+
+def layer_changes(space: ModuleSpace, architecture: Architecture) -> tuple[LayerChange, ...]:
+    """Every slot of the network, in order."""
+    table, now = space.cost_table(architecture).slots, space.operations(architecture)
+
+    def cost(index: int, name: str) -> Cost:
+        params, madds = table[index, VOCABULARY_INDEX[name]].tolist()
+        return Cost(params, madds)
+
+    return tuple(
+        LayerChange(
+            s.name,
+            s.layer,
+            s.layer if now[s.name] == s.operation else now[s.name],
+            cost(s.index, s.operation),
+            cost(s.index, now[s.name]),
+        )
+        for s in space.slots
+    )
+
+
+def _arrow(before: int, after: int) -> str:
+    texts: Sequence[str] = [formats.count(before), formats.count(after)]
+    return texts[0] if before == after else " ⇒ ".join(texts)

@@ -1,0 +1,273 @@
+"""natrl.optimize: a trained network in, a cheaper one of the same class out."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.progress import Progress
+from torch import nn, Tensor
+
+from natrl.checks.arguments import checked
+from natrl.data import batches, ImageData, load_data
+from natrl.data.preprocessing import Numbers
+from natrl.evaluation.inherited import Inheriting
+from natrl.evaluation.ledger.shared import serve_ledger
+from natrl.evaluation.own_score import Score
+from natrl.evaluation.user_code import check_travels
+from natrl.export.module_code import module_code
+from natrl.files.locks import locked
+from natrl.files.paths import absolute, absolute_reference
+from natrl.files.writing import check_new, write_json
+from natrl.modules.importing import from_module
+from natrl.modules.original import expected_accuracy
+from natrl.modules.space import ModuleSpace
+from natrl.news import say
+from natrl.policies import load_policy, Policy
+from natrl.policies.limits import LATENCIES, Limits
+from natrl.runs.directory import begun, CONFIG, create_run, ledger_file, NETWORK, started
+from natrl.spaces import SPACES
+from natrl.training.fine_tuning import Tuned
+from natrl.training.latency import measure_latency
+from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.optimize.budgets import check_budget
+from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
+from natrl.tuning.optimize.proposals import propose
+from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
+from natrl.tuning.optimize.settings import OptimizeSettings
+from natrl.tuning.optimize.tasks import ImageTask, OwnTask, Task, Tune
+from natrl.tuning.progress import progress_bar
+from natrl.tuning.run import check_start, learn, run_configuration
+from natrl.tuning.session import check_resources, ray_session
+
+__all__ = ["optimize"]
+
+
+@checked
+def optimize(
+    model: nn.Module,
+    *,
+    budget: Mapping[str, float | str] | Limits,
+    data: str | ImageData | None = None,
+    score: Score | None = None,
+    tune: Tune | None = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    transform: Callable[[Any], Tensor] | str | None = None,
+    expect_accuracy: float | str | None = None,
+    example_input: Tensor | tuple[Tensor, ...] | None = None,
+    out: Path | str | None = None,
+    settings: OptimizeSettings | None = None,
+    policy: Policy | Path | str | None = None,
+    resume: bool = False,
+    address: str | None = None,
+    callbacks: Sequence[tune.Callback] = (),
+) -> Optimized:
+    """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
+
+    A policy learns with RLlib which layers can do with less: candidates inherit their weights from `model` and are
+    scored on validation images (`natrl.evaluation.inherited`). The best few of what it proposes are fine-tuned, on
+    Ray, and validation data chooses; test data is read once, for the accuracies in the result. `model` is not changed.
+
+    `data`: a data set by name, or itself, prepared as the model was trained: by name `mean` and `std`, or `transform`,
+    say how (`natrl.data.load_data`). The original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what
+    it has at least on the validation split, and stops the call where it has not; None: clearly more than guessing.
+    For any other task, in place of `data`: `score`(network) → a number, the higher the better, of a network in
+    evaluation mode on this worker's device, without gradients; and `tune`(network), which trains it in place and
+    returns None or it (None: finalists are not trained). Both run in Ray's workers. Then `example_input` is also what
+    replacements are fitted on: some dozens of unlabelled inputs, as many as memory allows.
+    `budget`: such as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and
+    batch_latency (for 32), values are numbers or shares of the original. `example_input`: a batch as the model takes
+    it, or a tuple of its inputs; None: validation images. `out`: a new directory for what is written; None: a temporary
+    one. `policy`: one that was learned before, on this or another network, or its directory: then none is trained.
+    `resume`: go on with what the same call left in `out` when it was ended; scores, checkpoints of the policy and
+    fine-tuned networks are there; with more iterations in the settings, too. `address`: a Ray cluster, as `ray_session`
+    has it, which also ends this process where Ray ends under it. `callbacks`: Tune's, as `natrl.tuning.run.train` has
+    them.
+
+    ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, the
+    original is worth less than expected, `out` holds something else than what is to be resumed, or the cluster can
+    never have the resources; ConnectionError if there is none.
+    """
+    if resume and out is None:
+        raise ValueError("resume goes on with what is in a directory: give it as out")
+    settings = settings or OptimizeSettings()
+    limits = Limits.of(budget)
+    check_start(settings)
+    space, task = _space_and_task(
+        model, data, score, tune, example_input, expect_accuracy, settings.seed, mean, std, transform
+    )
+    example = space.example
+    check_travels(model, f"network {type(model).__name__}")
+    learned = None if policy is None else _given_policy(policy, space)
+    asked = request(space, task, limits, settings, learned)
+    run = absolute(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
+    if resume:
+        document = begun_document(run, asked)
+        allowed, steps = found_before(run, document)
+    else:
+        check_new(run, "choose another directory, or go on with what is there by resume")
+        mask = space.masks(space.architecture, settings.rule, settings.cost)
+        allowed, steps = check_budget(space, limits, example, mask), settings.evaluator.steps
+    original = task.original(model)
+    hint = f"what was done is in {run}: call it again with --resume (resume=True)"
+    hold = locked if resume else begun
+    with hold(run), ray_session(address, hint=hint), SPACES.lent(space) as home, ExitStack() as lent:
+        spec = replace(settings.evaluator, space=home, seed=settings.seed, steps=steps)
+        settings = lent.enter_context(task.lent(replace(settings, evaluator=spec, budget=allowed), space))
+        check_resources(max(1, spec.actors), spec.num_cpus, spec.num_gpus)  # a fine-tuning needs as much
+        say(task.images, original)
+        evaluator = task.chooser(settings)
+        settings = replace(settings, evaluator=replace(settings.evaluator, steps=evaluator.steps))
+        if resume:
+            write_json(run / CONFIG, document | {"settings": settings.run.to_dict(), NETWORK: asked})
+        else:
+            create_run(run, settings.run, " ".join(sys.argv), **{NETWORK: asked})
+        with progress_bar() as bar:
+            if learned is None:
+                config = run_configuration(started(settings, run), ledger_file(run))
+                folder = learn(run, settings, config, progress=bar, callbacks=callbacks, hint=f"; {hint}")
+                learned = load_policy(folder, space=space)
+            with serve_ledger(ledger_file(run)) as ledger:
+                finalists, count = propose(space, learned, evaluator, limits, settings, example, ledger.path)
+            finalists = _fine_tune(finalists, task, settings, model, run, bar)
+    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run)
+    result.save()
+    return result
+
+
+def _space_and_task(
+    model: nn.Module,
+    data: str | ImageData | None,
+    score: Score | None,
+    tune: Tune | None,
+    example_input: Tensor | tuple[Tensor, ...] | None,
+    expected: float | str | None,
+    seed: int,
+    mean: Numbers,
+    std: Numbers,
+    transform: Callable[[Any], Tensor] | str | None,
+) -> tuple[ModuleSpace, Task]:
+    """What the network can become, and what it is for. ValueError where what is given does not go together."""
+    if score is None:
+        if data is None:
+            raise ValueError('give data, such as "cifar10", or a score of your own: a function of a network')
+        if tune is not None:
+            raise ValueError("tune goes with score: with data, natrl trains and measures")
+        accuracy, images = expected_accuracy(expected), _images(data, seed, mean, std, transform)
+        example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
+        space = from_module(model, example)
+        if len(space.example) > 1:
+            raise ValueError(f"{space.name} takes {len(space.example)} inputs, and data gives one: give score instead")
+        return space, ImageTask(model, images, space.example[0], accuracy)
+    if (data, mean, std, transform) != (None, None, None, None):
+        raise ValueError("score measures networks on data of its own: leave out data, mean, std and transform")
+    if example_input is None:
+        raise ValueError("score needs example_input: a batch of inputs as the model takes them, without labels")
+    if isinstance(expected, bool | str) or not math.isfinite(expected or 0):
+        raise ValueError(f"expect_accuracy is a number that score can give, got {expected!r:.60}")
+    space = from_module(model, example_input)
+    return space, OwnTask(model, score, tune, space.example, expected)
+
+
+def _images(
+    data: str | ImageData, seed: int, mean: Numbers, std: Numbers, transform: Callable[[Any], Tensor] | str | None
+) -> ImageData:
+    if isinstance(data, str):
+        return load_data(absolute_reference(data), seed=seed, mean=mean, std=std, transform=transform)
+    if (mean, std, transform) != (None, None, None):
+        raise ValueError("mean, std and transform are of data by name: ImageData is prepared already")
+    return data
+
+
+def _fine_tune(
+    finalists: Sequence[Finalist],
+    task: Task,
+    settings: OptimizeSettings,
+    original: nn.Module,
+    run: Path,
+    bar: Progress,
+) -> list[Finalist]:
+    """With trained weights. Those that were fine-tuned before are not again; each is written down as soon as it is."""
+    done = [tuned_before(run, f.architecture) for f in finalists]
+    missing = [f for f, tuned in zip(finalists, done, strict=True) if tuned is None]
+    shown = bar.add_task("fine-tuning", total=len(missing), note="")
+
+    def keep(index: int, tuned: Tuned) -> None:
+        keep_tuned(run, missing[index].architecture, tuned)
+        bar.advance(shown)
+
+    if missing:
+        networks = [f.network for f in missing if f.network is not None]
+        fresh = iter(task.tune(networks, settings, original, keep))
+        done = [tuned or next(fresh) for tuned in done]
+    return [_tuned(f, tuned) for f, tuned in zip(finalists, done, strict=True) if tuned is not None]
+
+
+def _tuned(finalist: Finalist, tuned: Tuned) -> Finalist:
+    assert finalist.network is not None
+    return replace(finalist, validation=(tuned.score,), network=tuned.load_into(finalist.network).eval())
+
+
+def _code(network: nn.Module, example: tuple[Tensor, ...]) -> tuple[str | None, str | None]:
+    """The network as code, or why there can be none."""
+    try:
+        return module_code(network, example), None
+    except ValueError as error:
+        return None, str(error)
+
+
+def _given_policy(policy: Policy | Path | str, space: ModuleSpace) -> Policy:
+    """The policy on this space. (Which space a stored one was trained on does not matter: it may be gone.)"""
+    return policy.on(space) if isinstance(policy, Policy) else load_policy(policy, space=space)
+
+
+def _result(
+    space: ModuleSpace,
+    task: Task,
+    evaluator: Inheriting,
+    best: Finalist,
+    count: int,
+    directory: Path,
+) -> Optimized:
+    """The finalist that was chosen, beside the original."""
+    assert best.network is not None
+    before, after = _figures(space, task, best)
+    alike = evaluator.inherit(space.architecture).cpu()  # with new batch-norm statistics, as candidates have them
+    code, no_code = _code(best.network, space.example)
+    return Optimized(
+        best.network,
+        best.architecture,
+        space,
+        before,
+        Accuracies(*task.figures(alike)),
+        after,
+        layer_changes(space, best.architecture),
+        count,
+        directory,
+        code=code,
+        no_code=no_code,
+        measured=task.measured,
+        images=task.images,
+        splits=task.splits,
+    )
+
+
+def _figures(space: ModuleSpace, task: Task, best: Finalist) -> tuple[Figures, Figures]:
+    """Of the original and of the result; here test data is read."""
+    original, network = deepcopy(space.model), best.network
+    assert network is not None
+    timed = [measure_latency([original, network], space.example, batch=batch) for batch in LATENCIES.values()]
+    (first, tested), (_, now) = task.figures(original), task.figures(network)
+    return (
+        Figures(space.cost(space.architecture), first, tested, tuple(before for before, _ in timed)),
+        Figures(space.cost(best.architecture), best.validation[0], now, tuple(after for _, after in timed)),
+    )
