@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 __all__ = ["class_names", "labels_of", "size_of"]
 
@@ -19,6 +19,8 @@ def labels_of(dataset: Dataset[Any]) -> np.ndarray:
     """int64 (N,): from where torchvision's data sets keep them, else by reading every item."""
     if isinstance(dataset, TensorDataset):
         return np.asarray(dataset.tensors[1], dtype=np.int64)
+    if isinstance(dataset, Subset):
+        return labels_of(dataset.dataset)[np.asarray(dataset.indices)]
     size = size_of(dataset)
     for name in ("targets", "_labels", "labels", "y"):
         labels = getattr(dataset, name, None)

@@ -58,7 +58,7 @@ def load_data(
     `transform`, a function of one image (or "module:object"), the place of resizing and normalising; it takes 8-bit
     images as PIL images, others as tensors (C, H, W), and gives a tensor (`natrl.data.preprocessing`).
 
-    One's own ImageData is returned unchanged, and refuses all of these.
+    One's own ImageData is returned unchanged, and DataLoaders' images are taken as they come: both refuse all of these.
     ValueError, in one line, says why data cannot be had.
     """
     if image_size is not None and (not isinstance(image_size, int) or not 1 <= image_size <= LARGEST):
@@ -71,7 +71,7 @@ def load_data(
         return found.build(seed=seed, image_size=image_size, preprocessing=preprocessing)
     if preprocessing != BY_STATISTICS or image_size not in (None, found.image_size):
         raise ValueError(
-            f"data {found.name!r} is ImageData, preprocessed: leave mean, std, transform and image_size out"
+            f"data {found.name!r} comes prepared (ImageData, or loaders): leave mean, std, transform and image_size out"
         )
     return found
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
+from natrl.data.loaders import from_loaders
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
 
@@ -35,13 +36,18 @@ def accepted(data: Any, name: str) -> ImageData | RawData:
     square images and N labels, split like any other data; torch data sets of (image, label), (train, test) or (train,
     validation, test); {"train": …, "validation": …, "test": …}, each a data set or (images, labels), of which
     validation or test may be left out. Training images are cropped, but not mirrored: return ImageData to say
-    otherwise. ValueError in one line on anything else.
+    otherwise. In place of the data sets their DataLoaders, whose images are taken as they come out
+    (`natrl.data.loaders`). ValueError in one line on anything else.
     """
     if isinstance(data, ImageData | RawData):
         return data
     try:
         parts = _named_parts(data)
-        return _from_arrays(name, *data) if parts is None else _from_parts(name, parts)
+        if parts is None:
+            return _from_arrays(name, *data)
+        if any(isinstance(part, DataLoader) for part in parts.values()):
+            return from_loaders(name, _all_loaders(parts))
+        return _from_parts(name, parts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data {name!r}: {error}") from None
 
@@ -51,7 +57,7 @@ def _named_parts(returned: Any) -> dict[str, Any] | None:
     if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(PARTS):
         return dict(returned)
     if isinstance(returned, tuple | list) and len(returned) in (2, 3):
-        if all(isinstance(part, Dataset) for part in returned):
+        if all(isinstance(part, Dataset | DataLoader) for part in returned):
             names = PARTS if len(returned) == 3 else (PARTS[0], PARTS[2])
             return dict(zip(names, returned, strict=True))
         if len(returned) == 2:
@@ -59,9 +65,17 @@ def _named_parts(returned: Any) -> dict[str, Any] | None:
     raise ValueError(_expected(returned))
 
 
+def _all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:
+    if other := [name for name, part in parts.items() if not isinstance(part, DataLoader)]:
+        raise ValueError(f"some parts are DataLoaders, and {', '.join(other)} is not: give all of them as loaders")
+    if set(parts) == {"train"}:
+        raise ValueError("a training loader alone leaves nothing to choose by: give a validation or test loader, too")
+    return parts
+
+
 def _expected(got: Any) -> str:
     return (
-        "expected ImageData, (images, labels), data sets (train, test) or (train, validation, test), or "
+        "expected ImageData, (images, labels), data sets or loaders (train, test) or (train, validation, test), or "
         f"{{'train': …, 'validation': …, 'test': …}}, got {type(got).__name__}"
     )
 

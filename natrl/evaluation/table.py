@@ -7,7 +7,7 @@ import gzip
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,18 @@ def load_table(source: str, column: str | None = None) -> TableEvaluator:
     """
     name, _, data = source.partition(":")
     if name == "nasbench201":
-        data = data or "cifar10"
-        seeds = nasbench201_accuracies(data)
-        return TableEvaluator({a: float(np.mean(values)) for a, values in seeds.items()}, f"nasbench201:{data}")
+        return _nasbench201(data or "cifar10")
     file = TableFile(Path(source))
     column = column or file.only_column()
     accuracies = dict(zip(file.architectures, file.accuracies(column).tolist(), strict=True))
     return TableEvaluator(accuracies, f"{file.path.name}:{column}")
+
+
+@cache
+def _nasbench201(data: str) -> TableEvaluator:
+    """The mean over training seeds; read once in a process, since nothing changes a table."""
+    seeds = nasbench201_accuracies(data)
+    return TableEvaluator({a: float(np.mean(values)) for a, values in seeds.items()}, f"nasbench201:{data}")
 
 
 class TableFile:

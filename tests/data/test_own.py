@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from natrl.data import load_data
 from natrl.data.own import _from_parts
@@ -163,7 +163,7 @@ def test_two_data_sets_of_any_images(returns: Callable[[Any], str], make: Callab
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (3, r"expected ImageData, \(images, labels\), data sets \(train, test\) or .*, got int"),
+        (3, r"expected ImageData, \(images, labels\), data sets or loaders \(train, test\) or .*, got int"),
         ({"train": 3, "val": 4}, r"\{'train': …, 'validation': …, 'test': …\}, got dict"),
         ((1, 2, 3), "got tuple"),
         ((np.zeros((4, 2, 3)), [0, 1, 0, 1]), r"images must be square.* got shape \(4, 2, 3\)"),
@@ -217,3 +217,63 @@ def test_the_digest_of_a_data_set_of_any_kind(returns: Callable[[Any], str]) -> 
     assert still[0] == still[1]
     assert noisy[0] == noisy[1], "augmentation of a user's own is no reason to pay again"
     assert len({still[0], brighter, noisy[0]}) == 3
+
+
+# DataLoaders
+
+
+def loader(n: int = 40, shape: tuple[int, ...] = (3, 6, 6), **options: Any) -> DataLoader[Any]:
+    dataset = TensorDataset(torch.from_numpy(RNG.random((n, *shape), dtype=np.float32)), torch.arange(n) % 4)
+    return DataLoader(dataset, batch_size=16, **options)
+
+
+def test_loaders_give_their_images_as_they_are() -> None:
+    train, validation, test = loader(shuffle=True), loader(12), loader(8)
+    data = load_data((train, validation, test))
+    for part, own in ((data.train, train), (data.validation, validation), (data.test, test)):
+        assert part is own.dataset
+    assert (data.num_classes, data.image_size, data.image_channels, len(data.class_names)) == (4, 6, 3, 4)
+    assert not data.augmentation
+    assert "as the loaders give them" in data.describe()
+
+
+def test_what_loaders_leave_out_is_drawn_stratified_and_the_same_for_every_seed() -> None:
+    train, test = loader(), loader(8)
+    without_validation, without_test = load_data((train, test)), load_data({"train": train, "validation": test})
+    assert [len(p) for p in (without_validation.train, without_validation.validation)] == [32, 8]  # type: ignore[arg-type]
+    assert without_validation.test is test.dataset
+    assert [len(p) for p in (without_test.validation, without_test.test)] == [4, 4]  # type: ignore[arg-type]
+    assert without_test.train is train.dataset
+    drawn = [load_data((train, test), seed=seed).validation for seed in (0, 1)]
+    assert drawn[0].indices == drawn[1].indices  # type: ignore[attr-defined]
+    assert sorted(int(label) for _, label in drawn[0]) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+class _Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        yield from ()
+
+
+@pytest.mark.parametrize(
+    ("loaders", "message"),
+    [
+        ((loader(), loader(8, (3, 6, 5))), r"must be square, \(C, H, W\), got \(3, 6, 5\) from the test loader"),
+        ((loader(), DataLoader(_Stream())), "the test loader reads a stream"),
+        ((loader(collate_fn=list), loader()), r"the train loader makes its batches by a function of its own"),
+        (({"train": loader()}), "a training loader alone leaves nothing to choose by"),
+        ((loader(), loader().dataset), "some parts are DataLoaders, and test is not"),
+        (
+            (loader(), DataLoader(TensorDataset(torch.zeros(4, 3, 6, 6).byte(), torch.arange(4)))),
+            "tensors of torch.uint8",
+        ),
+        ((DataLoader(TensorDataset(torch.zeros(0, 3, 6, 6), torch.zeros(0))),) * 2, "data set is empty"),
+    ],
+)
+def test_loaders_that_cannot_be_taken_are_refused(loaders: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_data(loaders)
+
+
+def test_loaders_come_prepared() -> None:
+    with pytest.raises(ValueError, match="comes prepared"):
+        load_data((loader(), loader()), mean=0.5, std=0.5)

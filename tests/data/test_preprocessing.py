@@ -174,6 +174,6 @@ def test_image_data_refuses_what_it_would_ignore(tmp_path: Path, monkeypatch: py
     assert load_data("mine_whole:whole", image_size=8).name == "digits"
     for said in ({"mean": "none"}, {"transform": to_five_pixels}, {"image_size": 16}):
         with pytest.raises(
-            ValueError, match="is ImageData, preprocessed: leave mean, std, transform and image_size out"
+            ValueError, match=r"comes prepared \(ImageData, or loaders\): leave mean, std, transform and image_size out"
         ):
             load_data("mine_whole:whole", **said)  # type: ignore[arg-type]

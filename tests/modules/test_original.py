@@ -149,7 +149,7 @@ def test_optimize_stops_before_anything_starts(tmp_path: object, monkeypatch: py
         natrl.optimize(trained(), data=digits(), expect_accuracy="99.9%", **arguments)
     with pytest.raises(ValueError, match="near guessing"):
         natrl.optimize(unscaled(), data="digits", mean=300, std=1, **arguments)
-    with pytest.raises(ValueError, match="of data by name: ImageData is prepared already"):
+    with pytest.raises(ValueError, match="comes prepared"):
         natrl.optimize(trained(), data=digits(), mean="none", **arguments)
     shuffled = torch.roll(digits().validation.tensors[1], 1) * 3 % 10
     other = replace(digits(), validation=TensorDataset(digits().validation.tensors[0], shuffled))

@@ -8,8 +8,10 @@ Whole programs (tests/workers/programs.py) are forked from it likewise, with suc
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import importlib
+import inspect
 import json
 import os
 import random
@@ -18,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +32,7 @@ __all__ = ["VARIABLE", "forked_workers", "receive", "send"]
 
 ASK = Path(__file__).with_name("ask.py")
 VARIABLE = "NATRL_TEST_WORKERS"
-WITHOUT_RAY = ("torch", "torchvision", "pandas", "gymnasium", "natrl.evaluation.scratch", "natrl.policies")
+WITHOUT_RAY = ("torch", "torchvision", "mlflow", "pandas", "gymnasium", "natrl.evaluation.scratch", "natrl.policies")
 WITH_RAY = ("ray.tune", "ray.rllib.algorithms.ppo", "natrl.rllib.config", "natrl.tuning.run")
 
 
@@ -41,6 +44,7 @@ def forked_workers(folder: Path) -> Iterator[None]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as serving:
         assert serving.stdout is not None
         serving.stdout.readline()  # it listens
+        find_callers_quickly()
         forget = ask_at(path)
         yield
         forget()
@@ -157,6 +161,9 @@ def fork_workers(requests: socket.socket, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     for module in WITH_RAY:
         importlib.import_module(module)
+    importlib.import_module("natrl.evaluation.table").load_table("nasbench201")  # a second, and many runs learn from it
+    connect_one_by_one()
+    find_callers_quickly()
     gc.collect()
     gc.freeze()
     while True:
@@ -168,6 +175,34 @@ def fork_workers(requests: socket.socket, environment: dict[str, str]) -> None:
             return become(files=files, **request)
         for file in files:
             os.close(file)
+
+
+def connect_one_by_one() -> None:
+    """Workers that are forked from this process will not connect to their Ray at the same time.
+
+    They share the state of Ray's random numbers, and so the name of the object with which each tries the object store:
+    "Check failed: WarmupStore() Status not OK: ObjectNotFound" ends a worker while another holds that name.
+    """
+    from ray._private import worker
+
+    connect, turn = worker.connect, tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
+
+    def connect_in_turn(*values: Any, **named: Any) -> None:
+        fcntl.lockf(turn, fcntl.LOCK_EX)
+        connect(*values, **named)
+        fcntl.lockf(turn, fcntl.LOCK_UN)
+
+    worker.connect = connect_in_turn
+
+
+def find_callers_quickly() -> None:
+    """RLlib's connectors find their caller's frame without the source of every other: a second less an algorithm."""
+    import ray.rllib.connectors.connector_v2 as connectors
+
+    def stack() -> list[Any]:
+        return [types.SimpleNamespace(frame=frame) for frame in (sys._getframe(1), sys._getframe(2))]
+
+    connectors.inspect = types.SimpleNamespace(stack=stack, getargvalues=inspect.getargvalues)
 
 
 def send(line: socket.socket, request: dict[str, Any], files: Sequence[int]) -> None:

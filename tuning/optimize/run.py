@@ -17,7 +17,7 @@ from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
-from natrl.data import batches, ImageData, load_data
+from natrl.data import batches, load_data
 from natrl.data.preprocessing import Numbers
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.ledger.shared import serve_ledger
@@ -56,7 +56,7 @@ def optimize(
     model: nn.Module,
     *,
     budget: Mapping[str, float | str] | Limits,
-    data: str | ImageData | None = None,
+    data: Any = None,
     score: Score | None = None,
     tune: Tune | None = None,
     mean: Numbers = None,
@@ -77,9 +77,10 @@ def optimize(
     scored on validation images (`natrl.evaluation.inherited`). The best few of what it proposes are fine-tuned, on
     Ray, and validation data chooses; test data is read once, for the accuracies in the result. `model` is not changed.
 
-    `data`: a data set by name, or itself, prepared as the model was trained: by name `mean` and `std`, or `transform`,
-    say how (`natrl.data.load_data`). The original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what
-    it has at least on the validation split, and stops the call where it has not; None: clearly more than guessing.
+    `data`: a data set as `natrl.data.load_data` takes it, by name or itself, prepared as the model was trained: `mean`
+    and `std`, or `transform`, say how; ImageData and DataLoaders (train, validation, test) are prepared already. The
+    original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what it has at least on the validation
+    split, and stops the call where it has not; None: clearly more than guessing.
     For any other task, in place of `data`: `score`(network) → a number, the higher the better, of a network in
     evaluation mode on this worker's device, without gradients; and `tune`(network), which trains it in place and
     returns None or it (None: finalists are not trained). Both run in Ray's workers. Then `example_input` is also what
@@ -146,7 +147,7 @@ def optimize(
 
 def _space_and_task(
     model: nn.Module,
-    data: str | ImageData | None,
+    data: Any,
     score: Score | None,
     tune: Tune | None,
     example_input: Tensor | tuple[Tensor, ...] | None,
@@ -162,7 +163,9 @@ def _space_and_task(
             raise ValueError('give data, such as "cifar10", or a score of your own: a function of a network')
         if tune is not None:
             raise ValueError("tune goes with score: with data, natrl trains and measures")
-        accuracy, images = expected_accuracy(expected), _images(data, seed, mean, std, transform)
+        source = absolute_reference(data) if isinstance(data, str) else data
+        accuracy = expected_accuracy(expected)
+        images = load_data(source, seed=seed, mean=mean, std=std, transform=transform)
         example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
         space = from_module(model, example)
         if len(space.example) > 1:
@@ -176,16 +179,6 @@ def _space_and_task(
         raise ValueError(f"expect_accuracy is a number that score can give, got {expected!r:.60}")
     space = from_module(model, example_input)
     return space, OwnTask(model, score, tune, space.example, expected)
-
-
-def _images(
-    data: str | ImageData, seed: int, mean: Numbers, std: Numbers, transform: Callable[[Any], Tensor] | str | None
-) -> ImageData:
-    if isinstance(data, str):
-        return load_data(absolute_reference(data), seed=seed, mean=mean, std=std, transform=transform)
-    if (mean, std, transform) != (None, None, None):
-        raise ValueError("mean, std and transform are of data by name: ImageData is prepared already")
-    return data
 
 
 def _fine_tune(

@@ -13,6 +13,8 @@ from ray.tune.search import BasicVariantGenerator
 from natrl.runs.parameters import known, put
 
 if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
     from natrl.tuning.sweep.plan import SweepPlan
 
 __all__ = ["check_scheduler", "make_sampler", "make_scheduler", "read_scheduler"]
@@ -82,7 +84,7 @@ def make_scheduler(plan: SweepPlan, iterations: int) -> TrialScheduler | None:
             mutations: dict[str, Any] = {}
             for p in plan.parameters:
                 put(mutations, p.name, p.domain() if p.is_range else list(p.values))
-            return PopulationBasedTraining(
+            return _PopulationBasedTraining(
                 time_attr="training_iteration",
                 hyperparam_mutations=mutations,
                 custom_explore_fn=_Clip(plan),
@@ -92,6 +94,18 @@ def make_scheduler(plan: SweepPlan, iterations: int) -> TrialScheduler | None:
     except (AssertionError, ValueError, TuneError) as error:
         raise ValueError(f"scheduler {plan.scheduler_name}: {error}") from None
     return None
+
+
+class _PopulationBasedTraining(PopulationBasedTraining):
+    """Tune's, whose trials all train to their end.
+
+    Tune hands another trial's policy to one that still saves its own, and then ends it after its next checkpoint
+    (https://github.com/ray-project/ray/issues/57906): what it saved is of no use any more, so it is not waited for.
+    """
+
+    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
+        trial.temporary_state.saving_to = None
+        super()._exploit(tune_controller, trial, trial_to_clone)
 
 
 class _Clip:
