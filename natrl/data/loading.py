@@ -78,6 +78,6 @@ def load_data(
 
 def _read(data: Any) -> ImageData | RawData:
     reader, argument = DATA.find(data)
-    name = data if isinstance(data, str) else type(data).__name__
+    name = data if isinstance(data, str) else getattr(data, "__name__", "own data")
     what = f"data {name!r}"
     return accepted(returned_by(partial(reader, argument) if argument else reader, what), name)
