@@ -37,6 +37,9 @@ Learned = Annotated[
 ]
 
 
+DISTANCE = "distance"  # the score that has a name
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a command says of a network and asks for, besides settings; None: not said."""
@@ -45,7 +48,8 @@ class Asked:
     score: Annotated[
         str | None,
         _option(
-            help="In place of --data: a function of a network that returns a number, the higher the better.",
+            help="In place of --data: a function of a network that returns a number, the higher the better; or "
+            "distance, of its outputs from the original's.",
             metavar="module:function",
         ),
     ] = None
@@ -211,7 +215,8 @@ def _network_and_task(
     from natrl.registry import find_object, returned_by
 
     named = {"score": asked.score, "tune": asked.tune, "example_input": asked.example}
-    task = {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items()}
+    task = {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items() if text != DISTANCE}
+    task.setdefault("score", DISTANCE)
     if callable(task["example_input"]):
         task["example_input"] = returned_by(task["example_input"], f"example {asked.example!r}")
     if asked.expect_accuracy is not None:

@@ -19,6 +19,7 @@ from torch import nn, Tensor
 from natrl.checks.arguments import checked
 from natrl.data import batches, load_data
 from natrl.data.preprocessing import Numbers
+from natrl.evaluation.distance import named_score
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.own_score import Score
@@ -57,7 +58,7 @@ def optimize(
     *,
     budget: Mapping[str, float | str] | Limits,
     data: Any = None,
-    score: Score | None = None,
+    score: Score | str | None = None,
     tune: Tune | None = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -82,7 +83,8 @@ def optimize(
     original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what it has at least on the validation
     split, and stops the call where it has not; None: clearly more than guessing.
     For any other task, in place of `data`: `score`(network) → a number, the higher the better, of a network in
-    evaluation mode on this worker's device, without gradients; and `tune`(network), which trains it in place and
+    evaluation mode on this worker's device, without gradients, or "distance": how far its outputs are from the
+    original's, without labels (`natrl.evaluation.distance`); and `tune`(network), which trains it in place and
     returns None or it (None: finalists are not trained). Both run in Ray's workers. Then `example_input` is also what
     replacements are fitted on: some dozens of unlabelled inputs, as many as memory allows.
     `budget`: such as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and
@@ -148,7 +150,7 @@ def optimize(
 def _space_and_task(
     model: nn.Module,
     data: Any,
-    score: Score | None,
+    score: Score | str | None,
     tune: Tune | None,
     example_input: Tensor | tuple[Tensor, ...] | None,
     expected: float | str | None,
@@ -178,7 +180,7 @@ def _space_and_task(
     if isinstance(expected, bool | str) or not math.isfinite(expected or 0):
         raise ValueError(f"expect_accuracy is a number that score can give, got {expected!r:.60}")
     space = from_module(model, example_input)
-    return space, OwnTask(model, score, tune, space.example, expected)
+    return space, OwnTask(model, named_score(score, model, space.example), tune, space.example, expected)
 
 
 def _fine_tune(

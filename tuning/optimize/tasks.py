@@ -142,9 +142,8 @@ class OwnTask(Task):
             raise ValueError(f"score takes the place of the reward: leave out {settings.evaluator.reward!r}")
         seed, first = settings.seed, self._first
         assert first is not None
-        probing = ScoreEvaluator(space, self.score, self.inputs, Scale(0.0, 1.0), seed=seed)
-        scale = scale_of(probing, first)
-        evaluator = ScoreEvaluator(space, self.score, self.inputs, scale, seed=seed)
+        evaluator = ScoreEvaluator(space, self.score, self.inputs, Scale(first - 1, first), seed=seed)
+        evaluator.scale = scale_of(evaluator, first)
         with REWARDS.lent(Reward(partial(_itself, evaluator), inherits=True)) as name:
             yield replace(settings, evaluator=replace(settings.evaluator, reward=name, steps=None))
 
