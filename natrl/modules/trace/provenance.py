@@ -37,10 +37,43 @@ POINTWISE = frozenset(
         *("_prelu_kernel", "rrelu_with_noise", "native_dropout", "dropout_", "clone", "_to_copy", "detach", "alias"),
     )
 )
+#: What gives the values of its input, or some of them, in another order or shape: zeros of zeros.
+MOVES = frozenset(
+    (
+        *("view", "_unsafe_view", "_reshape_alias", "as_strided", "permute", "transpose", "t", "squeeze", "unsqueeze"),
+        *("expand", "slice", "select", "split", "split_with_sizes", "unbind", "roll", "flip", "pixel_shuffle"),
+    )
+)
+#: What takes a part of a tensor.
+PARTS = frozenset(("slice", "select", "split", "split_with_sizes", "unbind", "index", "index_select", "gather"))
 #: Joins whose result is not zero where one of the tensors is.
 SUMS = frozenset(("add", "cat", "copy_", "index_put", "index_put_", "where", "maximum", "minimum", "slice_scatter"))
 CONVOLUTIONS = frozenset(("convolution", "_convolution", "conv1d", "conv2d", "conv3d"))
 POOLINGS = frozenset(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"))
+
+
+def _attention_flops(query: Tensor, *rest: Any, out_val: Any = None) -> int:
+    """Four linear layers, and with weights the two products that they stand between: as torch counts it in parts.
+
+    `query` (B, L, E); after it come keys, values, and what aten._native_multi_head_attention takes.
+    """
+    batch, length, width = query.shape
+    needs_weights = rest[9] if len(rest) > 9 else True  # arguments that are the defaults are left out
+    products = 2 * length if needs_weights else 0
+    return 2 * batch * length * width * (4 * width + products)
+
+
+def _encoder_layer_flops(query: Tensor, *rest: Any, out_val: Any = None) -> int:
+    """Attention, and two linear layers of these weights (aten._transformer_encoder_layer_fwd)."""
+    first, second = rest[13], rest[15]
+    return _attention_flops(query, *[None] * 9, False) + 2 * query.shape[:-1].numel() * (first.numel() + second.numel())
+
+
+#: What torch runs as one operation in evaluation mode, and does not count.
+ATTENTION = {
+    torch.ops.aten._native_multi_head_attention: _attention_flops,
+    torch.ops.aten._transformer_encoder_layer_fwd: _encoder_layer_flops,
+}
 
 
 class Origin(NamedTuple):
@@ -77,6 +110,8 @@ class Provenance(TorchDispatchMode):
         self.strayed: dict[str, set[str]] = defaultdict(set)
         self.functional: dict[str, set[str]] = defaultdict(set)
         self.flops = 0
+        self.picks = False  # whether a part was taken after something was joined with what has no source
+        self._joined = False
         self._owners = owners
         self._origins = WeakTensorKeyDictionary()
         self._clock = 0
@@ -92,8 +127,9 @@ class Provenance(TorchDispatchMode):
         if self._original is not None:
             self._original.check_use(read, self.where())
         out = func(*args, **kwargs)
-        if func._overloadpacket in flop_registry:
-            self.flops += flop_registry[func._overloadpacket](*args, **kwargs, out_val=out)
+        count = flop_registry.get(func._overloadpacket) or ATTENTION.get(func._overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **kwargs, out_val=out)
         for tensor in read:
             owner = self._owners.get(id(tensor))
             if owner is not None and owner != self.layer:
@@ -135,6 +171,11 @@ class Provenance(TorchDispatchMode):
         self._meet(origins, met)
         return frozenset[int]().union(*(o.sources for o in origins))
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether a tensor has a source."""
+        origin = self._origin(tensor)
+        return origin is not None and bool(origin.sources)
+
     def _derive(self, func: Any, args: Any, kwargs: Any, read: list[Tensor], made: list[Tensor]) -> None:
         """What an operation made comes from all that it read."""
         name = func._overloadpacket.__name__
@@ -143,6 +184,9 @@ class Provenance(TorchDispatchMode):
         origins = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
         if not origins:
             return
+        if JOINS.get(name) == "cat":
+            self._joined |= len({self.knows(tensor) for tensor in read}) == 2
+        self.picks |= self._joined and name in PARTS and bool(origins[0][1].sources)
         sources = frozenset[int]().union(*(o.sources for _, o in origins))
         flows = frozenset[int]().union(*(o.flows for _, o in origins))
         fresh = frozenset[int]()
@@ -152,7 +196,7 @@ class Provenance(TorchDispatchMode):
             self.divisors.add(sources)
         if len({o[:2] for _, o in known}) > 1:
             self._join([o for _, o in known], JOINS.get(name, name))
-        elif known and not divides and is_pointwise(func) and all(t.shape == known[0][0].shape for t in made[:1]):
+        elif known and not divides and _keeps_places(func, known[0][0], made[0]):
             fresh = known[0][1].fresh
         else:
             self._meet((o for _, o in known), name)
@@ -193,6 +237,11 @@ class Provenance(TorchDispatchMode):
         for origin in origins:
             for source in origin.fresh:
                 self.met[source].add(what)
+
+
+def _keeps_places(func: Any, read: Tensor, made: Tensor) -> bool:
+    """Whether what an operation made of one tensor holds its values, each for itself, wherever they are then."""
+    return func._overloadpacket.__name__ in MOVES or (is_pointwise(func) and made.shape == read.shape)
 
 
 def is_pointwise(func: Any) -> bool:
