@@ -15,6 +15,7 @@ import torch
 from torch import nn, Tensor
 
 from natrl.modules.replace.geometry import geometry_of, Window
+from natrl.modules.replace.subclasses import kernel_of
 
 __all__ = [
     "Pointwise",
@@ -52,7 +53,7 @@ def inherit_kernel(layer: Pointwise, module: nn.Module, *, filter_first: bool | 
     reads every pixel. `filter_first` says otherwise. The bias is the layer's. Poolings, skips and null have no weights.
     """
     if (parts := low_rank_parts(module)) is not None:
-        set_low_rank(layer.weight.flatten(1), parts)
+        set_low_rank(kernel_of(layer).flatten(1), parts)
         if parts[1].bias is not None and layer.bias is not None:
             parts[1].bias.copy_(layer.bias)
         return
@@ -150,7 +151,7 @@ def _rank_one(matrices: Tensor, second_moments: Tensor | None = None) -> tuple[T
 
 def on_grid(layer: nn.Conv2d, *convolutions: nn.Conv2d) -> Tensor:
     """The trained weights (O, I, h, w) at the taps of other kernels (along each axis, the largest); 0 outside."""
-    kernel = layer.weight.detach()
+    kernel = kernel_of(layer)
     for axis, old in enumerate(geometry_of(layer)):
         new = max((geometry_of(c)[axis] for c in convolutions), key=lambda window: window.kernel)
         place = {offset: tap for tap, offset in enumerate(_offsets(old))}

@@ -35,6 +35,7 @@ from natrl.modules.inherit.kernels import (
     set_low_rank,
 )
 from natrl.modules.replace.geometry import channel_axis, images_of, pair
+from natrl.modules.replace.subclasses import kernel_of
 from natrl.training.modes import frozen_norms, in_mode
 
 __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
@@ -165,7 +166,7 @@ def _fit_low_rank(layer: Pointwise, parts: tuple[Pointwise, Pointwise], x: Tenso
         features = _patches(x, first, rows.pixels)
     else:
         features = x.flatten(0, -2)[rows.pixels[0]]
-    weight, _ = _solve(layer.weight, features, rows.values, free_mean, ridge)
+    weight, _ = _solve(kernel_of(layer), features, rows.values, free_mean, ridge)
     z = features.double()
     mean = z.mean(0) if free_mean else torch.zeros_like(z[0])
     moments = (z - mean).mT @ (z - mean) / len(z)

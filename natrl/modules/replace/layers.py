@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 
 from natrl.modules.replace.geometry import channel_axis, pair
 from natrl.modules.replace.replacements import nothing, operation_of
-from natrl.modules.trace.forward import is_within, Trace, WATCHED
+from natrl.modules.trace.forward import is_watched, is_within, Trace, WATCHED
 from natrl.modules.trace.reach import reached, storage_key
 from natrl.modules.trace.sandbox import Sandbox, type_name
 
@@ -76,13 +76,14 @@ def _own_reason(module: nn.Module) -> str | None:
     """Why a convolution or pooling stays, wherever it is used."""
     if parametrize.is_parametrized(module):
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
-    if type(module) not in WATCHED:
+    if not is_watched(module):
         return _type_reason(module)
     if any(getattr(module, hooks, None) for hooks in HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
         return "its forward was replaced by another"
-    if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
+    own = {"weight", "bias"} if type(module) in WATCHED else set(module._parameters)
+    if set(module._parameters) - own or module._buffers or module._modules:
         return "it carries parameters, buffers or modules besides its own"
     return None if operation_of(module) is not None else _no_operation(module)
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from torch import nn, Tensor
 
 from natrl.modules.replace.copies import NotTheModelError
+from natrl.modules.replace.subclasses import is_convolution
 from natrl.modules.trace.provenance import Provenance, tensors
 from natrl.modules.trace.sandbox import Sandbox
 
-__all__ = ["Call", "Flow", "Trace", "WATCHED", "blocks_of", "is_within", "trace", "trace_training"]
+__all__ = ["Call", "Flow", "Trace", "WATCHED", "blocks_of", "is_watched", "is_within", "trace", "trace_training"]
 
-#: The layers whose calls are recorded: torch's own types. A subclass may do something else.
+#: The layers whose calls are recorded: torch's own types. A subclass may do something else (`is_watched`).
 WATCHED = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
 OUTPUT, ATTRIBUTE = "the output", "an attribute"
 
@@ -102,6 +103,11 @@ def blocks_of(model: nn.Module, traced: Trace) -> set[str]:
     return {name for name in found - {""} if not is_within(name.rpartition(".")[0], found - {""})}
 
 
+def is_watched(module: nn.Module) -> bool:
+    """Whether the calls of a module are recorded."""
+    return type(module) in WATCHED or is_convolution(module)
+
+
 def is_within(name: str, blocks: Collection[str]) -> bool:
     """Whether a module is one of the blocks, or in one."""
     return any(f"{name}.".startswith(f"{block}.") for block in blocks)
@@ -112,12 +118,12 @@ def _trace(model: nn.Module, sandbox: Sandbox, blocks: Collection[str]) -> Trace
     inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
     _check_modules(model, modules, sandbox.training)
-    watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
-    watched = {name: module for name, module in watched.items() if not is_within(name, blocks)}
+    layers = {name for name, module in model.named_modules() if name and is_watched(module)}
+    watched = {name: modules[name] for name in layers if not is_within(name, blocks)}
     watched |= {name: modules[name] for name in blocks}
     owners = {id(p): name for name, module in watched.items() for p in module.parameters()}
     provenance = Provenance(owners, sandbox.original)
-    recorder = _Recorder(provenance, len(inputs))
+    recorder = _Recorder(provenance, len(inputs), {id(modules[name]) for name in layers})
     for name, module in modules.items():
         if name in watched:
             recorder.watch(name, module)
@@ -181,8 +187,9 @@ def _attributes(model: nn.Module) -> list[Tensor]:
 class _Recorder:
     """Hooks that note calls."""
 
-    def __init__(self, provenance: Provenance, inputs: int) -> None:
-        self._provenance, self._inputs = provenance, inputs
+    def __init__(self, provenance: Provenance, inputs: int, layers: Collection[int]) -> None:
+        """`layers`: the ids of those that may be watched."""
+        self._provenance, self._inputs, self._layers = provenance, inputs, layers
         self._within: str | None = None  # the layer whose flow is open
         self.calls: list[Call] = []
         self.flows: list[Flow] = []
@@ -191,7 +198,7 @@ class _Recorder:
     def follow(self, name: str, module: nn.Module) -> None:
         """Notes while a module runs, and what flows through it if it has a state of its own."""
         stateful = bool(module._parameters or module._buffers)
-        stateful = stateful and not any(type(part) in WATCHED for part in module.modules())
+        stateful = stateful and not any(id(part) in self._layers for part in module.modules())
         leave_flow: list[Callable[[Any], None]] = []
 
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
