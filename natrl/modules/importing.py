@@ -24,6 +24,7 @@ from natrl.modules.trace.contraction import (
     needed,
     otherwise_fed,
     unconnected,
+    with_gates,
     with_training,
 )
 from natrl.modules.trace.dependence import cutting_off
@@ -49,6 +50,8 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     traced = trace(model, sandbox, blocks) if blocks else traced
     training = trace_training(model, sandbox, blocks)
     frozen = _frozen(model, sandbox, traced, training)
+    traced = with_gates(traced, frozen)
+    training = training if training is None else (with_gates(training[0], frozen), training[1])
     contraction = contract(traced, frozen)
     _check(model, contraction, frozen)
     if training is not None:

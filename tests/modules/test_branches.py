@@ -334,3 +334,65 @@ def test_a_supernet_and_a_stored_network(tmp_path) -> None:  # type: ignore[no-u
     network = space.build(architecture).eval()
     save_module(tmp_path, space, architecture, network)
     assert torch.equal(load_module(space.model, IMAGES[:1], tmp_path).eval()(IMAGES), network(IMAGES))
+
+
+class Excitation(nn.Module):
+    """Squeeze-and-excitation behind the last layer, by linear layers or one that is no slot; or of something else."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.fc, self.norm, self.kind = nn.Linear(C, C), nn.LayerNorm(C), kind
+        self.other = nn.Linear(C, C) if kind in ("another layer", "squeezed elsewhere") else nn.Identity()
+        self.gates = nn.Sequential(nn.Linear(C, 2), nn.ReLU(), nn.Linear(2, C), nn.Sigmoid())
+        self.gates = nn.Conv1d(1, 1, 3, padding=1) if kind == "efficient" else self.gates
+
+    def forward(self, x: Tensor) -> Tensor:
+        before, x = x, self.norm(self.fc(x))
+        squeezed = x.mean(1, keepdim=True)
+        if self.kind == "efficient":
+            return self.gates(squeezed.mT.flatten(1)[:, None]).sigmoid() * x
+        if self.kind == "squeezed elsewhere":
+            return x * self.gates(squeezed) + self.other(squeezed)
+        return x * self.gates(before.mean(1, keepdim=True) if self.kind == "of the input" else self.other(squeezed))
+
+
+@pytest.mark.parametrize("kind", ["usual", "efficient", "another layer"])
+def test_zeros_stay_zeros_through_a_gate_that_is_made_of_them(kind: str) -> None:
+    torch.manual_seed(0)
+    model = Net(Perceptron(), Excitation(kind))
+    space = natrl.from_module(model, IMAGES[:1])
+    assert space.reason("branches.1.fc", "null") is None
+    removed = space.prune(space.with_operations({"branches.1.fc": "null"}))
+    network = space.build(removed).eval()
+    assert not [name for name, _ in network.branches[1].named_parameters()]
+    assert space.cost(removed) == counts(network)
+    with torch.no_grad():
+        x = model.stem(IMAGES).flatten(2).mT
+        wanted = model.head((x + model.eval().branches[0](x)).mean(1))
+        torch.testing.assert_close(network(IMAGES), wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"), [("of the input", "into mul"), ("squeezed elsewhere", "into layer 'branches.1.other'")]
+)
+def test_no_null_before_other_gates(kind: str, ends: str) -> None:
+    space = natrl.from_module(Net(Perceptron(), Excitation(kind)), IMAGES[:1])
+    assert ends in space.reason("branches.1.fc", "null")
+
+
+class Looks(nn.Module):
+    """Its way depends on what a layer gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(C, C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc(x)
+        return x if x.mean() > 0 else -x
+
+
+def test_no_null_where_the_model_looks_at_the_values() -> None:
+    space = natrl.from_module(Net(Looks(), Perceptron()), IMAGES[:1])
+    assert space.needed_data
+    assert space.reason("branches.0.fc", "null").endswith("its output goes into mean")

@@ -28,6 +28,7 @@ class Call(NamedTuple):
     layer: str
     sources: frozenset[int]  # of its input
     met: frozenset[str]  # what its output ran into first: "add", "cat", "mul", another operation, "layer …", or OUTPUT
+    gates: frozenset[frozenset[int]]  # sources of other factors that its output was multiplied with on the way there
     in_shape: tuple[int, ...]  # (B, Cin, H, W); of a linear layer (B, …, Cin)
     out_shape: tuple[int, ...]  # (B, Cout, H', W'); (B, …, Cout)
     madds: int  # of all images
@@ -135,15 +136,18 @@ def _trace(model: nn.Module, sandbox: Sandbox, blocks: Collection[str]) -> Trace
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
     _check_weights(model, copy)
-    given, kept = [(tensor, OUTPUT) for tensor in tensors(output)], _attributes(copy)
-    if sandbox.training:  # a loss may read them
-        given += [(tensor, ATTRIBUTE) for tensor in kept]
-    outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
-    met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
+    kept = _attributes(copy)
+    given = [provenance.sources(tensor, OUTPUT) for tensor in tensors(output)]
+    read = [provenance.sources(tensor, ATTRIBUTE) for tensor in kept]
+    outputs = tuple(sources for sources in given + (read if sandbox.training else []) if sources)  # a loss may read
+    seen = [
+        (frozenset(provenance.met[number]), frozenset(provenance.gates[number]))
+        for number in range(len(inputs), len(inputs) + len(recorder.calls))
+    ]
     return Trace(
         inputs=len(inputs),
         batch=sandbox.batch,
-        calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
+        calls=tuple(call._replace(met=m, gates=g) for call, (m, g) in zip(recorder.calls, seen, strict=True)),
         outputs=outputs,
         products=frozenset(provenance.products.union(product(provenance.divisors, outputs))),
         flows=tuple(recorder.flows),
@@ -251,7 +255,7 @@ class _Recorder:
             self._provenance.mark(output, self._inputs + len(self.calls), self._inputs + len(self.flows))
             madds = (self._provenance.flops - flops) // 2
             shapes = shape, (*tensors(output)[0].shape,)
-            self.calls.append(Call(name, sources, frozenset(), *shapes, madds, _is_plain(module, output)))
+            self.calls.append(Call(name, sources, frozenset(), frozenset(), *shapes, madds, _is_plain(module, output)))
             leave_flow(output)
 
         module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
