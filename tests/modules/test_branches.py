@@ -14,10 +14,12 @@ from torch.nn import functional as F
 
 import natrl
 from natrl.core.operations import Cost
+from natrl.core.transitions import CostMode
 from natrl.modules import load_module, ModuleSpace, save_module
 from natrl.modules.network_supernet import ModuleSupernet
 from tests.modules.networks import conv
 from tests.modules.test_rules import counted
+from tests.spaces.test_promise import Actor, joint, sequential
 
 C, HIDDEN = 8, 16
 IMAGES = torch.randn(2, 3, 8, 8)
@@ -250,6 +252,28 @@ def test_transforms_cost_what_torch_counts_train_and_depend_on_the_input(seed: i
     assert outputs[0].shape == (2, 10)
     assert not torch.equal(*outputs)
     assert network(torch.randn(3, 3, 8, 12)).shape == (3, 10)
+
+
+@settings(max_examples=10)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    style=st.sampled_from(["anew", "nulls", "sparse"]),
+    token=st.booleans(),
+    mode=st.sampled_from(["strict", "live"]),
+)
+def test_three_transforms_cost_no_more_and_stay_connected(seed: int, style: str, token: bool, mode: CostMode) -> None:
+    """Decoded at once or slot after slot; nulls of all branches at once are among them."""
+    space = space_of(token)
+    actor, architecture = Actor(space, seed, style), space.architecture
+    for decode in (joint, sequential, joint):
+        after = space.prune(decode(actor, architecture, space.masks(architecture, cost=mode)))
+        assert space.check(after).is_live
+        assert space.cost(after) <= space.cost(architecture)
+        architecture = after
+    network = space.build(architecture, verify=False).eval()
+    assert counts(network) == space.cost(architecture)
+    unknown = torch.full_like(IMAGES, torch.nan)
+    assert network(unknown).isnan().any()  # the output still depends on the input
 
 
 @pytest.mark.parametrize("token", [False, True])
