@@ -52,17 +52,20 @@ class Torchs(nn.Module):
 
 
 class Functional(nn.Module):
-    """Attention that gives the weights of its linear layers to a function, as torchvision's Swin does."""
+    """Attention that gives the weights of its linear layers to a function, as torchvision's Swin does.
+
+    Another one makes a constant, as of positions.
+    """
 
     class Core(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.qkv, self.proj = nn.Linear(C, 3 * C), nn.Linear(C, C)
-            self.bias = nn.Parameter(torch.zeros(()))
+            self.bias = nn.Linear(1, 1)
 
         def forward(self, x: Tensor) -> Tensor:
             q, k, v = F.linear(x, self.qkv.weight, self.qkv.bias).chunk(3, -1)
-            return F.linear((q @ k.mT + self.bias).softmax(-1) @ v, self.proj.weight, self.proj.bias)
+            return F.linear((q @ k.mT + self.bias(q.new_ones(1))).softmax(-1) @ v, self.proj.weight, self.proj.bias)
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +180,7 @@ BRANCHES: dict[str, tuple[Callable[[], nn.Module], str, set[str], int]] = {
     "attention": (Attention, "proj", set(), ATTENTION),
     "torch's": (Torchs, "attention", set(), ATTENTION),
     "torch's with weights": (lambda: Torchs(weights=True), "attention", set(), ATTENTION + PRODUCTS),
-    "functional": (Functional, "core", set(), ATTENTION + PRODUCTS),
+    "functional": (Functional, "core", set(), ATTENTION + PRODUCTS + 1),
     "perceptron": (Perceptron, "fc2", {"scale"}, 2 * 16 * C * HIDDEN),
     "normalised": (Normalised, "fc", set(), 16 * C * C),
     "convnext": (ConvNeXt, "narrow", {"scale"}, 16 * (9 * C + 2 * C * HIDDEN)),
@@ -326,12 +329,13 @@ def test_what_stays_says_why() -> None:
     frozen = {name: why for name, why in space.frozen.items() if name.startswith("branches")}
     assert frozen == {
         "branches.0.core": "it gives more than one tensor",
-        "branches.0.core.qkv": "layer 'branches.0.core' uses its weights without calling it",
-        "branches.0.core.proj": "layer 'branches.0.core' uses its weights without calling it",
+        "branches.0.core.qkv": "layer 'branches.0.core', which it is part of, stays or goes as a whole",
+        "branches.0.core.bias": "layer 'branches.0.core', which it is part of, stays or goes as a whole",
+        "branches.0.core.proj": "layer 'branches.0.core', which it is part of, stays or goes as a whole",
         "branches.1.attention": "it has hooks, parametrizations or another forward, which would be lost",
-        "branches.1.attention.out_proj": "layer 'branches.1.attention' uses its weights without calling it",
+        "branches.1.attention.out_proj": "layer 'branches.1.attention', which it is part of, stays or goes as a whole",
         "branches.2.attention": "the model does not run without it",
-        "branches.2.attention.out_proj": "layer 'branches.2.attention' uses its weights without calling it",
+        "branches.2.attention.out_proj": "layer 'branches.2.attention', which it is part of, stays or goes as a whole",
     }
 
 

@@ -1,4 +1,4 @@
-"""Convolutions that make their weights are slots as torch's own; what does more than to convolve stays."""
+"""Layers that make their weights are slots as torch's own; what does more than these stays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from natrl.core.operations import Cost
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.inherit.kernels import inherit_kernel
 from natrl.modules.replace.replacements import replacement
-from natrl.modules.replace.subclasses import is_convolution, kernel_of
+from natrl.modules.replace.subclasses import is_plain_layer, kernel_of
 from tests.modules.networks import Subclass
 from tests.modules.test_rules import counted
 
@@ -81,11 +81,36 @@ def test_which_are_convolutions(kind: type[nn.Conv2d], is_one: bool) -> None:
     before = torch.random.get_rng_state()
     layer = kind(4, 6, 3, padding=1)
     drawn = torch.random.get_rng_state()
-    assert is_convolution(layer) is is_one
+    assert is_plain_layer(layer) is is_one
     assert not torch.equal(before, drawn)
     assert torch.equal(torch.random.get_rng_state(), drawn)
-    assert not is_convolution(nn.ReLU())
-    assert not is_convolution(nn.ConvTranspose2d(4, 4, 3))
+    assert not is_plain_layer(nn.ReLU())
+    assert not is_plain_layer(nn.ConvTranspose2d(4, 4, 3))
+
+
+class Cast(nn.Linear):
+    """As timm's Linear."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype), bias=self.bias)
+
+
+class Adapted(nn.Linear):
+    """With an adapter of its own beside."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x.mean(-1, keepdim=True)
+
+
+def test_which_are_linear() -> None:
+    assert is_plain_layer(Cast(4, 6))
+    assert is_plain_layer(nn.Linear(4, 6))
+    assert not is_plain_layer(Adapted(4, 6))
+    model = nn.Sequential(nn.Flatten(), Cast(12, 8), nn.ReLU(), Adapted(8, 8), nn.Linear(8, 4))
+    space = natrl.from_module(model, torch.zeros(1, 3, 2, 2))
+    assert [(slot.name, slot.layer) for slot in space.slots] == [("1", "linear"), ("4", "linear")]
+    built = space.build(space.with_operations({"1": "low_rank_4"}))
+    assert [type(layer) for layer in built[1]] == [nn.Linear, nn.Linear]
 
 
 @pytest.mark.parametrize("options", [{}, {"groups": 2}, {"stride": 2, "dilation": 2, "bias": False}])

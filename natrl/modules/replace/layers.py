@@ -110,7 +110,7 @@ def _no_operation(module: Any) -> str:
 def _part_reason(name: str, traced: Trace) -> str | None:
     """Why a layer in a block stays."""
     block = next((block for block in traced.blocks if is_within(name, (block,))), None)
-    return None if block is None else f"layer {block!r} uses its weights without calling it"
+    return None if block is None else f"layer {block!r}, which it is part of, stays or goes as a whole"
 
 
 def is_tampered_with(module: nn.Module) -> bool:

@@ -20,7 +20,7 @@ from natrl.core.operations import Convolution, Cost, Operation, operation, stage
 from natrl.core.transitions import KERNEL_LADDER
 from natrl.modules.replace.geometry import channels_of, Geometry, geometry_of, Layer, LAYERS, Window
 from natrl.modules.replace.stand_ins import Copy, NoAttention, PaddedAverage, Zeros, ZerosLike
-from natrl.modules.replace.subclasses import is_convolution
+from natrl.modules.replace.subclasses import is_plain_layer
 
 __all__ = ["description", "held_by", "nothing", "operation_of", "replacement", "replacement_cost"]
 
@@ -35,17 +35,17 @@ _PADS: dict[str, Any] = {
 def operation_of(layer: nn.Module) -> str | None:
     """The operation of the vocabulary that a layer holds, such as "conv_3x3"; None if there is none.
 
-    Only torch's own types count (a subclass may do something else), and convolutions with weights that they make
-    (`is_convolution`). Stride, padding, dilation, channels, groups and bias belong to the layer's place in its network,
+    Only torch's own types count (a subclass may do something else), and layers that only make their weights
+    (`is_plain_layer`). Stride, padding, dilation, channels, groups and bias belong to the layer's place in its network,
     not to its operation: a depthwise convolution is a convolution. One of another kernel, such as 4×4 or 1×7, counts as
     the next larger square one, or as the largest (`description` says what it is). A linear layer is a 1×1 convolution
     of its positions.
     """
-    if type(layer) is nn.Linear:
+    if isinstance(layer, nn.Conv2d | nn.Linear) and not is_plain_layer(layer):
+        return None
+    if isinstance(layer, nn.Linear):
         return "conv_1x1"
     if isinstance(layer, nn.Conv2d):
-        if not is_convolution(layer):
-            return None
         largest = max(layer.kernel_size)
         return Operation("conv", next((k for k in reversed(KERNEL_LADDER) if k >= largest), KERNEL_LADDER[0])).name
     if type(layer) is nn.MaxPool2d:

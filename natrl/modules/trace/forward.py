@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import nn, Tensor
 
 from natrl.modules.replace.copies import NotTheModelError
-from natrl.modules.replace.subclasses import is_convolution
+from natrl.modules.replace.subclasses import is_plain_layer
 from natrl.modules.trace.provenance import Provenance, tensors
 from natrl.modules.trace.sandbox import Sandbox
 
@@ -92,9 +92,12 @@ def blocks_of(model: nn.Module, traced: Trace) -> set[str]:
     """Modules that use the weights of their linear layers or convolutions without calling these.
 
     Attention, for the most part: torch's own, and whoever gives weights to a function. Nothing within can be replaced
-    for itself, but the whole can be left out.
+    for itself (what is called there makes constants, of positions, say), but the whole can be left out.
     """
-    called = {call.layer for call in traced.calls}
+    constant = set[int]()
+    for number, call in enumerate(traced.calls, start=traced.inputs):
+        constant |= {number} if call.sources <= constant else set()
+    called = {call.layer for n, call in enumerate(traced.calls, start=traced.inputs) if n not in constant}
     found = {name for name, module in model.named_modules() if type(module) is nn.MultiheadAttention}
     for layer in traced.strayed.keys() - called:
         parts = layer.split(".")
@@ -106,7 +109,7 @@ def blocks_of(model: nn.Module, traced: Trace) -> set[str]:
 
 def is_watched(module: nn.Module) -> bool:
     """Whether the calls of a module are recorded."""
-    return type(module) in WATCHED or is_convolution(module)
+    return type(module) in WATCHED or is_plain_layer(module)
 
 
 def is_within(name: str, blocks: Collection[str]) -> bool:
