@@ -1,12 +1,13 @@
 """Networks of torchvision and timm as spaces: what can be replaced in each, and whether natrl keeps what it promises.
 
-For each network: its convolutions, how many of them are slots, poolings that are slots, wires, seconds to import (CPU
-time of the one thread, so that waiting for a busy machine does not count), moves (operations that slots may become),
-natrl's MAdds and how far off torch's FlopCounterMode on real data they are, whether the network built from its own
-architecture gives the same outputs to the last bit (in evaluation, and in training with the same random numbers), and
-how many of some random legal transforms run, cost no more, and cost what torch counts, and whether one of them can be
-written as code that needs torch alone and gives the same to the last bit (its lines, or why not). One JSON row a
-network, then a table; the exit status is 1 where a target is missed.
+For each network: its convolutions and linear layers, how many slots are layers and blocks (attention as a whole),
+poolings that are slots, wires, seconds to import (CPU time of the one thread, so that waiting for a busy machine does
+not count), moves (operations that slots may become) and the share of the MAdds in slots that have some, natrl's MAdds
+and how far off torch's FlopCounterMode on real data they are, whether the network built from its own architecture gives
+the same outputs to the last bit (in evaluation, and in training with the same random numbers), and how many of some
+random legal transforms run forward and backward (at a second size too, where the network does), cost no more, and cost
+what torch counts, and whether one of them can be written as code that needs torch alone and gives the same to the last
+bit (its lines, or why not). One JSON row a network, then a table; the exit status is 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ import natrl
 from natrl.export.module_code import module_code
 from natrl.modules import ModuleSpace
 
-#: One of each family of convolutional classifiers.
+#: One of each family of classifiers.
 TORCHVISION = (
     *("alexnet", "vgg16_bn", "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121", "googlenet"),
     *("inception_v3", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0", "shufflenet_v2_x1_0"),
-    *("efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny"),
+    *("efficientnet_b0", "efficientnet_v2_s", "regnet_y_400mf", "convnext_tiny", "mobilenet_v3_large", "maxvit_t"),
+    *("vit_b_16", "swin_t", "swin_v2_t"),
 )
 TIMM = (
     *("resnet26t", "seresnet50", "skresnet18", "ecaresnet26t", "resnest14d", "res2net50_26w_4s", "resnetv2_50"),
@@ -46,10 +48,15 @@ TIMM = (
     *("inception_v4", "inception_resnet_v2", "xception41", "efficientnet_b0", "efficientnet_lite0", "mixnet_s"),
     *("mobilenetv3_small_100", "mobilenetv4_conv_small", "fbnetc_100", "ghostnet_100", "repvgg_a0", "mobileone_s0"),
     *("selecsls42b", "regnetx_004", "gernet_s", "hardcorenas_a", "lcnet_050", "tresnet_m", "nf_regnet_b0"),
+    *("eca_nfnet_l0", "convnext_atto", "deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"),
 )
-SIZES = {"inception_v3": 299}  # pixels, where the default is too small: its second head is larger
-NOTHING = ("nf_regnet_b0",)  # say that they have nothing to replace
-MADDS, SECONDS = 0.001, {"resnet50": 5.0}  # targets: relative difference; seconds to import
+#: Pixels, where the default is too small (the second head of one is larger) or the network takes no other.
+SIZES = {
+    "inception_v3": 299,
+    **dict.fromkeys(("vit_b_16", "maxvit_t", "deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"), 224),
+}
+MADDS, SECONDS = 0.001, {"resnet50": 5.0}  # targets: relative difference; seconds to import (others: LONGEST)
+LONGEST = 10.0
 
 
 def make(source: str, name: str) -> nn.Module:
@@ -62,10 +69,34 @@ def make(source: str, name: str) -> nn.Module:
 
 
 def flops(model: nn.Module, image: Tensor) -> int:
-    """MAdds of one image as torch counts them, in evaluation mode."""
+    """MAdds of one image as torch counts them, in evaluation mode.
+
+    It does not count attention that it runs as one operation.
+    """
+    torch.backends.mha.set_fastpath_enabled(False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(image)
+    torch.backends.mha.set_fastpath_enabled(True)
     return counter.get_total_flops() // 2
+
+
+def trains(model: nn.Module, size: int) -> bool:
+    """Whether it runs forward and backward on images of that size, and all that it gives are numbers."""
+    images = torch.randn(2, 3, size, size)
+    found = model.train()(images)
+    given = [t for t in (found if isinstance(found, tuple) else (found,)) if isinstance(t, Tensor)]
+    torch.stack([t.square().mean() for t in given]).sum().backward()
+    return all(bool(t.isfinite().all()) for t in given)
+
+
+def runs(model: nn.Module, size: int) -> bool:
+    """Whether a network takes images of that size at all."""
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, size, size))
+    except Exception:  # of the network's own code
+        return False
+    return True
 
 
 def outputs(model: nn.Module, images: Tensor, *, training: bool) -> list[Tensor]:
@@ -82,14 +113,14 @@ def is_identical(space: ModuleSpace, make: Callable[[], nn.Module], images: Tens
     return all(torch.equal(a, b) or bool(a.isnan().all()) for a, b in zip(*pair, strict=True))
 
 
-def transforms(space: ModuleSpace, image: Tensor, n: int) -> int:
-    """How many of n random legal transforms run, cost no more, and cost what torch counts."""
+def transforms(space: ModuleSpace, image: Tensor, sizes: list[int], n: int) -> int:
+    """How many of n random legal transforms run, train at these sizes, cost no more, and cost what torch counts."""
     original, fine = space.cost(space.architecture), 0
     for architecture in space.samples(np.random.default_rng(0), n):
         model = space.build(architecture)
         cost, params = space.cost(architecture), sum(p.numel() for p in model.parameters())
         same = params == cost.params and abs(flops(model, image) - cost.madds) <= MADDS * cost.madds
-        fine += same and cost <= original and space.check(architecture).is_live
+        fine += same and cost <= original and space.check(architecture).is_live and all(trains(model, s) for s in sizes)
     return fine
 
 
@@ -107,23 +138,20 @@ def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
     image, images = torch.randn(1, 3, size, size), torch.randn(2, 3, size, size)
     model = make(source, name)
     start = time.thread_time()
-    try:
-        space = natrl.from_module(model, image)
-    except ValueError as error:
-        said = str(error)
-        return {"said": said, "targets": name in NOTHING and "nothing to replace" in said}
+    space = natrl.from_module(model, image)
     seconds = time.thread_time() - start
     madds, counted = space.cost(space.architecture).madds, flops(make(source, name), image)
     masks = space.masks(space.architecture)
-    layers = {kind: [s for s in space.slots if (s.operation.startswith("conv")) == kind] for kind in (True, False)}
+    pooled = [s for s in space.slots if s.operation.endswith(("pool_2x2", "pool_3x3", "pool_5x5", "pool_7x7"))]
     identical = [
         is_identical(space, lambda: make(source, name), images, training=training) for training in (False, True)
     ]
-    fine = transforms(space, image, n)
+    sizes = [size] + [other for other in (size + 64,) if runs(make(source, name), other)]
+    fine = transforms(space, image, sizes, n)
     return {
-        "convolutions": sum(isinstance(m, nn.Conv2d) for m in model.modules()),
-        "slots": len(layers[True]),
-        "poolings": len(layers[False]),
+        "layers": sum(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules()),
+        "slots": len(space.slots) - len(pooled),
+        "poolings": len(pooled),
         "wires": space.n_slots - len(space.slots),
         "seconds": seconds,
         "moves": int(masks.sum()) - space.n_slots,
@@ -133,15 +161,16 @@ def measure(source: str, name: str, size: int, n: int) -> dict[str, Any]:
         "identical": identical[0],
         "identical_training": identical[1],
         "transforms": f"{fine}/{n}",
+        "sizes": sizes,
         "code": code_of(space, images),
         "targets": all(identical)
         and abs(madds - counted) <= MADDS * counted
         and fine == n
-        and seconds <= SECONDS.get(name, np.inf),
+        and seconds <= SECONDS.get(name, LONGEST),
     }
 
 
-COLUMNS = ("convolutions", "slots", "poolings", "wires", "moves", "movable", "seconds", "madds", "off")
+COLUMNS = ("layers", "slots", "poolings", "wires", "moves", "movable", "seconds", "madds", "off")
 CHECKS = ("identical", "identical_training", "transforms", "code", "targets")
 WIDTH = 180  # of the table, in characters
 

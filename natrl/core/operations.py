@@ -28,12 +28,20 @@ __all__ = [
     "stages",
 ]
 
-#: The types in the order of the type-level transition: conv → separable → dilated → pooling → skip → null. Those of
-#: registered operations follow; policies hold an embedding for each.
+#: Low rank: a pointwise operation as two, through fewer channels than the full rank: by type, through how large a part.
+LOW_RANKS = {"low_rank_2": 2, "low_rank_4": 4, "low_rank_8": 8}
+#: The types. Those of registered operations follow; policies hold an embedding for each.
 TYPES = ["conv", "sep_conv", "dil_conv", "max_pool", "avg_pool", "skip_connect", "null", "conv_1xk_kx1"]
+TYPES += [*LOW_RANKS, "block"]
 KERNELS = [7, 5, 3, 2, 1, 0]  # 0: the type has no kernel
-#: Type level: a forward jump is allowed; equal ranks (the two poolings) change freely into each other.
-TYPE_RANK = {"conv": 0, "sep_conv": 1, "dil_conv": 2, "max_pool": 3, "avg_pool": 3}
+#: Type level: a forward jump is allowed; equal ranks (the two poolings) change freely into each other. NAT++ has conv →
+#: separable → dilated → pooling; between the first two is the ladder of low ranks.
+TYPE_RANK = {
+    name: rank
+    for rank, names in enumerate((["conv"], *([name] for name in LOW_RANKS), ["sep_conv"], ["dil_conv"]))
+    for name in names
+}
+TYPE_RANK |= dict.fromkeys(("max_pool", "avg_pool"), len(TYPE_RANK))
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, order=True)
 class Operation:
-    """What a slot computes: a type, and a kernel size in pixels (0 for skip_connect and null)."""
+    """What a slot computes: a type, and a kernel size in pixels (0 for skip_connect, null and block)."""
 
     type: str
     kernel: int = 0
@@ -53,11 +61,21 @@ class Operation:
             return record
         if self.type == "conv_1xk_kx1":
             return f"conv_1x{self.kernel}_{self.kernel}x1"
+        if self.type in LOW_RANKS:
+            return self.type
         return f"{self.type}_{self.kernel}x{self.kernel}" if self.kernel else self.type
 
     @property
     def is_pooling(self) -> bool:
         return self.type in ("max_pool", "avg_pool")
+
+    @property
+    def is_low_rank(self) -> bool:
+        return self.type in LOW_RANKS
+
+    def rank(self, in_channels: int, out_channels: int) -> int:
+        """The channels between the two pointwise convolutions of a low-rank operation: at least one."""
+        return max(1, min(in_channels, out_channels) // LOW_RANKS[self.type])
 
 
 #: Names of the known operations by type and kernel.
@@ -74,6 +92,8 @@ def _vocabulary() -> dict[str, Operation]:
         Operation("conv_1xk_kx1", 7),
         Operation("max_pool", 2),
         Operation("avg_pool", 2),
+        *(Operation(kind, 1) for kind in LOW_RANKS),
+        Operation("block"),
     ]
     return {op.name: op for op in square + others}
 
@@ -186,7 +206,9 @@ def _built_in_stages(op: Operation) -> Callable[[int, int, int], Stages]:
     """As in the public code of DARTS and NAT.
 
     A separable convolution applies depthwise + pointwise twice, a dilated one once (dilation 2), and a skip with stride
-    2 is a factorized reduction, whose two 1×1 convolutions run side by side; between different widths it is one.
+    2 is a factorized reduction, whose two 1×1 convolutions run side by side; between different widths it is one. A
+    low-rank operation is two 1×1 convolutions one after the other (Denil et al. 2013, arXiv 1306.0543). A block, which
+    is what a user's network has there, is in no cell.
     """
     k = op.kernel
 
@@ -203,6 +225,8 @@ def _built_in_stages(op: Operation) -> Callable[[int, int, int], Stages]:
                 return (depthwise_pointwise(out, s, 2),)
             case "conv_1xk_kx1":
                 return ((Convolution(c, out, (1, k), (1, s)), Convolution(out, out, (k, 1), (s, 1))),)
+            case kind if kind in LOW_RANKS:
+                return ((Convolution(c, op.rank(c, out), (1, 1), (s, s)), Convolution(op.rank(c, out), out, (1, 1))),)
             case "skip_connect" if c != out:
                 return ((Convolution(c, out, (1, 1), (s, s)),),)
             case "skip_connect" if s > 1:
@@ -216,6 +240,7 @@ def _built_in_stages(op: Operation) -> Callable[[int, int, int], Stages]:
 
 #: The records of the known operations by name, in the order of VOCABULARY.
 RECORDS: dict[str, Record] = {name: Record(name, op, _built_in_stages(op)) for name, op in VOCABULARY.items()}
+RECORDS["block"] = Record("block", VOCABULARY["block"], cost=lambda *_: Cost())  # counted where it stands
 _NAMED.update({(op.type, op.kernel): name for name, op in VOCABULARY.items()})
 _RECEIVED: set[str] = set()  # operations that another process registered
 _CACHES: list[Callable[[], None]] = []

@@ -36,7 +36,7 @@ def is_transition(old: Operation, new: Operation, rule: Rule = "nat++") -> bool:
 
     Everything may stay, become a skip or null; skip and null change into each other only. "nat" (the first paper)
     allows no more; "nat++" adds any forward jump in type and kernel, both at once if wanted, and what a registered
-    operation says that it may become.
+    operation says that it may become. (Of 1×1 that is only a lower rank, which the papers' spaces do not have.)
     """
     if new == old or new.type in ("skip_connect", "null"):
         return True

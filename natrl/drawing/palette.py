@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from natrl.core.operations import operation, registered_operations
+from natrl.core.operations import LOW_RANKS, operation, registered_operations
 
 __all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of", "looks_of"]
 
@@ -31,9 +31,12 @@ class Look:
     width: float = 1.6
 
 
+_LOW_RANK = Look("low rank", "#9018F0", (0, (5, 1.2)), 2.2)
 _LOOKS: dict[str, Look] = {
+    "block": Look("block of the network's own", "#783000", width=3.0),
     "conv": Look("convolution", "#0072B2", width=2.6),
     "conv_1xk_kx1": Look("1×k, k×1 convolution", "#56B4E9", (0, (8, 1.2, 1.2, 1.2, 1.2, 1.2)), 2.4),
+    **dict.fromkeys(LOW_RANKS, _LOW_RANK),
     "sep_conv": Look("separable convolution", "#009E73", (0, (10, 1.5)), 1.9),
     "dil_conv": Look("dilated convolution", "#CC79A7", (0, (7, 2, 1.5, 2)), 2.0),
     "max_pool": Look("max pooling", "#D55E00", (0, (4, 2))),
@@ -72,4 +75,4 @@ def _looks() -> dict[str, Look]:
 def looks_of(names: Iterable[str]) -> tuple[Look, ...]:
     """The looks of these operations, each once, from the dearest type to none. ValueError on an unknown name."""
     used = {operation(name).type for name in names}
-    return tuple(look for kind, look in _looks().items() if kind in used)
+    return tuple(dict.fromkeys(look for kind, look in _looks().items() if kind in used))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import Cost
-from natrl.modules.replace.geometry import Layer, pair
-from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unreplaceable
+from natrl.modules.replace.geometry import geometry_of, LAYERS
+from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unremovable, unreplaceable
 from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
-from natrl.modules.replace.replacements import description, operation_of
+from natrl.modules.replace.replacements import description, held_by
 from natrl.modules.replace.rules import Choice, choices_of
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
 from natrl.modules.trace.contraction import (
@@ -23,9 +24,11 @@ from natrl.modules.trace.contraction import (
     needed,
     otherwise_fed,
     unconnected,
+    with_gates,
     with_training,
 )
-from natrl.modules.trace.forward import Trace, trace, trace_training
+from natrl.modules.trace.dependence import cutting_off
+from natrl.modules.trace.forward import blocks_of, Trace, trace, trace_training
 from natrl.modules.trace.graph import build_graph, Graph
 from natrl.modules.trace.sandbox import Sandbox
 
@@ -33,24 +36,28 @@ __all__ = ["from_module"]
 
 
 def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
-    """The space of what a network can become by replacing its convolutions and poolings.
+    """The space of what a network can become by replacing its convolutions, linear layers and poolings.
 
     `example_input` is a batch as the model takes it (or a tuple of several inputs): copies of the model are run on it,
-    in evaluation and in training mode, without data where that is possible. nn.Conv2d and nn.MaxPool2d, nn.AvgPool2d
-    that hold an operation of natrl's vocabulary become slots; `.frozen` says why the others stay. The
-    model is not changed, and `.build` copies it. ValueError in one line where the model cannot be run or copied, or has
-    nothing to replace.
+    in evaluation and in training mode, without data where that is possible. nn.Conv2d, nn.Linear and nn.MaxPool2d,
+    nn.AvgPool2d that hold an operation of natrl's vocabulary become slots, and so does attention that uses its weights
+    without layers, as a whole; `.frozen` says why the others stay. The model is not changed, and `.build` copies it.
+    ValueError in one line where the model cannot be run or copied, or has nothing to replace.
     """
     sandbox = Sandbox(model, example_input)
     traced = trace(model, sandbox)
-    training = trace_training(model, sandbox)
+    blocks = blocks_of(model, traced)
+    traced = trace(model, sandbox, blocks) if blocks else traced
+    training = trace_training(model, sandbox, blocks)
     frozen = _frozen(model, sandbox, traced, training)
+    traced = with_gates(traced, frozen)
+    training = training if training is None else (with_gates(training[0], frozen), training[1])
     contraction = contract(traced, frozen)
     _check(model, contraction, frozen)
     if training is not None:
         contraction = with_training(contraction, training[0], frozen)
-    layers = {name: cast(Layer, model.get_submodule(name)) for name in contraction.layers.values()}
-    strides = {number: max(pair(layers[name].stride)) for number, name in contraction.layers.items()}
+    layers = {name: model.get_submodule(name) for name in contraction.layers.values()}
+    strides = {number: max(_stride(layers[name])) for number, name in contraction.layers.items()}
     graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
     kept = needed(contraction)
     choices = {
@@ -64,6 +71,11 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
         )
         for name, layer in layers.items()
     }
+    if traced.picks:
+        nullable = [name for name, choice in choices.items() if choice["null"].reason is None]
+        for name in cutting_off(model, sandbox.inputs, nullable):
+            why = "null could cut off what the output knows of the input"
+            choices[name]["null"] = replace(choices[name]["null"], reason=why)
     slots = _slots(graph, contraction, traced, layers, choices)
     operations = ["skip_connect"] * len(graph.slots)
     for slot in slots:
@@ -86,9 +98,16 @@ def _frozen(
     frozen = frozen_layers(model, traced)
     frozen |= kept_elsewhere(model, {call.layer for call in traced.calls} - frozen.keys())
     frozen |= unreplaceable(model, sandbox, _counts(traced, frozen))
+    frozen |= unremovable(model, sandbox, traced.blocks - frozen.keys())
     if training is not None:
         trained, modelled = training
-        also = unreplaceable(model, modelled, _counts(trained, frozen))
+        also = {
+            name: reason
+            for name, reason in frozen_layers(model, trained).items()
+            if name in traced.blocks - frozen.keys()
+        }
+        also |= unreplaceable(model, modelled, _counts(trained, frozen))
+        also |= unremovable(model, modelled, traced.blocks - frozen.keys() - also.keys())
         frozen |= {name: f"in training mode {reason}" for name, reason in also.items()}
     frozen |= unconnected(traced, frozen)
     return frozen if training is None else frozen | otherwise_fed(traced, training[0], frozen)
@@ -119,7 +138,7 @@ def _check(model: nn.Module, contraction: Contraction, frozen: Mapping[str, str]
     if contraction.layers:
         return
     if not frozen:
-        raise ValueError(f"{kind} has nothing to replace: it has no convolution and no pooling")
+        raise ValueError(f"{kind} has nothing to replace: it has no convolution, no linear layer and no pooling")
     if not contraction.outputs:
         raise ValueError(f"{kind} cannot be followed: its output does not come from its input by operations on tensors")
     raise ValueError(_nothing(model, frozen))
@@ -129,7 +148,7 @@ def _nothing(model: nn.Module, frozen: Mapping[str, str], why: str = "") -> str:
     """What to say of a network with nothing to replace: the most frequent reasons."""
     reasons = Counter(re.sub(r"\b\d+\b", "…", reason) for reason in frozen.values()).most_common(3)
     told = "; ".join(f"{count} because {reason}" for reason, count in reasons)
-    stay = f"{len(frozen)} convolutions and poolings stay" + (f", {told}" if told else "")
+    stay = f"{len(frozen)} layers stay" + (f", {told}" if told else "")
     return f"{type(model).__name__} has nothing to replace: {why}{stay}"
 
 
@@ -137,7 +156,7 @@ def _slots(
     graph: Graph,
     contraction: Contraction,
     traced: Trace,
-    layers: Mapping[str, Layer],
+    layers: Mapping[str, nn.Module],
     choices: Mapping[str, Mapping[str, Choice]],
 ) -> tuple[ModuleSlot, ...]:
     """The slots in the order of the architecture."""
@@ -147,7 +166,7 @@ def _slots(
         if number is None:
             continue
         name = contraction.layers[number]
-        held, calls = str(operation_of(layers[name])), traced.calls_of(name)
+        held, calls = held_by(layers[name]), traced.calls_of(name)
         after = [contraction.layers[n] for n, read in contraction.reads.items() if number in read]
         after += ["output"] if any(number in output for output in contraction.outputs) else []
         slots.append(
@@ -156,9 +175,9 @@ def _slots(
                 name=name,
                 operation=held,
                 layer=description(layers[name]),
-                in_shape=cast(tuple[int, int, int], calls[0].in_shape[1:]),
-                out_shape=cast(tuple[int, int, int], calls[0].out_shape[1:]),
-                stride=pair(layers[name].stride),
+                in_shape=calls[0].in_shape[1:],
+                out_shape=calls[0].out_shape[1:],
+                stride=_stride(layers[name]),
                 calls=len(calls),
                 cost=choices[name][held].cost,
                 before=tuple(dict.fromkeys(known[n] for n in sorted(contraction.reads[number]))),
@@ -166,6 +185,14 @@ def _slots(
             )
         )
     return tuple(slots)
+
+
+def _stride(layer: nn.Module) -> tuple[int, int]:
+    """Along rows and columns."""
+    if not isinstance(layer, LAYERS):
+        return 1, 1
+    rows, columns = geometry_of(layer)
+    return rows.stride, columns.stride
 
 
 def _fixed(model: nn.Module, traced: Trace, slots: tuple[ModuleSlot, ...]) -> Cost:

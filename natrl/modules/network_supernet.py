@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack, suppress
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
 from natrl.modules.replace.copies import copied
-from natrl.modules.replace.geometry import Layer
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.fitting import MEASURING_BATCH
@@ -41,8 +40,8 @@ class Alternatives(nn.Module):
         self.operations.training = self.training = operations[held].training
         self.active = held
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.operations[self.active](x)
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.operations[self.active](*args, **kwargs)
 
     def extra_repr(self) -> str:
         return f"active={self.active}"
@@ -75,15 +74,15 @@ class ModuleSupernet(nn.Module):
         """Fits each choice to what its layer gives for what that reads in the original."""
         original = copied(self.space.model)
         layers = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
-        convolutions = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
-        reference = Reference(original, list(convolutions), images, seed=seed)
+        fitted = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d | nn.Linear)}
+        reference = Reference(original, list(fitted), images, seed=seed)
         with in_mode(original, training=False), ExitStack() as hooks, torch.no_grad():
-            for name, layer in convolutions.items():
+            for name, layer in fitted.items():
                 hook = self._fitting(self.space.slot(name), layer, reference)
                 hooks.enter_context(layer.register_forward_pre_hook(hook))
             original(images)
 
-    def _fitting(self, slot: ModuleSlot, layer: nn.Conv2d, reference: Reference) -> Any:
+    def _fitting(self, slot: ModuleSlot, layer: nn.Conv2d | nn.Linear, reference: Reference) -> Any:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             for name, module in self._slots[slot.name].operations.items():
                 if name != slot.operation:
@@ -146,7 +145,7 @@ def _present_or_not(layer: nn.Module) -> Alternatives:
 
 def _alternatives(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Alternatives:
     """The layer itself, what the mask allows it to become, and null, which it is where nothing uses it."""
-    layer = cast(Layer, space.model.get_submodule(slot.name))
+    layer = space.model.get_submodule(slot.name)
     operations: dict[str, nn.Module] = {slot.operation: deepcopy(layer)}
     for name, allowed in zip(space.primitives, mask, strict=True):
         if allowed and name != slot.operation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.original import check_outputs
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.costs import NetworkCosts
-from natrl.modules.replace.geometry import Layer
 from natrl.modules.replace.leftovers import Leftovers
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.replace.rules import Choice
@@ -44,14 +43,17 @@ NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
 
 @dataclass(frozen=True)
 class ModuleSlot:
-    """A layer of a network that can be replaced. Shapes are (channels, height, width), of its first call."""
+    """A layer of a network that can be replaced.
+
+    Shapes are of its first call: (channels, height, width); of a linear layer or block (…, channels).
+    """
 
     index: int  # of the slot among the architecture's operations
     name: str  # of the layer in the model, as named_modules has it
     operation: str  # that the layer holds
-    layer: str  # what it is: as its operation, with its own kernel and groups
-    in_shape: tuple[int, int, int]
-    out_shape: tuple[int, int, int]
+    layer: str  # what it is: as its operation, with its own kernel and groups; "linear"; a block's type
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
     stride: tuple[int, int]  # rows, columns
     calls: int  # in one forward pass
     cost: Cost  # of the layer, all calls
@@ -60,18 +62,22 @@ class ModuleSlot:
 
     @property
     def in_channels(self) -> int:
-        return self.in_shape[0]
+        return self.in_shape[self._axis]
 
     @property
     def out_channels(self) -> int:
-        return self.out_shape[0]
+        return self.out_shape[self._axis]
+
+    @property
+    def _axis(self) -> int:
+        return -1 if self.layer == "linear" or self.operation == "block" else 0
 
 
 class ModuleSpace(Space):
     """What one network can become: `natrl.from_module` makes it.
 
     An architecture says for each slot which operation it holds; `architecture` is the network as it is. `slots` are the
-    layers that can be replaced, and `frozen` says of each convolution and pooling that stays why. Costs are those of
+    layers that can be replaced, and `frozen` says of each other layer of their kinds why it stays. Costs are those of
     the whole network for one image, and equal what torch counts on the network that `build` gives.
     """
 
@@ -357,7 +363,7 @@ class ModuleSpace(Space):
         for slot in self.slots:
             op = architecture.operations[slot.index]
             if op != slot.operation:
-                place = cast(Layer, self.model.get_submodule(slot.name))
+                place = self.model.get_submodule(slot.name)
                 replaced[place] = replacement(place, op)
         for name in self.left_out(architecture):
             layer = self.model.get_submodule(name)

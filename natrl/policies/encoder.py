@@ -14,6 +14,18 @@ from natrl.spaces import FEATURES
 __all__ = ["GraphEncoder", "LSTMEncoder", "OperationEmbedding"]
 
 
+#: How many types and kernels the first vocabulary had.
+FIRST_TYPES, FIRST_KERNELS = 8, 6
+
+
+def _embedding(rows: int, first: int, width: int) -> nn.Embedding:
+    """Rows of what was appended to the vocabulary are drawn apart: a seed draws the same of all else as before."""
+    table = nn.Embedding(first, width)
+    apart = torch.Generator().manual_seed(torch.initial_seed() % 2**62 + rows)
+    more = torch.randn(rows - first, width, generator=apart)
+    return nn.Embedding.from_pretrained(torch.cat([table.weight.detach(), more]), freeze=False)
+
+
 class OperationEmbedding(nn.Module):
     """One vector per operation of the vocabulary, from an embedding of its type and one of its kernel."""
 
@@ -22,8 +34,8 @@ class OperationEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.of_type = nn.Embedding(len(TYPES), width)
-        self.of_kernel = nn.Embedding(len(KERNELS), width)
+        self.of_type = _embedding(len(TYPES), FIRST_TYPES, width)
+        self.of_kernel = _embedding(len(KERNELS), FIRST_KERNELS, width)
         self.mix = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
         operations = VOCABULARY.values()
         self.register_buffer("types", torch.tensor([TYPES.index(op.type) for op in operations]), persistent=False)

@@ -25,7 +25,7 @@ from natrl.training.weights import read_weights
 __all__ = ["StoredPolicy", "copy_policy", "policy_folder", "read_policy", "write_policy"]
 
 FORMAT = "natrl.policy"
-BUILT_IN_ROWS = {"of_type.weight": 8, "of_kernel.weight": 6}  # of natrl's own types and kernels
+BUILT_IN_ROWS = {"of_type.weight": 8, "of_kernel.weight": 6}  # of the first policies' types and kernels
 DOCUMENT, WEIGHTS = "policy.json", "policy.safetensors"
 NAMES = (WEIGHTS, "policy-2.safetensors")  # of the weights' file
 
@@ -126,9 +126,9 @@ def _known(document: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _extends(made_with: list[Any], known: tuple[str, ...]) -> bool:
-    """Whether the known operations hold these: natrl's own in their order, then registered ones in any."""
-    own = made_with[: len(BUILT_IN)]
-    return own == list(known[: len(own)]) and all(name in known for name in made_with)
+    """Whether the known operations hold these: natrl's own of then in their order, then registered ones in any."""
+    own = [name for name in made_with if name in BUILT_IN]
+    return own == made_with[: len(own)] == list(known[: len(own)]) and all(name in known for name in made_with)
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def fewest(
     What it leaves without use is gone.
     """
     prices = _slot_costs(space.cost_table(architecture), space.primitives) @ np.array((params, madds), dtype=float)
+    if "null" in space.primitives:  # before what costs as much: more may go with it
+        prices[:, space.primitives.index("null")] -= 0.5 * min(weight for weight in (params, madds) if weight)
     return space.prune(cheapest(architecture, np.where(mask, prices, np.inf), space.primitives))
 
 

@@ -60,6 +60,31 @@ def test_seven_by_seven_kernels_start_the_ladder() -> None:
     assert {"conv_7x7", "conv_5x5", "conv_3x3", "conv_1x1"} <= set(successors("conv_7x7", primitives=tuple(VOCABULARY)))
 
 
+LOW_RANKS = ("low_rank_2", "low_rank_4", "low_rank_8")
+
+
+def test_the_ladder_of_low_ranks_goes_down_from_pointwise_convolutions() -> None:
+    everything = tuple(VOCABULARY)
+    for i, name in enumerate(("conv_1x1", *LOW_RANKS)):
+        assert set(successors(name, primitives=everything)) == {name, *LOW_RANKS[i:], "skip_connect", "null"}
+        assert set(successors(name, "nat", everything)) == {name, "skip_connect", "null"}
+    assert set(LOW_RANKS) <= set(successors("conv_5x5", primitives=everything))
+    for name in ("sep_conv_3x3", "max_pool_3x3", "skip_connect", "null", "block"):
+        assert not {*LOW_RANKS, "block"} & set(successors(name, primitives=everything)) - {name}
+
+
+def test_a_block_stays_or_becomes_skip_or_null() -> None:
+    assert set(successors("block", primitives=tuple(VOCABULARY))) == {"block", "skip_connect", "null"}
+    assert not any("block" in successors(name, primitives=tuple(VOCABULARY)) for name in VOCABULARY if name != "block")
+
+
+@pytest.mark.parametrize("rule", ["nat", "nat++"])
+def test_the_rule_is_transitive(rule: Rule) -> None:
+    """Two steps lead nowhere that one step does not, but for a skip, which may become null."""
+    matrix = transition_matrix(tuple(VOCABULARY), rule)
+    assert (matrix @ matrix == matrix).all()
+
+
 @pytest.mark.parametrize("name", ["conv_1x3_3x1", "conv_1x7_7x1", "avg_pool_2x2", "max_pool_2x2"])
 def test_naonets_own_operations_only_stay_or_become_skip_or_null(name: str) -> None:
     assert set(successors(name, primitives=tuple(VOCABULARY))) == {name, "skip_connect", "null"}

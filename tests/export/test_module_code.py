@@ -28,6 +28,7 @@ from natrl.modules.replace.replacements import replacement
 from natrl.training.weights import save_weights
 from tests.export.test_export import randomised, STRANGER
 from tests.modules.networks import Residual
+from tests.modules.test_branches import Net, Normalised, Perceptron, Torchs
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -184,6 +185,14 @@ def residual() -> nn.Module:
     return found
 
 
+def branches() -> nn.Module:
+    """Linear layers of low rank, one that is null, and attention that is."""
+    space = natrl.from_module(Net(Torchs(), Perceptron(), Normalised(), Perceptron()), torch.zeros(1, 3, 16, 16))
+    chosen = {"branches.1.fc1": "low_rank_2", "head": "low_rank_8", "stem": "conv_1x1"}
+    nulls = dict.fromkeys(("branches.0.attention", "branches.2.fc", "branches.3.fc2"), "null")
+    return space.build(space.with_operations(chosen | nulls))
+
+
 def weight_norm() -> nn.Module:
     """A layer whose weight is worked out from two others."""
     return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 3)), nn.PReLU(), nn.Softmax(1))
@@ -193,6 +202,7 @@ SIZES = [(2, 16, 16), (1, 16, 16), (3, 17, 23), (1, 32, 16), (2, 9, 9)]
 ALL = (
     *(
         residual,
+        branches,
         Tensors,
         Odd,
         Hooked,

@@ -226,7 +226,7 @@ LEFT = {
     "inverted": ({"blocks.0.5": "null"}, {"blocks.0.1", "blocks.0.4", "blocks.0.6"}),
     "depthwise first": ({"blocks.0.3": "null"}, {f"blocks.0.{i}" for i in (1, 2, 4)}),
     "normalised first": ({"blocks.0.5": "null"}, {"blocks.0.0", "blocks.0.3", "blocks.0.4"}),
-    "excited": ({"blocks.0.last": "null"}, {"blocks.0.norm", "blocks.0.down", "blocks.0.up"}),
+    "excited": ({"blocks.0.last": "null"}, {"blocks.0.norm"}),
     "two readers": ({"blocks.0.a": "null"}, set()),
     "shared norm": ({"blocks.0.a": "null"}, set()),
     "read": ({"blocks.0.conv": "null"}, set()),
@@ -251,10 +251,14 @@ def test_parameters_that_stay_without_a_gradient_ask_for_none():
 
 
 def test_slots_that_nulls_feed_or_read_become_null():
-    """They count until they do: a depthwise convolution as any other."""
+    """They count until they do: a depthwise convolution, or the linear layers of a gate, as any other."""
     space = space_of("inverted")
     pruned = space.operations(space.prune(space.with_operations({"blocks.0.5": "null"})))
     assert {name for name, op in pruned.items() if op == "null"} == {"blocks.0.0", "blocks.0.3", "blocks.0.5"}
+    space = space_of("excited")
+    pruned = space.operations(space.prune(space.with_operations({"blocks.0.last": "null"})))
+    gone = {f"blocks.0.{part}" for part in ("conv", "down", "up", "last")}
+    assert {name for name, op in pruned.items() if op == "null"} == gone
 
 
 def test_what_goes_with_two():

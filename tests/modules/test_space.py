@@ -151,9 +151,21 @@ def test_slots_say_what_they_are():
     assert (slot.calls, slot.cost.params, slot.cost.madds) == (1, 8 * 16 * 9 + 16, 8 * 16 * 9 * 64)
     assert (slot.before, slot.after) == (("pool", "conv2"), ("down2",))
     assert SPACES[Residual].slot("stem").before == ("input",)
-    assert SPACES[Residual].slot("shortcut").after == ("output",)
+    assert SPACES[Residual].slot("shortcut").after == ("head",)
+    head = SPACES[Residual].slot("head")
+    assert (head.operation, head.layer, head.stride, head.after) == ("conv_1x1", "linear", (1, 1), ("output",))
+    assert (head.in_shape, head.out_shape, head.in_channels, head.out_channels) == ((16,), (10,), 16, 10)
     stem = SPACES[Residual].slot("stem")
     assert SPACES[Residual].architecture.slots[stem.index].stride == 2
+
+
+class Otherwise(Residual):
+    """As many slots, connected otherwise: the shortcut reads what comes out of the pooling."""
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pool(self.stem(x).relu())
+        y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu())) + x
+        return (self.down2(self.down1(y).relu()) + self.shortcut(x)).relu()
 
 
 def test_what_is_no_architecture_of_the_network_is_refused():
@@ -167,7 +179,7 @@ def test_what_is_no_architecture_of_the_network_is_refused():
     with pytest.raises(ValueError, match="unknown operation 'conv'"):
         space.with_operations({"conv1": "conv"})
     with pytest.raises(ValueError, match="not one of Residual: its slots are connected otherwise"):
-        space.check(SPACES[Joins].architecture)
+        space.check(natrl.from_module(Otherwise(), IMAGE).architecture)
     wire = next(e for e in range(space.n_slots) if e not in {slot.index for slot in space.slots})
     broken = [("null" if e == wire else op) for e, op in enumerate(space.architecture.operations)]
     with pytest.raises(ValueError, match=f"slot {wire} of Residual is a wire and holds skip_connect, not null"):

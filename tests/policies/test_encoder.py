@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 from natrl.core.operations import VOCABULARY, VOCABULARY_INDEX
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder, OperationEmbedding, three_views
@@ -56,6 +56,18 @@ def test_one_layer_sees_itself_and_both_neighbours(encoder: GraphEncoder, change
     (before, _), (after, _) = encoded(encoder, *PLAIN), encoded(encoder, *operations)
     moved = (before - after).abs().amax(-1)[0] > 1e-6
     assert set(moved.nonzero().flatten().tolist()) == seen_by
+
+
+def test_what_was_appended_to_the_vocabulary_changes_no_draw() -> None:
+    """A seed gives the embeddings, and all that is drawn after them, as the first vocabulary's eight types did."""
+    torch.manual_seed(3)
+    table, after = OperationEmbedding(4), torch.rand(1)
+    torch.manual_seed(3)
+    first = nn.Embedding(8, 4), nn.Embedding(6, 4)
+    nn.Linear(4, 4)
+    assert torch.equal(torch.rand(1), after)
+    assert torch.equal(table.of_type.weight[:8], first[0].weight)
+    assert torch.equal(table.of_kernel.weight, first[1].weight)
 
 
 def test_directions_and_the_whole_have_weights_of_their_own(encoder: GraphEncoder) -> None:

@@ -100,20 +100,20 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=[*VOCABULARY, "conv_9x9"]),
-        r"made with another vocabulary \(23 entries, this natrl has 22; differing: conv_9x9\); train it again",
+        r"made with another vocabulary \(27 entries, this natrl has 26; differing: conv_9x9\); train it again",
     ),
     "rows cut off": (lambda p: cut_rows(p / "policy.safetensors"), "policy.safetensors does not fit its policy.json"),
     "an empty vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=[]),
-        r"made with another vocabulary \(no entries, this natrl has 22",
+        r"made with another vocabulary \(no entries, this natrl has 26",
     ),
     "another order": (
         lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
-        r"made with another vocabulary \(22 entries, this natrl has 22; in another order\)",
+        r"made with another vocabulary \(26 entries, this natrl has 26; in another order\)",
     ),
     "no vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=None),
-        r"made with another vocabulary \(no entries, this natrl has 22",
+        r"made with another vocabulary \(no entries, this natrl has 26",
     ),
     "other features": (
         lambda p: change(p / "policy.json", features=["entry"]),
@@ -149,6 +149,23 @@ def test_policies_of_before_an_operation_was_appended_load_and_act_as_they_did(
         assert torch.equal(new, same)
     loaded.save(saved)
     assert json.loads((saved / "policy.json").read_text())["vocabulary"][-1] == "fold_9x9"
+    assert load_policy(saved).transform_batch(architectures) == before.transform_batch(architectures)
+
+
+def test_policies_of_the_first_vocabulary_load_and_act_as_they_did(saved: Path, forgotten_operations: None) -> None:
+    """With an operation that was registered then, which stands where natrl's own of now do."""
+    natrl.register_operation("fold_9x9", type="fold", kernel=9, cost=lambda *_: natrl.Cost(), may_become=())
+    policy("darts", "autoregressive", rule="nat", cost="live").save(saved)
+    before, architectures = load_policy(saved), samples("darts", 20)
+    document = json.loads((saved / "policy.json").read_text())
+    weights, names = load_file(saved / document["weights"]), ("vocabulary", "types", "kernels")
+    first = {"vocabulary": 22, "types": 8, "kernels": 6}
+    kept = {name: [*range(first[name]), len(document[name]) - 1] for name in names}
+    change(saved / "policy.json", **{name: [document[name][i] for i in kept[name]] for name in names})
+    for name, tensor in weights.items():
+        if name.endswith("of_type.weight"):
+            weights[name] = tensor[kept["types"]].clone()
+    save_file(weights, saved / document["weights"])
     assert load_policy(saved).transform_batch(architectures) == before.transform_batch(architectures)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import nn, Tensor
 
+from natrl.core.connectivity import live_slots
 from natrl.modules.importing import from_module
 from natrl.report.moves import moves_of
+from natrl.spaces import Batch
 from tests.report.test_tables import printed
 
 
@@ -21,7 +24,7 @@ class Net(nn.Module):
         self.stem = nn.Conv2d(3, 4, 3, padding=1, bias=False)
         self.branch = nn.Conv2d(4, 4, 3, padding=1, bias=False)
         self.depthwise1 = nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False)
-        self.point = nn.Conv2d(4, 8, 1, bias=False)
+        self.point = nn.Conv2d(4, 8, 1, groups=2, bias=False)
         self.depthwise2 = nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False)
         self.pool1, self.pool2 = nn.AdaptiveAvgPool2d(8), nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(8, 10)
@@ -33,7 +36,7 @@ class Net(nn.Module):
 
 
 # Parameters of the layers; MAdds are 64 times that, but of the head.
-STEM, BRANCH, DEPTHWISE, POINT, HEAD = 3 * 4 * 9, 4 * 4 * 9, 4 * 9 + 8 * 9, 4 * 8, 8 * 10 + 10
+STEM, BRANCH, DEPTHWISE, POINT, HEAD = 3 * 4 * 9, 4 * 4 * 9, 4 * 9 + 8 * 9, 4 * 8 // 2, 8 * 10 + 10
 PARAMS = STEM + BRANCH + DEPTHWISE + POINT + HEAD
 MADDS = 64 * (STEM + BRANCH + DEPTHWISE + POINT) + 80
 
@@ -42,19 +45,22 @@ def test_shares_and_the_smallest_cost_by_hand() -> None:
     found = moves_of(from_module(Net(), torch.zeros(1, 3, 8, 8))).to_dict()
     assert (found["params"], found["madds"]) == (PARAMS, MADDS)
     movable = STEM + BRANCH + DEPTHWISE
-    assert found["share"] == {"params": movable / PARAMS, "madds": 64 * movable / MADDS}
+    assert found["share"] == {"params": (movable + HEAD) / PARAMS, "madds": (64 * movable + 80) / MADDS}
     for smallest in found["smallest"].values():
         assert smallest["operations"]["stem"] == "conv_1x1"
-        assert smallest["params"] == PARAMS - movable + 3 * 4
-        assert smallest["madds"] == MADDS - 64 * (movable - 3 * 4)
+        assert smallest["operations"]["head"] == "low_rank_8"  # of rank 1: 8 weights and 10
+        assert smallest["params"] == PARAMS - movable + 3 * 4 - 80 + 18
+        assert smallest["madds"] == MADDS - 64 * (movable - 3 * 4) - 80 + 18
     moves = {slot["name"]: slot["moves"] for slot in found["slots"]}
     assert moves["stem"] == ("sep_conv_3x3", "dil_conv_3x3", "conv_1x1")
     assert {"null", "skip_connect", "avg_pool_3x3", "conv_1x1"} <= {*moves["branch"]}
     assert moves["point"] == ()
+    assert moves["head"] == ("low_rank_2", "low_rank_4", "low_rank_8")
     assert moves["depthwise2"] == ("dil_conv_3x3", "max_pool_3x3", "avg_pool_3x3", "conv_1x1", "skip_connect")
     assert {slot["layer"] for slot in found["slots"]} == {
         "conv_3x3",
-        "conv_1x1",
+        "linear",
+        "conv_1x1 in 2 groups",
         "conv_3x3 in 4 groups",
         "conv_3x3 in 8 groups",
     }
@@ -64,12 +70,14 @@ def test_shares_and_the_smallest_cost_by_hand() -> None:
 def test_nothing_that_can_be_reached_costs_less() -> None:
     space = from_module(Net(), torch.zeros(1, 3, 8, 8))
     mask = space.masks(space.architecture)
-    allowed = [[p for p, can in zip(space.primitives, row, strict=True) if can] for row in mask]
-    every = [space.prune(space.architecture.with_operations(ops)) for ops in product(*allowed)]
-    costs = [space.cost(architecture) for architecture in every if architecture.is_live]
+    every = np.array([*product(*(row.nonzero()[0] for row in mask))])
+    batch = Batch.of(space, [space.architecture]).take(np.zeros(len(every), dtype=np.int64)).with_choices(every)
+    live = live_slots(every != space.primitives.index("null"), batch.topologies.wiring).any(1)
+    pruned = space.pruned(batch)
+    costs = space.costs_of(pruned.choices, pruned.topologies)[live]
     found = moves_of(space).smallest
-    for kind in ("params", "madds"):
-        assert getattr(space.cost(found[kind]), kind) == min(getattr(cost, kind) for cost in costs)
+    for i, kind in enumerate(("params", "madds")):
+        assert getattr(space.cost(found[kind]), kind) == costs[:, i].min()
 
 
 def test_a_reason_is_told_once_with_its_layers() -> None:
@@ -78,7 +86,8 @@ def test_a_reason_is_told_once_with_its_layers() -> None:
     assert "pool[1,2] (2) its type is AdaptiveAvgPool2d, and only torch's own" in text
     assert "point skip_connect needs an output like the input, got 4×8×8 → 8×8×8; null needs nothing but" in text
     assert "conv_3x3 → sep_conv_3x3, dil_conv_3x3, conv_1x1" in text
-    assert f"4 of 5 slots have moves, in them are {64 * (STEM + BRANCH + DEPTHWISE) / MADDS:.1%} of the MAdds" in text
+    share = (64 * (STEM + BRANCH + DEPTHWISE) + 80) / MADDS
+    assert f"5 of 6 slots have moves, in them are {share:.1%} of the MAdds" in text
     assert "no rule" not in text
 
 
@@ -91,6 +100,7 @@ def test_a_rule_under_which_less_moves() -> None:
         "depthwise1": {"skip_connect"},
         "depthwise2": {"skip_connect"},
         "point": set(),
+        "head": set(),
     }
     assert found.to_dict()["share"]["params"] == (BRANCH + DEPTHWISE) / PARAMS
     with pytest.raises(ValueError, match="unknown rule 'nut'; known: nat, nat"):

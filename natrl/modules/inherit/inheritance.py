@@ -32,7 +32,7 @@ class Inheritance:
         self.space, self.device = space, device
         original = deepcopy(space.model).to(device)
         modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
-        self._layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+        self._layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d | nn.Linear)}
         inputs = [t.to(device) for t in (reference if isinstance(reference, tuple) else (reference,))]
         self._reference = Reference(original, list(self._layers), *inputs, seed=seed)
 

@@ -2,17 +2,34 @@
 
 O output channels, I input channels, (h, w) taps of a kernel. A smaller kernel is the part of the trained one that it
 covers. A depthwise filter with a pointwise convolution is, for each input channel, the product nearest to the trained
-kernel: its largest singular value (the per-channel form of Jaderberg et al. 2014, arXiv 1405.3866).
+kernel: its largest singular value (the per-channel form of Jaderberg et al. 2014, arXiv 1405.3866). Two pointwise
+operations are the product of that rank nearest to the trained matrix: its largest singular values (Eckart and Young
+1936).
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import torch
 from torch import nn, Tensor
 
 from natrl.modules.replace.geometry import geometry_of, Window
+from natrl.modules.replace.subclasses import kernel_of
 
-__all__ = ["convolutions_of", "factorise", "inherit_kernel", "on_grid"]
+__all__ = [
+    "Pointwise",
+    "convolutions_of",
+    "factorise",
+    "inherit_kernel",
+    "low_rank",
+    "low_rank_parts",
+    "on_grid",
+    "set_low_rank",
+]
+
+
+Pointwise: TypeAlias = nn.Conv2d | nn.Linear
 
 
 def convolutions_of(module: nn.Module) -> list[nn.Conv2d]:
@@ -20,16 +37,28 @@ def convolutions_of(module: nn.Module) -> list[nn.Conv2d]:
     return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
 
 
+def low_rank_parts(module: nn.Module) -> tuple[Pointwise, Pointwise] | None:
+    """The two layers of a replacement of low rank; None of another one."""
+    parts = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    pointwise = all(part.weight.shape[2:].numel() == 1 for part in parts)
+    return (parts[0], parts[1]) if len(parts) == 2 and pointwise else None
+
+
 @torch.no_grad()
-def inherit_kernel(layer: nn.Conv2d, module: nn.Module, *, filter_first: bool | None = None) -> None:
+def inherit_kernel(layer: Pointwise, module: nn.Module, *, filter_first: bool | None = None) -> None:
     """Sets the weights of `module`, a replacement of `layer` (natrl.modules.replace.replacements), in place.
 
     Of a separable convolution one stage holds the filter and the other one is the identity: with stride 1 the second
     stage filters, since the ReLU between them passes what an activation gave; with another stride the first, which
     reads every pixel. `filter_first` says otherwise. The bias is the layer's. Poolings, skips and null have no weights.
     """
+    if (parts := low_rank_parts(module)) is not None:
+        set_low_rank(kernel_of(layer).flatten(1), parts)
+        if parts[1].bias is not None and layer.bias is not None:
+            parts[1].bias.copy_(layer.bias)
+        return
     convolutions = convolutions_of(module)
-    if not convolutions:
+    if not convolutions or isinstance(layer, nn.Linear):
         return
     last = convolutions[-1]
     if len(convolutions) == 1:
@@ -67,6 +96,33 @@ def factorise(kernel: Tensor, depthwise: nn.Conv2d, pointwise: nn.Conv2d, second
     pointwise.weight.copy_(mix.T[:, :, None, None])
 
 
+def set_low_rank(matrix: Tensor, parts: tuple[Pointwise, Pointwise], second_moments: Tensor | None = None) -> Tensor:
+    """Sets two pointwise layers to the `low_rank` product nearest to a matrix (O, I); returns the product, float64."""
+    first, second = parts
+    out, into = low_rank(matrix, first.weight.shape[0], second_moments)
+    first.weight.copy_(into.reshape(first.weight.shape))
+    second.weight.copy_(out.reshape(second.weight.shape))
+    return out @ into
+
+
+def low_rank(matrix: Tensor, rank: int, second_moments: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """B (O, r) and A (r, I), float64, such that B A is the product of rank r nearest to a matrix W (O, I).
+
+    Nearest in the weights; or in the outputs, ‖(W − B A) L‖, where the second moments S = L Lᵀ of what comes in are
+    given, float64 (I, I), positive definite: B are the first left singular vectors of W L, and A = Bᵀ W. (That is
+    reduced-rank regression, Izenman 1975; for compression DRONE, Chen et al. 2021, and SVD-LLM, arXiv 2403.07378.)
+    """
+    exact = matrix.detach().double()
+    seen = exact if second_moments is None else exact @ torch.linalg.cholesky(second_moments)
+    if seen.shape[0] <= seen.shape[1]:
+        out = torch.linalg.eigh(seen @ seen.mT).eigenvectors[:, -rank:]
+    else:
+        squares, right = torch.linalg.eigh(seen.mT @ seen)
+        tiny = torch.finfo(torch.float32).tiny
+        out = seen @ right[:, -rank:] / squares[-rank:].clamp(min=tiny).sqrt()
+    return out, out.mT @ exact
+
+
 def _by_axes(layer: nn.Conv2d, across: nn.Conv2d, down: nn.Conv2d) -> None:
     """1×w, then h×1: the first one filters each channel for itself."""
     kernel = on_grid(layer, across, down)
@@ -95,7 +151,7 @@ def _rank_one(matrices: Tensor, second_moments: Tensor | None = None) -> tuple[T
 
 def on_grid(layer: nn.Conv2d, *convolutions: nn.Conv2d) -> Tensor:
     """The trained weights (O, I, h, w) at the taps of other kernels (along each axis, the largest); 0 outside."""
-    kernel = layer.weight.detach()
+    kernel = kernel_of(layer)
     for axis, old in enumerate(geometry_of(layer)):
         new = max((geometry_of(c)[axis] for c in convolutions), key=lambda window: window.kernel)
         place = {offset: tap for tap, offset in enumerate(_offsets(old))}

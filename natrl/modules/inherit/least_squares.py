@@ -8,8 +8,8 @@ runs its layers, the last convolution W of every replacement minimises
 over R rows (with groups: for each group by itself), where z is what the new network gives it (what came before was
 fitted already, so errors are made up for),
 y what the trained layer gave there, W₀ the weights from the kernel alone (kernels), and λ is RIDGE times
-the mean square of a feature, times R. All in one forward pass, which also gives batch-norms the statistics of the new
-network.
+the mean square of a feature, times R. Two layers of low rank are the product nearest, in what comes out, to the W of
+full rank. All in one forward pass, which also gives batch-norms the statistics of the new network.
 """
 
 from __future__ import annotations
@@ -25,8 +25,17 @@ from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from natrl.modules.inherit.kernels import convolutions_of, factorise, inherit_kernel, on_grid
-from natrl.modules.replace.geometry import pair
+from natrl.modules.inherit.kernels import (
+    convolutions_of,
+    factorise,
+    inherit_kernel,
+    low_rank_parts,
+    on_grid,
+    Pointwise,
+    set_low_rank,
+)
+from natrl.modules.replace.geometry import channel_axis, images_of, pair
+from natrl.modules.replace.subclasses import kernel_of
 from natrl.training.modes import frozen_norms, in_mode
 
 __all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
@@ -38,7 +47,7 @@ DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the wa
 
 
 class Rows(NamedTuple):
-    """What a trained layer gave at R pixels."""
+    """What a trained layer gave at R pixels, or positions of a linear layer, each of which is an image of one pixel."""
 
     pixels: Tensor  # int64 (3, R): image, row, column
     values: Tensor  # (R, O)
@@ -74,10 +83,15 @@ class Reference:
                 raise ValueError(f"layer {name!r} is not run by the network")
 
     def _record(self, name: str) -> Any:
-        def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+        def hook(layer: nn.Module, _: Any, output: Tensor) -> None:
             if name not in self.layers:
-                pixels = _draw_pixels((len(output), *output.shape[-2:]), self._rows, self._generator).to(output.device)
-                self.layers[name] = Rows(pixels, output[pixels[0], :, pixels[1], pixels[2]], False)
+                images = images_of(layer, output.shape)
+                pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
+                if channel_axis(layer) == -1:
+                    values = output.flatten(0, -2)[pixels[0]]
+                else:
+                    values = output[pixels[0], :, pixels[1], pixels[2]]
+                self.layers[name] = Rows(pixels, values, False)
                 self._outputs[name] = weakref.ref(output)
 
         return hook
@@ -96,19 +110,19 @@ def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) 
 
 @torch.no_grad()
 def inherit(
-    model: nn.Module, replaced: Mapping[str, nn.Conv2d], reference: Reference, *, recalibrate: bool = True
+    model: nn.Module, replaced: Mapping[str, Pointwise], reference: Reference, *, recalibrate: bool = True
 ) -> None:
     """Fits the replacements in `model`, in place.
 
-    `replaced`: the name of each replaced convolution and the trained layer that stood there. `recalibrate`: batch-norms
-    take over mean and variance of the reference's images in the new network.
+    `replaced`: the name of each replaced convolution or linear layer and the trained one that stood there.
+    `recalibrate`: batch-norms take over mean and variance of the reference's images in the new network.
     """
     with ExitStack() as stack:
         stack.enter_context(recalibrating(model) if recalibrate else in_mode(model, training=False))
         for name, layer in replaced.items():
             rows = reference.layers[name]
 
-            def fit(module: nn.Module, arguments: tuple[Any, ...], layer: nn.Conv2d = layer, rows: Rows = rows) -> None:
+            def fit(module: nn.Module, arguments: tuple[Any, ...], layer: Any = layer, rows: Rows = rows) -> None:
                 fit_layer(layer, module, arguments[0], rows)
 
             stack.enter_context(model.get_submodule(name).register_forward_pre_hook(_once(fit)))
@@ -116,10 +130,12 @@ def inherit(
 
 
 @torch.no_grad()
-def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, ridge: float = RIDGE) -> None:
-    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W) comes in."""
+def fit_layer(layer: Pointwise, module: nn.Module, x: Tensor, rows: Rows, *, ridge: float = RIDGE) -> None:
+    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W) or (…, I) comes in."""
+    if (parts := low_rank_parts(module)) is not None:
+        _fit_low_rank(layer, parts, x, rows, ridge)
     convolutions = convolutions_of(module)
-    if not convolutions:
+    if parts is not None or not convolutions or isinstance(layer, nn.Linear):
         return
     signed = len(convolutions) > 2 and bool((x < 0).any())
     inherit_kernel(layer, module, filter_first=True if signed else None)
@@ -140,6 +156,25 @@ def fit_layer(layer: nn.Conv2d, module: nn.Module, x: Tensor, rows: Rows, *, rid
     last.weight.copy_(weight)
     if last.bias is not None and free_mean:
         last.bias.copy_(bias)
+
+
+def _fit_low_rank(layer: Pointwise, parts: tuple[Pointwise, Pointwise], x: Tensor, rows: Rows, ridge: float) -> None:
+    """The product nearest in its outputs to what of full rank gives the values: reduced-rank regression."""
+    first, second = parts
+    free_mean = rows.normalised or layer.bias is not None
+    if isinstance(first, nn.Conv2d):
+        features = _patches(x, first, rows.pixels)
+    else:
+        features = x.flatten(0, -2)[rows.pixels[0]]
+    weight, _ = _solve(kernel_of(layer), features, rows.values, free_mean, ridge)
+    z = features.double()
+    mean = z.mean(0) if free_mean else torch.zeros_like(z[0])
+    moments = (z - mean).mT @ (z - mean) / len(z)
+    strength = ridge * moments.diagonal().mean()
+    moments.diagonal().add_(torch.where(strength > 0, strength, 1.0))
+    product = set_low_rank(weight.flatten(1), parts, moments)
+    if second.bias is not None:
+        second.bias.copy_(rows.values.double().mean(0) - product @ mean)
 
 
 def _fewer(rows: Rows, conv: nn.Conv2d) -> Rows:

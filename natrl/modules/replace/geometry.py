@@ -1,19 +1,24 @@
 """Which pixels a layer reads: the geometry that a layer's replacement must keep.
 
+A linear layer is a 1×1 convolution: each of its positions (all that stands before the last axis) is an image of one
+pixel.
+
 Along one axis a layer gives ⌊(size + before + after − dilation · (kernel − 1) − 1) / stride⌋ + 1 values. Another kernel
 or dilation gives as many at the same places when its padding grows by as much as its reach; a negative padding crops.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from torch import nn
 
-__all__ = ["Geometry", "Layer", "Window", "geometry_of", "pair"]
+__all__ = ["LAYERS", "Geometry", "Layer", "Window", "channel_axis", "channels_of", "geometry_of", "images_of", "pair"]
 
-Layer: TypeAlias = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
+LAYERS = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
+Layer: TypeAlias = nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,29 @@ def pair(value: int | str | tuple[int, ...]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
+def channel_axis(layer: nn.Module) -> int:
+    """Where the channels are in what a layer reads and gives: images have them before rows and columns."""
+    return -3 if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) else -1
+
+
+def channels_of(layer: nn.Conv2d | nn.Linear) -> tuple[int, int]:
+    """The numbers of input and output channels."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return layer.in_channels, layer.out_channels
+
+
+def images_of(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(images, height, width) of a tensor of that shape which a layer reads or gives."""
+    if channel_axis(layer) == -1:
+        return math.prod(shape[:-1]), 1, 1
+    return math.prod(shape[:-3]), shape[-2], shape[-1]
+
+
 def geometry_of(layer: Layer) -> Geometry:
-    """The geometry of a convolution or pooling (of a ceil_mode pooling: as if it rounded down)."""
+    """The geometry of a layer (of a ceil_mode pooling: as if it rounded down)."""
+    if isinstance(layer, nn.Linear):
+        return Geometry(Window(1), Window(1))
     kernel, stride = pair(layer.kernel_size), pair(layer.stride)
     dilation = (1, 1) if isinstance(layer, nn.AvgPool2d) else pair(layer.dilation)
     windows = []

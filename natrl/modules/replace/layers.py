@@ -18,15 +18,23 @@ from torch.nn.modules.pooling import (
 )
 from torch.nn.utils import parametrize
 
-from natrl.modules.replace.geometry import pair
-from natrl.modules.replace.replacements import operation_of
-from natrl.modules.trace.forward import Trace, WATCHED
+from natrl.modules.replace.geometry import channel_axis, pair
+from natrl.modules.replace.replacements import nothing, operation_of
+from natrl.modules.trace.forward import is_watched, is_within, Trace, WATCHED
 from natrl.modules.trace.reach import reached, storage_key
 from natrl.modules.trace.sandbox import Sandbox, type_name
 
-__all__ = ["HOOKS", "frozen_layers", "kept_elsewhere", "shared_weights", "unreplaceable"]
+__all__ = [
+    "frozen_layers",
+    "is_tampered_with",
+    "kept_elsewhere",
+    "shared_weights",
+    "unremovable",
+    "unreplaceable",
+]
 
 _KINDS = (
+    nn.Linear,
     _ConvNd,
     _MaxPoolNd,
     _AvgPoolNd,
@@ -39,23 +47,27 @@ HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backwa
 
 
 def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
-    """Each convolution and pooling that stays, by name, and the reason; what a trace can tell."""
+    """Each convolution, linear layer, pooling and block that stays, by name, and the reason; what a trace can tell."""
     frozen: dict[str, str] = {}
     shared = shared_weights(model)
     called = {call.layer for call in traced.calls}
     for name, module in model.named_modules():
-        if isinstance(module, _KINDS):
-            reason = "it is the model itself" if not name else _own_reason(module)
-            reason = reason or shared.get(name) or _traced_reason(name, traced, name in called)
-            if reason is not None:
-                frozen[name] = reason
+        if name in traced.blocks:
+            reason = _block_reason(module) or shared.get(name) or _traced_block_reason(name, traced)
+        elif isinstance(module, _KINDS):
+            reason = "it is the model itself" if not name else _part_reason(name, traced) or _own_reason(module)
+            reason = reason or shared.get(name) or _traced_reason(name, module, traced, name in called)
+        else:
+            continue
+        if reason is not None:
+            frozen[name] = reason
     for name, operations in traced.functional.items():
         module = model.get_submodule(name)
         if type(module).__module__.startswith("torch.ao."):  # quantised
             frozen[name] = _type_reason(module)
         elif not isinstance(module, _KINDS):
             frozen[f"{name or 'the model'} ({', '.join(sorted(operations))})"] = (
-                "a function call, not a layer: only an nn.Conv2d, nn.MaxPool2d or nn.AvgPool2d can be replaced"
+                "a function call, not a layer: an nn.Conv2d, nn.Linear, nn.MaxPool2d or nn.AvgPool2d can be replaced"
             )
     return frozen
 
@@ -64,13 +76,14 @@ def _own_reason(module: nn.Module) -> str | None:
     """Why a convolution or pooling stays, wherever it is used."""
     if parametrize.is_parametrized(module):
         return f"its {', '.join(module.parametrizations)} has a parametrization"  # type: ignore[arg-type]
-    if type(module) not in WATCHED:
+    if not is_watched(module):
         return _type_reason(module)
     if any(getattr(module, hooks, None) for hooks in HOOKS):
         return "it has hooks, which would be lost"
     if "forward" in vars(module):
         return "its forward was replaced by another"
-    if set(module._parameters) - {"weight", "bias"} or module._buffers or module._modules:
+    own = {"weight", "bias"} if type(module) in WATCHED else set(module._parameters)
+    if set(module._parameters) - own or module._buffers or module._modules:
         return "it carries parameters, buffers or modules besides its own"
     return None if operation_of(module) is not None else _no_operation(module)
 
@@ -78,7 +91,7 @@ def _own_reason(module: nn.Module) -> str | None:
 def _type_reason(module: nn.Module) -> str:
     base = next((kind.__name__ for kind in type(module).__mro__[1:] if kind in WATCHED), None)
     subclass = f", a subclass of torch's {base}" if base else ""
-    only = "only torch's own Conv2d, MaxPool2d and AvgPool2d can be replaced"
+    only = "only torch's own Conv2d, Linear, MaxPool2d and AvgPool2d can be replaced"
     return f"its type is {type_name(module)}{subclass}, and {only}"
 
 
@@ -94,14 +107,66 @@ def _no_operation(module: Any) -> str:
     return f"no operation has its kernel of {rows}×{columns}"
 
 
-def _traced_reason(name: str, traced: Trace, called: bool) -> str | None:
+def _part_reason(name: str, traced: Trace) -> str | None:
+    """Why a layer in a block stays."""
+    block = next((block for block in traced.blocks if is_within(name, (block,))), None)
+    return None if block is None else f"layer {block!r}, which it is part of, stays or goes as a whole"
+
+
+def is_tampered_with(module: nn.Module) -> bool:
+    """Whether more than its class makes a module what it is."""
+    hooks = any(getattr(part, hooks, None) for part in module.modules() for hooks in HOOKS)
+    return hooks or "forward" in vars(module) or any(parametrize.is_parametrized(part) for part in module.modules())
+
+
+def _block_reason(module: nn.Module) -> str | None:
+    return (
+        "it has hooks, parametrizations or another forward, which would be lost" if is_tampered_with(module) else None
+    )
+
+
+def _traced_block_reason(name: str, traced: Trace) -> str | None:
+    calls = traced.calls_of(name)
+    if not calls or name in traced.strayed:
+        return _strayed_reason(name, traced) or "it is not called on the example input"
+    if not all(call.is_plain for call in calls):
+        return "it gives more than one tensor"
+    if any(call.in_shape != call.out_shape for call in calls):
+        return "what it gives has another shape than what it reads"
+    return None
+
+
+def _strayed_reason(name: str, traced: Trace) -> str | None:
     if name in traced.strayed:
         return f"its weights are used outside its own call, by {', '.join(sorted(traced.strayed[name]))}"
+    return None
+
+
+def _traced_reason(name: str, module: nn.Module, traced: Trace, called: bool) -> str | None:
+    if (reason := _strayed_reason(name, traced)) is not None:
+        return reason
     if not called:
         return "it is not called on the example input"
-    if any(len(call.in_shape) != 4 for call in traced.calls if call.layer == name):
+    shapes = [call.in_shape for call in traced.calls if call.layer == name]
+    if any(len(shape) < 2 if channel_axis(module) == -1 else len(shape) != 4 for shape in shapes):
         return "it is called on an image without a batch dimension"
     return None
+
+
+def unremovable(model: nn.Module, sandbox: Sandbox, blocks: Collection[str]) -> dict[str, str]:
+    """Which blocks the model does not run without, and that it does not: copies of it are run with zeros for them."""
+    replaced = {model.get_submodule(name): nothing(model.get_submodule(name)) for name in blocks}
+    if not replaced:
+        return {}
+    try:
+        sandbox.run(sandbox.copy(model, replaced))
+        return {}
+    except Exception:  # by the model's own code
+        if len(blocks) == 1:
+            return {next(iter(blocks)): "the model does not run without it"}
+    order = list(blocks)
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    return unremovable(model, sandbox, halves[0]) | unremovable(model, sandbox, halves[1])
 
 
 def shared_weights(model: nn.Module) -> dict[str, str]:
@@ -146,9 +211,9 @@ class _Marker(nn.Module):
             self.first = nn.Parameter(parameter.detach().new_ones((number + 2, 3, 5, 7)), parameter.requires_grad)
             self.second = nn.Parameter(parameter.detach().new_ones(number + 2), parameter.requires_grad)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1
-        return self._hidden[0](x)
+        return self._hidden[0](*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         try:

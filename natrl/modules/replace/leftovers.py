@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from torch import nn
-from torch.nn.utils import parametrize
 
 from natrl.core.operations import Cost
-from natrl.modules.replace.layers import HOOKS, shared_weights
+from natrl.modules.replace.layers import is_tampered_with, shared_weights
 from natrl.modules.trace.forward import Trace
 
 __all__ = ["Leftovers", "can_be_left_out"]
@@ -30,7 +29,7 @@ def can_be_left_out(model: nn.Module, traces: Sequence[Trace], slots: Collection
         module = model.get_submodule(name)
         shapes = [flow.shapes for traced in traces for flow in traced.flows if flow.layer == name]
         tied = any(part in shared for part, _ in module.named_modules(prefix=name))
-        if _has_state(module) and not tied and not _is_tampered_with(module) and _is_simple(module, shapes):
+        if _has_state(module) and not tied and not is_tampered_with(module) and _is_simple(module, shapes):
             madds = sum(flow.madds for flow in traces[0].flows if flow.layer == name) // traces[0].batch
             costs[name] = Cost(sum(p.numel() for p in module.parameters()), madds)
     return costs
@@ -43,12 +42,6 @@ def _layers(traces: Iterable[Trace]) -> list[str]:
 
 def _has_state(module: nn.Module) -> bool:
     return bool(module._parameters or module._buffers)
-
-
-def _is_tampered_with(module: nn.Module) -> bool:
-    """Whether more than its class makes a module what it is."""
-    hooks = any(getattr(part, hooks, None) for part in module.modules() for hooks in HOOKS)
-    return hooks or "forward" in vars(module) or parametrize.is_parametrized(module)
 
 
 def _is_simple(module: nn.Module, shapes: Iterable[tuple[tuple[int, ...], tuple[int, ...]] | None]) -> bool:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from torch import nn
 
 from natrl.core.operations import Cost, operation, VOCABULARY
 from natrl.core.transitions import is_transition
-from natrl.modules.replace.geometry import Layer
-from natrl.modules.replace.replacements import operation_of, replacement_cost
+from natrl.modules.replace.geometry import channel_axis, images_of
+from natrl.modules.replace.replacements import held_by, replacement_cost
 from natrl.modules.trace.forward import Call
 
 __all__ = ["Choice", "choices_of"]
@@ -30,7 +29,7 @@ class Choice:
 
 
 def choices_of(
-    layer: Layer,
+    layer: nn.Module,
     calls: Sequence[Call],
     primitives: Sequence[str],
     *,
@@ -43,34 +42,39 @@ def choices_of(
     `calls` in evaluation mode, `training` in training mode. `batch`: the images of the example input; `needed`: what a
     null could cut off, if there is something.
     """
-    held = str(operation_of(layer))
+    held = held_by(layer)
     choices = {held: Choice(_held_cost(layer, calls, batch))}
     for name in primitives:
         if name != held:
-            reason = _role(name, calls, "") or _role(name, training, " in training mode")
+            axis = channel_axis(layer)
+            reason = _role(name, calls, axis, "") or _role(name, training, axis, " in training mode")
             reason = reason or (f"null could cut off {needed}" if needed and name == "null" else None)
             choices[name] = _choice(layer, held, name, calls, batch, reason)
     return choices
 
 
-def _choice(layer: Layer, held: str, name: str, calls: Sequence[Call], batch: int, reason: str | None) -> Choice:
+def _choice(layer: nn.Module, held: str, name: str, calls: Sequence[Call], batch: int, reason: str | None) -> Choice:
     """Reasons in this order: the transition rule, its role in the network (`reason`), geometry."""
     nothing = Cost()
     if not is_transition(operation(held), operation(name)):
         return Choice(nothing, f"no rule lets {held} become {name}")
     try:
-        costs = [replacement_cost(layer, name, *call.in_shape[-2:]) for call in calls]
+        images = [images_of(layer, call.in_shape) for call in calls]
+        costs = [replacement_cost(layer, name, height, width) for _, height, width in images]
     except ValueError as error:
         return Choice(nothing, reason or str(error), builds=False)
     if reason is not None:
         return Choice(nothing, reason)
-    madds = sum(cost.madds * call.in_shape[0] for cost, call in zip(costs, calls, strict=True))
+    madds = sum(cost.madds * count for cost, (count, _, _) in zip(costs, images, strict=True))
     return Choice(Cost(costs[0].params, madds // batch))
 
 
-def _role(name: str, calls: Sequence[Call], when: str) -> str | None:
-    """Why an operation without weights does not fit what the layer does in its network; `when`: in which mode."""
-    same_channels = all(call.in_shape[1] == call.out_shape[1] for call in calls)
+def _role(name: str, calls: Sequence[Call], axis: int, when: str) -> str | None:
+    """Why an operation without weights does not fit what the layer does in its network.
+
+    `axis`: of the channels; `when`: in which mode.
+    """
+    same_channels = all(call.in_shape[axis] == call.out_shape[axis] for call in calls)
     if name == "skip_connect" and any(call.in_shape != call.out_shape for call in calls):
         return f"skip_connect needs an output like the input, {_change(calls)}{when}"
     if VOCABULARY[name].is_pooling and not same_channels:
@@ -95,10 +99,6 @@ def _change(calls: Sequence[Call]) -> str:
     return f"got {before} → {after}"
 
 
-def _held_cost(layer: Layer, calls: Sequence[Call], batch: int) -> Cost:
+def _held_cost(layer: nn.Module, calls: Sequence[Call], batch: int) -> Cost:
     """What the layer itself costs."""
-    if not isinstance(layer, nn.Conv2d):
-        return Cost()
-    weights = layer.weight.numel()
-    madds = sum(weights * int(np.prod((call.out_shape[0], *call.out_shape[2:]))) for call in calls)
-    return Cost(sum(p.numel() for p in layer.parameters()), madds // batch)
+    return Cost(sum(p.numel() for p in layer.parameters()), sum(call.madds for call in calls) // batch)

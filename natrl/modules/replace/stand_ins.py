@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn, Tensor
 from torch.nn import functional
 
-__all__ = ["Copy", "PaddedAverage", "Zeros", "ZerosLike"]
+__all__ = ["Copy", "NoAttention", "PaddedAverage", "Zeros", "ZerosLike"]
 
 
 class Copy(nn.Module):
@@ -51,14 +53,21 @@ class Zeros(nn.Module):
         return f"channels={self.channels}, stride={self.stride}, margin={self.margin}"
 
 
+class NoAttention(nn.Module):
+    """What torch's MultiheadAttention gives, as zeros, without weights."""
+
+    def forward(self, query: Tensor, *others: Any, **options: Any) -> tuple[Tensor, None]:
+        return query.new_zeros(query.shape), None
+
+
 class ZerosLike(nn.Module):
-    """Zeros of the input's shape; `features`: another number of values along the last axis."""
+    """Zeros of the shape of the first input; `features`: another number of values along the last axis."""
 
     def __init__(self, features: int | None = None) -> None:
         super().__init__()
         self.features = features
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: Any, **options: Any) -> Tensor:
         return x.new_zeros(x.shape if self.features is None else (*x.shape[:-1], self.features))
 
     def extra_repr(self) -> str:

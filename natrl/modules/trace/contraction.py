@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import permutations
 from typing import NamedTuple
 
 from natrl.modules.trace.forward import Trace
 
-__all__ = ["Contraction", "contract", "needed", "otherwise_fed", "unconnected", "with_training"]
+__all__ = ["Contraction", "contract", "needed", "otherwise_fed", "unconnected", "with_gates", "with_training"]
 
 Sources = frozenset[int]
 
@@ -20,6 +21,7 @@ class Contraction(NamedTuple):
     reads: dict[int, Sources]  # inputs and slots that its first call reads the sum of
     outputs: tuple[Sources, ...]
     products: tuple[tuple[Sources, Sources], ...]  # of two tensors that were joined otherwise than by a sum
+    gates: dict[int, frozenset[Sources]]  # what multiplies a slot's output, value by value
 
 
 def contract(traced: Trace, frozen: Collection[str]) -> Contraction:
@@ -38,7 +40,8 @@ def contract(traced: Trace, frozen: Collection[str]) -> Contraction:
             layers[number], reads[number] = call.layer, read
     outputs = (_union(sources, stands_for) for sources in traced.outputs)
     products = {(_union(a, stands_for), _union(b, stands_for)) for a, b in traced.products}
-    return Contraction(layers, reads, tuple(output for output in outputs if output), tuple(products))
+    gates = {n: frozenset(_union(g, stands_for) for g in traced.calls[n - traced.inputs].gates) for n in layers}
+    return Contraction(layers, reads, tuple(output for output in outputs if output), tuple(products), gates)
 
 
 def with_training(evaluation: Contraction, traced: Trace, frozen: Collection[str]) -> Contraction:
@@ -78,7 +81,41 @@ def _in_numbers_of(evaluation: Contraction, traced: Trace, frozen: Collection[st
         {number[slot]: renumbered(read) for slot, read in training.reads.items()},
         tuple(renumbered(output) for output in training.outputs),
         tuple((renumbered(a), renumbered(b)) for a, b in training.products),
+        {number[slot]: frozenset(map(renumbered, found)) for slot, found in training.gates.items()},
     )
+
+
+def with_gates(traced: Trace, frozen: Collection[str]) -> Trace:
+    """The trace in which a layer has not met the gates that are made of its output and multiply that.
+
+    Zeros stay zeros through squeeze-and-excitation: the layers of the gate end with the layer that they read.
+    """
+    contraction = contract(traced, frozen)
+    met = {call.layer: call.met for call in traced.calls}
+    found: dict[str, frozenset[str]] = {}
+    for slot, gates in contraction.gates.items():
+        layer = contraction.layers[slot]
+        dead = _dead(contraction, frozenset((slot,)))
+        if not all(gate <= dead for gate in gates):
+            found[layer] = met[layer] | {"mul"}
+            continue
+        within = {contraction.layers[s] for s in _leading_to(contraction, gates, dead - {slot})}
+        names = {f"layer {name!r}" for name in within}
+        if all(met[name] <= names | {"mul"} for name in within):
+            found[layer] = met[layer] - names
+    return replace(traced, calls=tuple(c._replace(met=found.get(c.layer, c.met)) for c in traced.calls))
+
+
+def _leading_to(contraction: Contraction, gates: Collection[Sources], within: Sources) -> set[int]:
+    """Slots among `within` from which a gate is made."""
+    found = set[int]()
+    waiting = [slot for gate in gates for slot in gate & within]
+    while waiting:
+        slot = waiting.pop()
+        if slot not in found:
+            found.add(slot)
+            waiting += contraction.reads[slot] & within
+    return found
 
 
 def unconnected(traced: Trace, frozen: Collection[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
@@ -11,24 +11,28 @@ from typing import Any, NamedTuple
 from torch import nn, Tensor
 
 from natrl.modules.replace.copies import NotTheModelError
+from natrl.modules.replace.subclasses import is_plain_layer
 from natrl.modules.trace.provenance import Provenance, tensors
 from natrl.modules.trace.sandbox import Sandbox
 
-__all__ = ["Call", "Flow", "Trace", "WATCHED", "trace", "trace_training"]
+__all__ = ["Call", "Flow", "Trace", "WATCHED", "blocks_of", "is_watched", "is_within", "trace", "trace_training"]
 
-#: The layers whose calls are recorded: torch's own types. A subclass may do something else.
-WATCHED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+#: The layers whose calls are recorded: torch's own types. A subclass may do something else (`is_watched`).
+WATCHED = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
 OUTPUT, ATTRIBUTE = "the output", "an attribute"
 
 
 class Call(NamedTuple):
-    """One call of a watched layer."""
+    """One call of a watched layer or block. Shapes are of the first tensor that it reads, and of what it gives."""
 
     layer: str
     sources: frozenset[int]  # of its input
     met: frozenset[str]  # what its output ran into first: "add", "cat", "mul", another operation, "layer …", or OUTPUT
-    in_shape: tuple[int, ...]  # (B, Cin, H, W)
-    out_shape: tuple[int, ...]  # (B, Cout, H', W')
+    gates: frozenset[frozenset[int]]  # sources of other factors that its output was multiplied with on the way there
+    in_shape: tuple[int, ...]  # (B, Cin, H, W); of a linear layer (B, …, Cin)
+    out_shape: tuple[int, ...]  # (B, Cout, H', W'); (B, …, Cout)
+    madds: int  # of all images
+    is_plain: bool = True  # it gave one tensor, and nothing else (nn.MultiheadAttention: weights, or None, besides)
 
 
 class Flow(NamedTuple):
@@ -55,7 +59,9 @@ class Trace:
     running: frozenset[str]  # the modules that were called
     strayed: Mapping[str, frozenset[str]]  # watched layer → operations that read its weights outside its calls
     functional: Mapping[str, frozenset[str]]  # module → convolutions and poolings that it ran without a layer
-    madds: int  # of one image, all operations that torch's FlopCounterMode counts
+    blocks: frozenset[str]  # modules that were watched as a whole
+    madds: int  # of one image, as torch's FlopCounterMode counts; attention that torch runs as one operation, too
+    picks: bool  # whether it took a part of a tensor in which something does not come from the inputs
     complete: bool  # it ran without data; else its path may depend on values, and only the example's was seen
 
     def calls_of(self, layer: str) -> tuple[Call, ...]:
@@ -63,48 +69,88 @@ class Trace:
         return tuple(call for call in self.calls if call.layer == layer)
 
 
-def trace(model: nn.Module, sandbox: Sandbox) -> Trace:
-    """Runs a copy of the model once. The model itself is not touched. ValueError in one line where it does not run."""
-    return sandbox.attempt(model, lambda: _trace(model, sandbox))
+def trace(model: nn.Module, sandbox: Sandbox, blocks: Collection[str] = ()) -> Trace:
+    """Runs a copy of the model once. The model itself is not touched. ValueError in one line where it does not run.
+
+    `blocks`: modules that are watched as a whole, as if they were layers; what is in them is not.
+    """
+    return sandbox.attempt(model, lambda: _trace(model, sandbox, blocks))
 
 
-def trace_training(model: nn.Module, sandbox: Sandbox) -> tuple[Trace, Sandbox] | None:
+def trace_training(model: nn.Module, sandbox: Sandbox, blocks: Collection[str] = ()) -> tuple[Trace, Sandbox] | None:
     """The same in training mode, where other layers may run; None where the model does not run so without labels."""
     training = sandbox.in_training()
     try:
-        return trace(model, training), training
+        return trace(model, training, blocks), training
     except NotTheModelError:
         raise
     except ValueError:
         return None
 
 
-def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
+def blocks_of(model: nn.Module, traced: Trace) -> set[str]:
+    """Modules that use the weights of their linear layers or convolutions without calling these.
+
+    Attention, for the most part: torch's own, and whoever gives weights to a function. Nothing within can be replaced
+    for itself (what is called there makes constants, of positions, say), but the whole can be left out.
+    """
+    constant = set[int]()
+    for number, call in enumerate(traced.calls, start=traced.inputs):
+        constant |= {number} if call.sources <= constant else set()
+    called = {call.layer for n, call in enumerate(traced.calls, start=traced.inputs) if n not in constant}
+    found = {name for name, module in model.named_modules() if type(module) is nn.MultiheadAttention}
+    for layer in traced.strayed.keys() - called:
+        parts = layer.split(".")
+        above = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
+        found |= {next((name for name in above if name in traced.running), "")}
+    found = {name for name in found if name in traced.running and not any(is_within(c, (name,)) for c in called)}
+    return {name for name in found - {""} if not is_within(name.rpartition(".")[0], found - {""})}
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether the calls of a module are recorded."""
+    return type(module) in WATCHED or is_plain_layer(module)
+
+
+def is_within(name: str, blocks: Collection[str]) -> bool:
+    """Whether a module is one of the blocks, or in one."""
+    return any(f"{name}.".startswith(f"{block}.") for block in blocks)
+
+
+def _trace(model: nn.Module, sandbox: Sandbox, blocks: Collection[str]) -> Trace:
     copy = sandbox.copy(model)
     inputs = sandbox.example(copy)
     modules = dict(copy.named_modules())
     _check_modules(model, modules, sandbox.training)
-    watched = {name: module for name, module in modules.items() if name and type(module) in WATCHED}
-    owners = {id(p): name for name, module in watched.items() for p in module.parameters(False)}
+    layers = {name for name, module in model.named_modules() if name and is_watched(module)}
+    watched = {name: modules[name] for name in layers if not is_within(name, blocks)}
+    watched |= {name: modules[name] for name in blocks}
+    owners = {id(p): name for name, module in watched.items() for p in module.parameters()}
     provenance = Provenance(owners, sandbox.original)
-    recorder = _Recorder(provenance, len(inputs))
+    recorder = _Recorder(provenance, len(inputs), {id(modules[name]) for name in layers})
     for name, module in modules.items():
-        recorder.watch(name, module) if name in watched else recorder.follow(name, module)
+        if name in watched:
+            recorder.watch(name, module)
+        elif not is_within(name, blocks):
+            recorder.follow(name, module)
     provenance.mark_parameters(copy.parameters())
     for i, tensor in enumerate(inputs):
         provenance.mark(tensor, i, i)
     with sandbox.original.guarded(provenance.where) if sandbox.original else nullcontext():
         output = sandbox.run(copy, provenance, inputs=inputs)
     _check_weights(model, copy)
-    given, kept = [(tensor, OUTPUT) for tensor in tensors(output)], _attributes(copy)
-    if sandbox.training:  # a loss may read them
-        given += [(tensor, ATTRIBUTE) for tensor in kept]
-    outputs = tuple(sources for tensor, what in given if (sources := provenance.sources(tensor, what)))
-    met = (frozenset(provenance.met[len(inputs) + i]) for i in range(len(recorder.calls)))
+    kept = _attributes(copy)
+    given = [provenance.sources(tensor, OUTPUT) for tensor in tensors(output)]
+    read = [provenance.sources(tensor, ATTRIBUTE) for tensor in kept]
+    outputs = tuple(sources for sources in given + (read if sandbox.training else []) if sources)  # a loss may read
+    seen = [
+        (frozenset(provenance.met[number]), frozenset(provenance.gates[number]))
+        for number in range(len(inputs), len(inputs) + len(recorder.calls))
+    ]
     return Trace(
         inputs=len(inputs),
         batch=sandbox.batch,
-        calls=tuple(call._replace(met=m) for call, m in zip(recorder.calls, met, strict=True)),
+        calls=tuple(call._replace(met=m, gates=g) for call, (m, g) in zip(recorder.calls, seen, strict=True)),
         outputs=outputs,
         products=frozenset(provenance.products.union(product(provenance.divisors, outputs))),
         flows=tuple(recorder.flows),
@@ -112,7 +158,9 @@ def _trace(model: nn.Module, sandbox: Sandbox) -> Trace:
         running=frozenset(recorder.running),
         strayed={name: frozenset(by) for name, by in provenance.strayed.items()},
         functional={name: frozenset(by) for name, by in provenance.functional.items()},
+        blocks=frozenset(blocks),
         madds=provenance.flops // 2 // sandbox.batch,
+        picks=provenance.picks,
         complete=sandbox.fake,
     )
 
@@ -146,8 +194,9 @@ def _attributes(model: nn.Module) -> list[Tensor]:
 class _Recorder:
     """Hooks that note calls."""
 
-    def __init__(self, provenance: Provenance, inputs: int) -> None:
-        self._provenance, self._inputs = provenance, inputs
+    def __init__(self, provenance: Provenance, inputs: int, layers: Collection[int]) -> None:
+        """`layers`: the ids of those that may be watched."""
+        self._provenance, self._inputs, self._layers = provenance, inputs, layers
         self._within: str | None = None  # the layer whose flow is open
         self.calls: list[Call] = []
         self.flows: list[Flow] = []
@@ -156,7 +205,7 @@ class _Recorder:
     def follow(self, name: str, module: nn.Module) -> None:
         """Notes while a module runs, and what flows through it if it has a state of its own."""
         stateful = bool(module._parameters or module._buffers)
-        stateful = stateful and not any(type(part) in WATCHED for part in module.modules())
+        stateful = stateful and not any(id(part) in self._layers for part in module.modules())
         leave_flow: list[Callable[[Any], None]] = []
 
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -191,24 +240,30 @@ class _Recorder:
 
     def watch(self, name: str, module: nn.Module) -> None:
         """Notes every call of a watched layer, which is a source."""
-        open_calls: list[tuple[frozenset[int], tuple[int, ...], Callable[[Any], None]]] = []
+        open_calls: list[tuple[frozenset[int], tuple[int, ...], int, Callable[[Any], None]]] = []
 
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
             sources = self._provenance.sources((args, kwargs), f"layer {name!r}")
             shape = (*tensors((args, kwargs))[0].shape,)
-            open_calls.append((sources, shape, self._enter_flow(name, (args, kwargs))))
+            open_calls.append((sources, shape, self._provenance.flops, self._enter_flow(name, (args, kwargs))))
             self._provenance.layer = name
 
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             self._provenance.layer = None
             self.running.add(name)
-            sources, shape, leave_flow = open_calls.pop()
+            sources, shape, flops, leave_flow = open_calls.pop()
             if output is None:  # it failed, and the model may go on without it
                 leave_flow(None)
                 return
             self._provenance.mark(output, self._inputs + len(self.calls), self._inputs + len(self.flows))
-            self.calls.append(Call(name, sources, frozenset(), shape, (*tensors(output)[0].shape,)))
+            madds = (self._provenance.flops - flops) // 2
+            shapes = shape, (*tensors(output)[0].shape,)
+            self.calls.append(Call(name, sources, frozenset(), frozenset(), *shapes, madds, _is_plain(module, output)))
             leave_flow(output)
 
         module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
         module.register_forward_hook(leave, with_kwargs=True, always_call=True)
+
+
+def _is_plain(module: nn.Module, output: Any) -> bool:
+    return isinstance(module, nn.MultiheadAttention) or isinstance(output, Tensor)

@@ -37,10 +37,45 @@ POINTWISE = frozenset(
         *("_prelu_kernel", "rrelu_with_noise", "native_dropout", "dropout_", "clone", "_to_copy", "detach", "alias"),
     )
 )
+#: What gives the values of its input, or some of them, in another order or shape: zeros of zeros.
+MOVES = frozenset(
+    (
+        *("view", "_unsafe_view", "_reshape_alias", "as_strided", "permute", "transpose", "t", "squeeze", "unsqueeze"),
+        *("expand", "slice", "select", "split", "split_with_sizes", "unbind", "roll", "flip", "pixel_shuffle"),
+    )
+)
+#: What takes a part of a tensor.
+PARTS = frozenset(("slice", "select", "split", "split_with_sizes", "unbind", "index", "index_select", "gather"))
+#: What tells a value to the model's code, which may choose its way by it.
+VALUES = frozenset(("_local_scalar_dense", "equal", "is_nonzero"))
 #: Joins whose result is not zero where one of the tensors is.
 SUMS = frozenset(("add", "cat", "copy_", "index_put", "index_put_", "where", "maximum", "minimum", "slice_scatter"))
 CONVOLUTIONS = frozenset(("convolution", "_convolution", "conv1d", "conv2d", "conv3d"))
 POOLINGS = frozenset(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"))
+
+
+def _attention_flops(query: Tensor, *rest: Any, out_val: Any = None) -> int:
+    """Four linear layers, and with weights the two products that they stand between: as torch counts it in parts.
+
+    `query` (B, L, E); after it come keys, values, and what aten._native_multi_head_attention takes.
+    """
+    batch, length, width = query.shape
+    needs_weights = rest[9] if len(rest) > 9 else True  # arguments that are the defaults are left out
+    products = 2 * length if needs_weights else 0
+    return 2 * batch * length * width * (4 * width + products)
+
+
+def _encoder_layer_flops(query: Tensor, *rest: Any, out_val: Any = None) -> int:
+    """Attention, and two linear layers of these weights (aten._transformer_encoder_layer_fwd)."""
+    first, second = rest[13], rest[15]
+    return _attention_flops(query, *[None] * 9, False) + 2 * query.shape[:-1].numel() * (first.numel() + second.numel())
+
+
+#: What torch runs as one operation in evaluation mode, and does not count.
+ATTENTION = {
+    torch.ops.aten._native_multi_head_attention: _attention_flops,
+    torch.ops.aten._transformer_encoder_layer_fwd: _encoder_layer_flops,
+}
 
 
 class Origin(NamedTuple):
@@ -48,6 +83,7 @@ class Origin(NamedTuple):
 
     sources: frozenset[int]
     fresh: frozenset[int]  # calls that met nothing but normalisations and activations on the way here
+    owed: frozenset[tuple[int, str]]  # calls from which other operations made this (the first of them): a gate, maybe
     flows: frozenset[int]
     time: int
 
@@ -56,7 +92,8 @@ class Provenance(TorchDispatchMode):
     """Records while it is active.
 
     Afterwards `met` holds for each call what its output ran into first ("add", "cat", "mul", another operation, or what
-    `sources` was told); `products`, for each two tensors that were joined otherwise than by a sum the sources of both;
+    `sources` was told), and `gates` the sources of each other factor that it was multiplied with on the way there;
+    `products`, for each two tensors that were joined otherwise than by a sum the sources of both;
     `divisors`, the sources of tensors that must not be zero, as in logarithms and quotients;
     `strayed`, for each watched layer whose parameters were read outside its calls, by what; `functional`, for each
     module the convolutions and poolings that it ran without a layer; `flops`, torch's count.
@@ -72,11 +109,14 @@ class Provenance(TorchDispatchMode):
         self.layer: str | None = None  # the watched layer that is running
         self.running: list[str] = []  # modules, outermost first
         self.met: dict[int, set[str]] = defaultdict(set)
+        self.gates: dict[int, set[frozenset[int]]] = defaultdict(set)
         self.products: set[tuple[frozenset[int], frozenset[int]]] = set()
         self.divisors: set[frozenset[int]] = set()
         self.strayed: dict[str, set[str]] = defaultdict(set)
         self.functional: dict[str, set[str]] = defaultdict(set)
         self.flops = 0
+        self.picks = False  # whether a part was taken after something was joined with what has no source
+        self._joined = False
         self._owners = owners
         self._origins = WeakTensorKeyDictionary()
         self._clock = 0
@@ -92,8 +132,9 @@ class Provenance(TorchDispatchMode):
         if self._original is not None:
             self._original.check_use(read, self.where())
         out = func(*args, **kwargs)
-        if func._overloadpacket in flop_registry:
-            self.flops += flop_registry[func._overloadpacket](*args, **kwargs, out_val=out)
+        count = flop_registry.get(func._overloadpacket) or ATTENTION.get(func._overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **kwargs, out_val=out)
         for tensor in read:
             owner = self._owners.get(id(tensor))
             if owner is not None and owner != self.layer:
@@ -101,6 +142,8 @@ class Provenance(TorchDispatchMode):
         made = tensors(out)
         if self.layer is None and made and not takes_shape_only(func._overloadpacket.__name__):
             self._derive(func, args, kwargs, read, made)
+        if func._overloadpacket.__name__ in VALUES:  # for the model's code to look at
+            self._meet([o for tensor in read if (o := self._origin(tensor)) is not None], func._overloadpacket.__name__)
         return out
 
     def where(self) -> str:
@@ -110,19 +153,19 @@ class Provenance(TorchDispatchMode):
     def mark(self, values: Any, source: int, flow: int) -> None:
         """The tensors in `values` are this source's and this flow's, and nothing else's."""
         for tensor in tensors(values):
-            self._note(tensor, frozenset((source,)), frozenset((source,)), frozenset((flow,)))
+            self._note(tensor, frozenset((source,)), frozenset((source,)), frozenset(), frozenset((flow,)))
 
     def mark_parameters(self, parameters: Iterable[Tensor]) -> None:
         """They have no source, and are the flows −1, −2 and so on."""
         for i, parameter in enumerate(parameters):
-            self._note(parameter, frozenset(), frozenset(), frozenset((-1 - i,)))
+            self._note(parameter, frozenset(), frozenset(), frozenset(), frozenset((-1 - i,)))
 
     def mark_flow(self, values: Any, flow: int) -> None:
         """The tensors in `values` are this flow's; their sources are what they were."""
         for tensor in tensors(values):
             origin = self._origin(tensor)
             if origin is not None:
-                self._note(tensor, origin.sources, origin.fresh, frozenset((flow,)))
+                self._note(tensor, origin.sources, origin.fresh, origin.owed, frozenset((flow,)))
 
     def flows(self, values: Any) -> frozenset[int]:
         """The flows of the tensors in `values`."""
@@ -135,6 +178,11 @@ class Provenance(TorchDispatchMode):
         self._meet(origins, met)
         return frozenset[int]().union(*(o.sources for o in origins))
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether a tensor has a source."""
+        origin = self._origin(tensor)
+        return origin is not None and bool(origin.sources)
+
     def _derive(self, func: Any, args: Any, kwargs: Any, read: list[Tensor], made: list[Tensor]) -> None:
         """What an operation made comes from all that it read."""
         name = func._overloadpacket.__name__
@@ -143,30 +191,49 @@ class Provenance(TorchDispatchMode):
         origins = [(tensor, o) for tensor in read if (o := self._origin(tensor)) is not None]
         if not origins:
             return
+        if JOINS.get(name) == "cat":
+            self._joined |= len({self.knows(tensor) for tensor in read}) == 2
+        self.picks |= self._joined and name in PARTS and bool(origins[0][1].sources)
         sources = frozenset[int]().union(*(o.sources for _, o in origins))
         flows = frozenset[int]().union(*(o.flows for _, o in origins))
-        fresh = frozenset[int]()
+        fresh, owed = frozenset[int](), frozenset[tuple[int, str]]()
         known = [(tensor, o) for tensor, o in origins if o.sources]  # parameters have none
         divides = bool(known) and not is_finite_at_zero(func, args, kwargs, [tensor for tensor, _ in known])
         if divides:
             self.divisors.add(sources)
         if len({o[:2] for _, o in known}) > 1:
-            self._join([o for _, o in known], JOINS.get(name, name))
-        elif known and not divides and is_pointwise(func) and all(t.shape == known[0][0].shape for t in made[:1]):
-            fresh = known[0][1].fresh
-        else:
+            fresh, owed = self._join(known, JOINS.get(name, name), made[0])
+        elif divides:
             self._meet((o for _, o in known), name)
+        elif known:
+            fresh, owed = known[0][1].fresh, frozenset[tuple[int, str]]().union(*(o.owed for _, o in known))
+            if not _keeps_places(func, known[0][0], made[0]):
+                fresh, owed = frozenset(), owed.union((source, name) for source in fresh)
         changed = written(func, read)
         for tensor in (*made, *changed):
-            self._note(tensor, sources, fresh, flows)
+            self._note(tensor, sources, fresh, owed, flows)
         for tensor in changed:
             if tensor._base is not None:
                 self._write_through(tensor._base, sources, flows, name)
 
-    def _join(self, origins: list[Origin], kind: str) -> None:
-        self._meet(origins, kind)
+    def _join(
+        self, known: list[tuple[Tensor, Origin]], kind: str, made: Tensor
+    ) -> tuple[frozenset[int], frozenset[tuple[int, str]]]:
+        """What of several tensors is fresh and owed in what was made of them: of a product what a gate multiplies."""
+        origins = [o for _, o in known]
         if kind not in SUMS:
             self.products |= {(a.sources, b.sources) for a in origins for b in origins if a.sources != b.sources}
+        values = [o for tensor, o in known if o.fresh and tensor.shape == made.shape]
+        value = min(values, key=lambda origin: min(origin.fresh), default=origins[0])
+        gate = next(o for o in origins if o != value)
+        made_of_it = bool(value.fresh) and min(gate.sources) >= min(value.fresh)  # as far as numbers tell
+        if kind != "mul" or len(known) != 2 or not made_of_it:
+            self._meet(origins, kind)
+            return frozenset(), frozenset()
+        for source in value.fresh:
+            self.gates[source].add(gate.sources)
+        self._meet([gate._replace(owed=frozenset(pair for pair in gate.owed if pair[0] not in value.fresh))], kind)
+        return value.fresh, value.owed
 
     def _write_through(self, base: Tensor, sources: frozenset[int], flows: frozenset[int], name: str) -> None:
         """A view of `base` was written to: it comes from that too, and so do its other views."""
@@ -174,11 +241,18 @@ class Provenance(TorchDispatchMode):
         if before is not None:
             self._meet([before], name)
             sources, flows = sources | before.sources, flows | before.flows
-        self._note(base, sources, frozenset(), flows)
+        self._note(base, sources, frozenset(), frozenset(), flows)
 
-    def _note(self, tensor: Tensor, sources: frozenset[int], fresh: frozenset[int], flows: frozenset[int]) -> None:
+    def _note(
+        self,
+        tensor: Tensor,
+        sources: frozenset[int],
+        fresh: frozenset[int],
+        owed: frozenset[tuple[int, str]],
+        flows: frozenset[int],
+    ) -> None:
         self._clock += 1
-        self._origins[tensor] = Origin(sources, fresh, flows, self._clock)
+        self._origins[tensor] = Origin(sources, fresh, owed, flows, self._clock)
 
     def _origin(self, tensor: Tensor) -> Origin | None:
         own = self._origins.get(tensor)
@@ -187,12 +261,21 @@ class Provenance(TorchDispatchMode):
             return own
         if own is None:
             return base
-        return Origin(own.sources | base.sources, own.fresh & base.fresh, own.flows | base.flows, base.time)
+        flows, owed = own.flows | base.flows, own.owed | base.owed
+        return Origin(own.sources | base.sources, own.fresh & base.fresh, owed, flows, base.time)
 
     def _meet(self, origins: Iterable[Origin], what: str) -> None:
+        """What is owed meets the next layer, or else what it met first."""
         for origin in origins:
             for source in origin.fresh:
                 self.met[source].add(what)
+            for source, first in origin.owed:
+                self.met[source].add(what if what.startswith("layer ") else first)
+
+
+def _keeps_places(func: Any, read: Tensor, made: Tensor) -> bool:
+    """Whether what an operation made of one tensor holds its values, each for itself, wherever they are then."""
+    return func._overloadpacket.__name__ in MOVES or (is_pointwise(func) and made.shape == read.shape)
 
 
 def is_pointwise(func: Any) -> bool:
