@@ -1,11 +1,14 @@
-"""What natrl.optimize makes of a trained network, against three simple ways to the same budget.
+"""What natrl.optimize makes of a trained network, by both of its methods, against three simple ways to the same budget.
 
 For each seed a network is trained; then, within --budget of its MAdds,
     natrl      a policy is learned, its finalists are fine-tuned, validation data chooses (natrl.optimize);
+    additive   the same without a policy: every single replacement is scored, and finalists are chosen among the
+               combinations whose effects add up to most (method "additive", as LANA and Puzzle choose);
     random     a random valid transformation of the MAdds nearest to natrl's;
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
-All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed;
+All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed,
+natrl and additive as many finalists; `evaluations` says how many networks each has scored before that;
 "original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as all others have
 them, "tuned" the same after that fine-tuning. Accuracies are of the test split, which is read once for each row, at the
 end.
@@ -82,32 +85,40 @@ def rivals(
 
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
     model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
+    given = {
+        "fine_tuning": replace(FINE_TUNING, epochs=options.tuning_epochs),
+        "finalists": options.finalists,
+        "seed": seed,
+    }
+    usual = OptimizeSettings()
+    of_policy = {
+        "iterations": options.iterations,
+        "batch_size": options.batch_size,
+        "minibatch_size": options.batch_size,
+    }
     settings = OptimizeSettings(
-        learn=replace(
-            OptimizeSettings().learn,
-            iterations=options.iterations,
-            batch_size=options.batch_size,
-            minibatch_size=options.batch_size,
-        ),
-        fine_tuning=replace(FINE_TUNING, epochs=options.tuning_epochs),
-        finalists=options.finalists,
-        seed=seed,
-    )
-    spec = replace(settings.evaluator, surrogate=options.surrogate)
-    settings = replace(settings, evaluator=spec).with_rounds()
+        learn=replace(usual.learn, **of_policy),
+        evaluator=replace(usual.evaluator, surrogate=options.surrogate),
+        **given,
+    ).with_rounds()
     share = float(options.budget.rstrip("%")) / 100
     with ray_session():
-        found = optimize(model, data=data, budget={"madds": options.budget}, settings=settings, expect_accuracy=0)
+        found, added = (
+            optimize(model, data=data, budget={"madds": options.budget}, settings=each, expect_accuracy=0)
+            for each in (settings, OptimizeSettings(method="additive", **given))
+        )
         before = found.before.cost
         others = rivals(found, data, settings, share * before.madds, seed)
-        paid = len(read_ledger(ledger_file(found.directory)))
         tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)
-    rows = [("original", found.space.architecture, found.before.test_accuracy)]
-    rows += [("recalibrated", found.space.architecture, found.recalibrated.test)]
-    rows += [("natrl", found.architecture, found.after.test_accuracy)]
+    rows = [("original", found.space.architecture, found.before.test_accuracy, 0)]
+    rows += [("recalibrated", found.space.architecture, found.recalibrated.test, 0)]
+    rows += [
+        (name, result.architecture, result.after.test_accuracy, len(read_ledger(ledger_file(result.directory))))
+        for name, result in (("natrl", found), ("additive", added))
+    ]
     for (name, architecture, network), result in zip(others, tuned, strict=True):
-        rows.append((name, architecture, measure(result.load_into(network), data.test).accuracy))
-    for name, architecture, accuracy in rows:
+        rows.append((name, architecture, measure(result.load_into(network), data.test).accuracy, 0))
+    for name, architecture, accuracy, evaluations in rows:
         cost = found.space.cost(architecture)
         print_row(
             "module_transform",
@@ -118,7 +129,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             madds_share=cost.madds / before.madds,
             params_share=cost.params / before.params,
             replaced=len(found.space.architecture.changes(architecture)),
-            evaluations=paid,
+            evaluations=evaluations,
         )
 
 

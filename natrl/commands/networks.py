@@ -28,7 +28,7 @@ __all__ = ["PANEL", "Asked", "Learned", "is_reference", "transform_network"]
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
 _option = partial(typer.Option, rich_help_panel=PANEL)
 
-LEARNED = """learn.iterations fine_tuning.epochs evaluator.surrogate evaluator.actors evaluator.num_gpus
+LEARNED = """method learn.iterations fine_tuning.epochs evaluator.surrogate evaluator.actors evaluator.num_gpus
 evaluator.timeout"""
 #: What is given of the settings of `natrl.optimize`.
 Learned = Annotated[

@@ -48,6 +48,9 @@ def optimize(
             raise ValueError(f"{option} needs --out DIR: give that too")
     if policy is not None and "learn" in given:
         refuse({"--iterations": given["learn"]}, "--policy is a policy that was trained before")
+    if given.get("method") == "additive":
+        given_of_policy = {"--policy": policy, "--mlflow": mlflow, "--wandb": wandb, "--iterations": given.get("learn")}
+        refuse(given_of_policy, "--method additive learns no policy")
     if policy is not None or asked.resume:
         refuse({"--mlflow": mlflow, "--wandb": wandb}, "it logs the training of a policy, from its beginning")
     transform_network(

@@ -66,4 +66,4 @@ def search(
         searcher.feedback(proposal, score)
         evaluated.append(proposal)
         scores.append(score)
-    return SearchResult(searcher.best, tuple(evaluated), tuple(scores))
+    return SearchResult(searcher.answer(), tuple(evaluated), tuple(scores))

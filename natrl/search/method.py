@@ -17,7 +17,7 @@ __all__ = ["SEARCHES", "Identity", "ScoredSearch", "Search"]
 class Search(ABC):
     """A search for a better architecture among those reachable from one.
 
-    `best` is its answer so far. Everything random comes from the generator, so a seed repeats a search.
+    `best` is the best so far. Everything random comes from the generator, so a seed repeats a search.
     """
 
     name: ClassVar[str]
@@ -34,6 +34,10 @@ class Search(ABC):
     @abstractmethod
     def feedback(self, architecture: Architecture, score: float) -> None:
         """Takes the score, higher is better, of the architecture proposed last."""
+
+    def answer(self) -> Architecture:
+        """What it makes of the architecture, by all that it was told."""
+        return self.best
 
 
 class Identity(Search):
@@ -82,7 +86,7 @@ for _name, _target, _description in (
     ("random", "random:Random", "one random transition"),
     ("random-search", "random:RandomSearch", "the best of random transitions"),
     ("evolution", "evolution:Evolution", "regularized evolution"),
-    ("sweep", "sweep:Sweep", "the best change of each slot by itself, all at once"),
+    ("additive", "additive:Additive", "the best changes of single slots, all at once, as if they added up"),
     ("local-search", "local:LocalSearch", "the best change of one slot, repeated"),
 ):
     SEARCHES.register(_name, f"natrl.search.{_target}", _description)

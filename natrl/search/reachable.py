@@ -35,6 +35,11 @@ class Reachable:
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Those that differ from `architecture`, itself one of them, in a single slot."""
+        made = self.apply(architecture, self.changes(architecture))
+        return [a for a in made if a.operations != architecture.operations]
+
+    def changes(self, architecture: Architecture) -> np.ndarray:
+        """int64 (N, E): every action that changes a single slot of `architecture`, itself one of these."""
         column = {name: k for k, name in enumerate(self.space.primitives)}
         own = np.array([column[op] for op in architecture.operations])
         others = self.masks.copy()
@@ -42,7 +47,7 @@ class Reachable:
         slots, primitives = np.nonzero(others)
         actions = np.tile(own, (len(slots), 1))
         actions[np.arange(len(slots)), slots] = primitives
-        return [a for a in self.apply(architecture, actions) if a.operations != architecture.operations]
+        return actions
 
     def apply(self, architecture: Architecture, actions: np.ndarray) -> list[Architecture]:
         """What actions (N, E) make of the architecture, live cells kept live, without what became unused."""
@@ -50,8 +55,13 @@ class Reachable:
 
     def made(self, actions: np.ndarray) -> Batch:
         """The same of the original, only of those actions that can be carried out: none of their choices is undone."""
+        return self.carried_out(actions)[0]
+
+    def carried_out(self, actions: np.ndarray) -> tuple[Batch, np.ndarray]:
+        """`made`, and int64, the rows of `actions` that it is made by."""
         changed = self._changed(self.architecture, actions)
-        return self.space.pruned(changed.batch.take(np.flatnonzero(changed.repaired == 0)))
+        rows = np.flatnonzero(changed.repaired == 0)
+        return self.space.pruned(changed.batch.take(rows)), rows
 
     def _changed(self, architecture: Architecture, actions: np.ndarray) -> Transition:
         masks = np.broadcast_to(self.masks, (len(actions), *self.masks.shape))

@@ -14,6 +14,7 @@ from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -41,13 +42,20 @@ QUICK = OptimizeSettings(
 )
 
 
+def quick_settings(**given: Any) -> OptimizeSettings:
+    """Settings of a page, over those."""
+    if given.get("method") == "additive":  # which has no policy to say anything of
+        given = {"learn": OptimizeSettings().learn} | given
+    return replace(QUICK, **given)
+
+
 TABLES = ("nasbench201.csv.gz", "nasbench301_yahpo.onnx", "transnas101_micro.csv.gz")  # that pages name
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
-    monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", partial(replace, QUICK))
+    monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", quick_settings)
     monkeypatch.setattr("natrl.tuning.optimize.optimize", partial(optimize, settings=QUICK))
     monkeypatch.setattr("natrl.bench.trained.split", thin)
     for module in ("run", "budgets"):

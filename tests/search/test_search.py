@@ -14,7 +14,7 @@ from natrl.search import Reachable, search, SEARCHES
 from tests.search.problems import nasbench201, reachable, rugged, Scores, smooth, SPACE
 
 SCORED = ("random-search", "local-search", "evolution")
-UNSEEN = ("sweep",)  # those whose answer puts together what was evaluated apart
+UNSEEN = ("additive",)  # those whose answer puts together what was evaluated apart
 SPACES = {name: natrl.space(name) for name in ("nasbench201", "darts")}
 
 
@@ -114,6 +114,22 @@ def test_local_search_finds_the_best_where_slots_do_not_depend_on_each_other(dig
     original = nasbench201(digits)
     result = search("local-search", SPACE, original, Scores(smooth), budget=10_000)
     assert smooth(result.best) == max(smooth(a) for a in reachable(original))
+
+
+@pytest.mark.parametrize("digits", ["333333", "222222", "342304"])
+@pytest.mark.parametrize("budget", [1, 7, 10_000])
+def test_additive_makes_the_best_changes_seen_of_every_slot(digits, budget):
+    original = nasbench201(digits)
+    result = search("additive", SPACE, original, Scores(rugged), budget=budget)
+    best = {}
+    for a, score in zip(result.evaluated[1:], result.scores[1:], strict=True):
+        (slot,) = original.changes(a)
+        if score > best.get(slot, (result.scores[0], ""))[0]:
+            best[slot] = score, a.operations[slot]
+    wanted = [best[e][1] if e in best else op for e, op in enumerate(original.operations)]
+    assert list(result.best.operations) == wanted
+    everything = len(Reachable(SPACE, original).neighbours(original))
+    assert result.queries == min(budget, 1 + everything)
 
 
 def test_evolution_beats_random_search_on_a_smooth_score():

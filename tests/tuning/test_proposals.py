@@ -36,7 +36,8 @@ def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> t
     policy = Policy(PolicyNetwork(PolicyConfig(primitives=space.primitives, keep=5.0)), space)
     evaluator = InheritedEvaluator(space, digits(), validation_images=50, reference_images=32, steps=0)
     settings = OptimizeSettings(candidates=2, finalists=2)
-    return proposals.propose(space, policy, evaluator, LIMITS, settings, EXAMPLE, None)
+    proposer = proposals.PolicyProposer(policy, settings)
+    return proposals.propose(proposer, evaluator, LIMITS, settings, EXAMPLE, None)
 
 
 def test_where_no_candidate_is_fast_enough_the_one_of_the_fewest_madds_is(

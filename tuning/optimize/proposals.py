@@ -1,15 +1,19 @@
-"""The last candidates: what the policy proposes, within the budget, with inherited weights."""
+"""The last candidates: what is proposed within the budget, with inherited weights."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from natrl.core.architecture import Architecture
+from natrl.evaluation.base import Evaluator
 from natrl.evaluation.inherited import Inheriting
 from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
@@ -19,15 +23,56 @@ from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize.budgets import fast_enough, fewest_madds
 from natrl.tuning.optimize.settings import OptimizeSettings
 
-__all__ = ["propose"]
+__all__ = ["PolicyProposer", "Proposer", "propose"]
 
 TIGHTER = 0.85  # factor on the MAdds where no candidate is fast enough, and how often it is tried
 TRIES = 6
 
 
+class Proposer(ABC):
+    """What proposes transformations of a network."""
+
+    space: ModuleSpace
+    mask: np.ndarray  # bool (E, K): what the network's slots may become
+
+    @abstractmethod
+    def first(self, limits: Limits) -> Budget:
+        """What candidates have to keep to at first; where none of them is fast enough, MAdds are limited further."""
+
+    @abstractmethod
+    def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
+        """Candidates and their scores; some keep to the budget. What is scored may cost much, and is kept by `scorer`.
+
+        Asked again with other budgets.
+        """
+
+
+class PolicyProposer(Proposer):
+    """A policy, its most probable transformation and samples."""
+
+    def __init__(self, policy: Policy, settings: OptimizeSettings) -> None:
+        assert isinstance(policy.space, ModuleSpace)
+        self.space, self._policy, self._settings = policy.space, policy, settings
+        self.mask = self.space.masks(self.space.architecture, policy.rule, policy.cost)
+
+    def first(self, limits: Limits) -> Budget:
+        return limits.budget(self.space, self.space.architecture)
+
+    def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
+        found = self._policy.transform(
+            self.space.architecture,
+            n=self._settings.candidates,
+            evaluator=scorer,
+            max_madds=budget.madds,
+            max_params=budget.params,
+            seed=self._settings.seed,
+        )
+        assert found.scores is not None
+        return dict(zip(found.architectures, found.scores.tolist(), strict=True))
+
+
 def propose(
-    space: ModuleSpace,
-    policy: Policy,
+    proposer: Proposer,
     evaluator: Inheriting,
     limits: Limits,
     settings: OptimizeSettings,
@@ -40,29 +85,19 @@ def propose(
     in the end the network with the fewest, which `check_budget` has found to be fast enough. Scores are looked up in
     the ledger, and kept there. ValueError where not even that one is.
     """
-    original = space.architecture
-    budget = limits.budget(space, original)
-    madds = budget.madds
-    least = fewest_madds(space, space.masks(original, policy.rule, policy.cost))
-    for _ in range(TRIES):
-        with closing(settings.chooser.behind(partial(_itself, evaluator), ledger)) as scorer:
-            found = policy.transform(
-                original,
-                n=settings.candidates,
-                evaluator=scorer,
-                max_madds=madds,
-                max_params=budget.params,
-                seed=settings.seed,
-            )
-        assert found.scores is not None
-        scores = found.scores.tolist()
-        within = [i for i in range(len(found)) if Budget(madds, budget.params).allows(found.costs[i])]
-        order = sorted(within, key=lambda i: (-scores[i], found.costs[i].madds))
-        ranked = {found.architectures[i]: scores[i] for i in order}
-        finalists = _first_fast_enough(space, ranked, evaluator, limits, settings.finalists, example)
-        if finalists:
-            return finalists, len(found)
-        madds = max(space.cost(least).madds, TIGHTER * (madds or space.cost(original).madds))
+    space, budget = proposer.space, proposer.first(limits)
+    least = fewest_madds(space, proposer.mask)
+    with closing(settings.chooser.behind(partial(_itself, evaluator), ledger)) as scorer:
+        for _ in range(TRIES):
+            scores = proposer.candidates(budget, scorer)
+            costs = {a: space.cost(a) for a in scores}
+            within = [a for a in scores if budget.allows(costs[a])]
+            ranked = {a: scores[a] for a in sorted(within, key=lambda a: (-scores[a], costs[a].madds))}
+            finalists = _first_fast_enough(space, ranked, evaluator, limits, settings.finalists, example)
+            if finalists:
+                return finalists, len(scores)
+            fewer = TIGHTER * (budget.madds or space.cost(space.architecture).madds)
+            budget = replace(budget, madds=max(space.cost(least).madds, fewer))
     if finalists := _first_fast_enough(space, {least: None}, evaluator, limits, 1, example):
         return finalists, 1
     wanted = " and ".join(f"{kind} {getattr(limits, kind)}" for kind in limits.timed)

@@ -39,9 +39,10 @@ from natrl.spaces import SPACES
 from natrl.training.fine_tuning import Tuned
 from natrl.training.latency import measure_latency
 from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.optimize.additive import AdditiveProposer
 from natrl.tuning.optimize.budgets import check_budget
 from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
-from natrl.tuning.optimize.proposals import propose
+from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import ImageTask, OwnTask, Task, Tune
@@ -75,8 +76,10 @@ def optimize(
     """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
 
     A policy learns with RLlib which layers can do with less: candidates inherit their weights from `model` and are
-    scored on validation images (`natrl.evaluation.inherited`). The best few of what it proposes are fine-tuned, on
-    Ray, and validation data chooses; test data is read once, for the accuracies in the result. `model` is not changed.
+    scored on validation images (`natrl.evaluation.inherited`). Or, with `OptimizeSettings(method="additive")`, every
+    replacement of a single layer is scored, and combinations whose effects add up to most within the budget are
+    proposed (`natrl.search.combinations`). The best few of what is proposed are fine-tuned, on Ray, and validation data
+    chooses; test data is read once, for the accuracies in the result. `model` is not changed.
 
     `data`: a data set as `natrl.data.load_data` takes it, by name or itself, prepared as the model was trained: `mean`
     and `std`, or `transform`, say how; ImageData and DataLoaders (train, validation, test) are prepared already. The
@@ -104,6 +107,9 @@ def optimize(
         raise ValueError("resume goes on with what is in a directory: give it as out")
     settings = settings or OptimizeSettings()
     limits = Limits.of(budget)
+    if settings.method == "additive" and (policy is not None or callbacks):
+        what = "policy" if policy is not None else "callbacks"
+        raise ValueError(f"{what}: method 'additive' has no policy, whose training could be logged; leave that out")
     check_start(settings)
     space, task = _space_and_task(
         model, data, score, tune, example_input, expect_accuracy, settings.seed, mean, std, transform
@@ -135,12 +141,15 @@ def optimize(
         else:
             create_run(run, settings.run, " ".join(sys.argv), **{NETWORK: asked})
         with progress_bar() as bar:
-            if learned is None:
+            if learned is None and settings.method == "policy":
                 config = run_configuration(started(settings, run), ledger_file(run))
                 folder = learn(run, settings, config, progress=bar, callbacks=callbacks, hint=f"; {hint}")
                 learned = load_policy(folder, space=space)
+            proposer: Proposer = (
+                AdditiveProposer(space, settings, bar) if learned is None else PolicyProposer(learned, settings)
+            )
             with serve_ledger(ledger_file(run)) as ledger:
-                finalists, count = propose(space, learned, evaluator, limits, settings, example, ledger.path)
+                finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
             finalists = _fine_tune(finalists, task, settings, model, run, bar)
     result = _result(space, task, evaluator, choose(finalists, space.cost), count, run)
     result.save()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, MISSING, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from annotated_doc import Doc
 
 from natrl.checks.fields import Count, Logit
+from natrl.core.transitions import check_choice
+from natrl.evaluation.base import Metric
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.rllib.settings import LearnSettings
@@ -16,7 +18,24 @@ from natrl.runs.settings import RunSettings
 from natrl.training.schedule import FINE_TUNING, Schedule
 from natrl.tuning.presets import NETWORK_LEARN, NETWORK_RUN
 
-__all__ = ["OptimizeSettings"]
+__all__ = ["Method", "OptimizeSettings"]
+
+Method = Literal["policy", "additive"]
+
+#: What only a policy that is learned has.
+OF_POLICY = (
+    "learn",
+    "head",
+    "keep",
+    "initial",
+    "horizon",
+    "budgets",
+    "reward_clip",
+    "start",
+    "checkpoint_every",
+    "evaluator.metric",
+    "evaluator.surrogate",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +55,16 @@ class OptimizeSettings(RunSettings):
     keep: Annotated[Logit, Doc("As in `RunSettings`; the network itself comes first.")] = NETWORK_RUN["keep"]
     initial: Annotated[str | tuple[str, ...], Doc("original: the network.")] = NETWORK_RUN["initial"]
     checkpoint_every: Annotated[Count, Doc("Iterations, each of minutes.")] = NETWORK_RUN["checkpoint_every"]
-    candidates: Annotated[Count, Doc("Candidates that the policy proposes, besides the most probable ones.")] = 24
+    method: Annotated[
+        Method,
+        Doc("What proposes: policy, which is learned, or additive: scores of single replacements, best combinations."),
+    ] = "policy"
+    effects: Annotated[
+        Metric, Doc("Additive, with data: what replacements are scored by, accuracy or cross_entropy.")
+    ] = "cross_entropy"
+    candidates: Annotated[
+        Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
+    ] = 24
     finalists: Annotated[Count, Doc("Of these, by validation score, are fine-tuned; the best one is the result.")] = 3
     fine_tuning: Annotated[Schedule, Doc("Of each finalist.")] = FINE_TUNING
     distill: Annotated[bool, Doc("Fine-tuning learns from the original's outputs besides the labels.")] = True
@@ -47,13 +75,30 @@ class OptimizeSettings(RunSettings):
         weights = self.learn.warmup_steps or self.learn.weight_steps
         if weights and REWARDS.is_ours(spec.reward) and not spec.kind.changes:
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
+        check_choice("method", self.method, Method)
+        check_choice("metric", self.effects, Metric)
+        if self.method == "additive":
+            self._check_additive()
+        elif self.effects != OptimizeSettings.effects:
+            raise ValueError(f"effects are of method 'additive', this is {self.method!r}: leave them out")
+
+    def _check_additive(self) -> None:
+        """ValueError where something is said of a policy."""
+        if not self.evaluator.kind.inherits:
+            raise ValueError(f"method 'additive' scores by inherited weights: leave out {self.evaluator.reward!r}")
+        for name in OF_POLICY:
+            group, _, last = name.rpartition(".")
+            said, usual = (getattr(self, group), _usual(EvaluatorSpec)) if group else (self, _usual(OptimizeSettings))
+            if getattr(said, last) != usual[last]:
+                raise ValueError(f"{name} is of a policy, and method 'additive' learns none: leave it out")
 
     @property
     def chooser(self) -> EvaluatorSpec:
         """What candidates are chosen by: inherited weights."""
         if self.evaluator.kind.inherits and not REWARDS.is_ours(self.evaluator.reward):
             return replace(self.evaluator, surrogate=None)  # a score of the user's
-        return replace(self.evaluator, reward="inherited", schedule=EvaluatorSpec.schedule, surrogate=None)
+        spec = replace(self.evaluator, reward="inherited", schedule=EvaluatorSpec.schedule, surrogate=None)
+        return replace(spec, metric=self.effects) if self.method == "additive" else spec
 
     def with_rounds(self: OptimizeSettings) -> OptimizeSettings:
         """The same, and what a surrogate may ask for is spent while the policy is trained."""
@@ -68,3 +113,8 @@ class OptimizeSettings(RunSettings):
     def run(self) -> RunSettings:
         """The run alone."""
         return RunSettings(**{f.name: getattr(self, f.name) for f in fields(RunSettings)})
+
+
+def _usual(settings: Any) -> dict[str, Any]:
+    """The defaults of a dataclass's fields."""
+    return {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}

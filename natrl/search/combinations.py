@@ -1,0 +1,182 @@
+"""The best combinations of replacements whose effects add up, within a budget, by integer programming.
+
+As LANA (arXiv 2107.10624) and Puzzle (arXiv 2411.19146) choose: one score a single replacement, and of each slot at
+most one. R replacements, E slots, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from natrl.core.architecture import Architecture
+from natrl.search.replacements import Replacements
+from natrl.spaces.budget import Budget, cheapest_within
+
+__all__ = ["Combination", "best_combinations"]
+
+SCALE = 1e3  # of the largest effect: the solver ends within 1e-6 of the best
+#: Of a solution; after a minute the best so far is taken. (After presolving HiGHS prints whenever it mends a solution.)
+OPTIONS = {"mip_rel_gap": 0.0, "time_limit": 60.0, "presolve": False}
+
+
+class Combination(NamedTuple):
+    """Replacements made together."""
+
+    architecture: Architecture
+    effect: float  # the sum of theirs
+
+
+def best_combinations(
+    replacements: Replacements, effects: np.ndarray, budget: Budget | None = None, n: int = 1
+) -> list[Combination]:
+    """At most n different architectures of the largest sums of effects within the budget, best first; the original too.
+
+    `effects` float (R,): what each replacement by itself adds to the score; NaN: it is not to be made. What is saved
+    is exact for one replacement and for two; where more than two leave something out together, it is a lower bound.
+    What comes out is counted as it is: it keeps to the budget, and is live where the original is. Where no combination
+    of replacements with an effect does, but something that can be reached, the cheapest is the answer, its effect NaN.
+    ValueError on effects of another shape, infinite ones, n below 1, or a budget that nothing reachable keeps to.
+    """
+    budget = budget or Budget()
+    effects = np.asarray(effects, dtype=np.float64)
+    if effects.shape != (len(replacements),):
+        raise ValueError(f"expected {len(replacements)} effects, one a replacement, got shape {effects.shape}")
+    if np.isinf(effects).any():
+        raise ValueError("an effect is a finite number, or NaN where there is none")
+    if n < 1:
+        raise ValueError(f"n must be at least 1 combination, got {n}")
+    found: dict[Architecture, Combination] = {}
+    for combination in _best_first(replacements, effects, budget):
+        found.setdefault(combination.architecture, combination)
+        if len(found) == n:
+            break
+    if found:
+        return list(found.values())
+    box = replacements.box
+    cheapest = cheapest_within(budget, box.architecture, box.masks, box.space)
+    return [Combination(box.space.prune(cheapest), np.nan)]
+
+
+def _best_first(replacements: Replacements, effects: np.ndarray, budget: Budget) -> Iterator[Combination]:
+    """Combinations within the budget, best first, until there are no more."""
+    program = _Program(replacements, effects, budget)
+    while (chosen := program.solve()) is not None:
+        made, _ = replacements.together(chosen[None])
+        if not len(made):
+            program.forbid(_fewest_that_cut(replacements, chosen))
+            continue
+        if (made.costs[0] <= budget.limits).all():
+            yield Combination(made[0], float(effects[chosen].sum()))
+        program.exclude(chosen)
+
+
+def _fewest_that_cut(replacements: Replacements, chosen: np.ndarray) -> np.ndarray:
+    """bool (R,): of these replacements some that cut the last path and of which none can be spared for that."""
+    cutting = chosen & (replacements.emptying | replacements.filling)
+    for r in np.flatnonzero(cutting & replacements.emptying):
+        fewer = cutting.copy()
+        fewer[r] = False
+        if not len(replacements.together(fewer[None])[0]):
+            cutting = fewer
+    return cutting
+
+
+class _Program:
+    """max Σ effect·w over binary w (R,), one replacement a slot, what is saved enough; and a product for each pair.
+
+    A product p of two w is between max(0, w + w′ − 1) and both: it stands for what two save together beyond their sum
+    (a layer between them that is left out), or less than it (a layer that either leaves out).
+    """
+
+    def __init__(self, replacements: Replacements, effects: np.ndarray, budget: Budget) -> None:
+        self._replacements = replacements
+        self._first, self._second, self._more, cut = _pairs(replacements)
+        r, p = len(replacements), len(self._first)
+        self._size = r + p
+        scale = SCALE / max(np.nanmax(np.abs(effects), initial=0.0), 1e-300)
+        self._objective = np.concatenate([-scale * np.nan_to_num(effects), np.zeros(p)])
+        self._bounds = Bounds(0, np.concatenate([~np.isnan(effects), np.ones(p)]).astype(float))
+        self._rows: list[tuple[np.ndarray, np.ndarray]] = []  # columns and numbers, whose sum is at most …
+        self._most: list[float] = []
+        for slot in replacements.changed.T:
+            self._add(slot, 1)
+        for i, (a, b) in enumerate(zip(self._first, self._second, strict=True)):
+            self._add({r + i: 1, a: -1}, 0)
+            self._add({r + i: 1, b: -1}, 0)
+            self._add({r + i: -1, a: 1, b: 1}, 1)
+        for a, b in cut:
+            self._add({a: 1, b: 1}, 1)
+        saved = np.concatenate([replacements.savings, self._more]).astype(float)  # (R + P, 2)
+        for column, limit, cost in zip(saved.T, budget.limits, replacements.cost, strict=True):
+            if np.isfinite(limit):
+                unit = max(np.abs(column).max(initial=0.0), 1.0)
+                self._add(-column / unit, (np.floor(limit) - cost) / unit)
+
+    def _add(self, row: np.ndarray | dict[int, float], most: float) -> None:
+        """`row`: numbers of the first columns, or by column."""
+        if isinstance(row, dict):
+            columns, numbers = np.array(list(row)), np.array(list(row.values()), dtype=float)
+        else:
+            (columns,) = np.nonzero(row)
+            numbers = row[columns].astype(float)
+        self._rows.append((columns, numbers))
+        self._most.append(most)
+
+    @property
+    def _constraints(self) -> LinearConstraint:
+        columns, numbers = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
+        ends = np.cumsum([0, *(len(columns) for columns, _ in self._rows)])
+        matrix = csr_array((numbers, columns, ends), shape=(len(self._rows), self._size))
+        return LinearConstraint(matrix, ub=self._most)
+
+    def solve(self) -> np.ndarray | None:
+        """bool (R,); None where nothing is left."""
+        if not self._size:
+            return self._solve_nothing()
+        result = milp(
+            self._objective,
+            integrality=np.ones(self._size),
+            bounds=self._bounds,
+            constraints=self._constraints,
+            options=OPTIONS,
+        )
+        return None if result.x is None else result.x[: len(self._replacements)] > 0.5
+
+    def _solve_nothing(self) -> np.ndarray | None:
+        """Where there are no replacements: none of them, once."""
+        return np.zeros(0, dtype=bool) if all(most >= 0 for most in self._most) else None
+
+    def forbid(self, cutting: np.ndarray) -> None:
+        """Not all of these that put null somewhere, unless another one puts something in the place of a null."""
+        empty, fill = self._replacements.emptying, self._replacements.filling
+        emptying = cutting & empty
+        self._add(emptying.astype(float) - (fill & ~cutting), emptying.sum() - 1)
+
+    def exclude(self, chosen: np.ndarray) -> None:
+        """Not this combination."""
+        self._add(np.where(chosen, 1.0, -1.0), chosen.sum() - 1)
+
+
+def _pairs(replacements: Replacements) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    """Of two that put null somewhere: int (P,) twice, those that save more or less together than one by one, and
+    int64 (P, 2), how much more; and the pairs that cut the last path.
+    """
+    changed, savings = replacements.changed, replacements.savings
+    nulls = np.flatnonzero(replacements.emptying)
+    a, b = (nulls[i] for i in np.triu_indices(len(nulls), 1))
+    apart = ~(changed[a] & changed[b]).any(-1)
+    a, b = a[apart], b[apart]
+    chosen = np.zeros((len(a), len(replacements)), dtype=bool)
+    chosen[np.arange(len(a)), a] = chosen[np.arange(len(a)), b] = True
+    made, rows = replacements.together(chosen)
+    cut = [] if replacements.filling.any() else sorted(set(zip(a.tolist(), b.tolist(), strict=True)))
+    a, b = a[rows], b[rows]
+    cut = [pair for pair in cut if pair not in set(zip(a.tolist(), b.tolist(), strict=True))]
+    more = replacements.cost - made.costs - savings[a] - savings[b]
+    other = more.any(-1)
+    return a[other], b[other], more[other], cut
