@@ -323,6 +323,8 @@ def check_builders(names: Iterable[str]) -> None:
     """ValueError if an operation has neither builder nor stages, so that there are no networks of it."""
     for name in names:
         record = RECORDS[operation(name).name]
+        if record.name == "block":
+            raise ValueError("operation 'block' is a part of a user's own network: there are no cells of it")
         if record.build is None and record.stages is None:
             raise ValueError(
                 f"operation {record.name!r} has no builder: register it with build=, to have networks of it"

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from natrl import formats
 from natrl.core.architecture import Architecture
-from natrl.core.operations import BUILT_IN, Convolution, operation, stages
+from natrl.core.operations import BUILT_IN, Convolution, LOW_RANKS, operation, stages
 from natrl.spaces import network_cost, Skeleton
 
 __all__ = ["model_code"]
@@ -85,6 +85,9 @@ def _operation(name: str, halving: bool) -> str:
         return "Null(s)"
     if op.type == "skip_connect":
         return "nn.Identity()" + (" if s == 1 else FactorizedReduction(c, c)" if halving else "")
+    if op.is_low_rank:
+        rank = f"max(1, c // {LOW_RANKS[op.type]})"
+        return f"stage(conv(c, {rank}, 1, s), conv({rank}, c, 1))"
     parts = [f"stage({', '.join(map(_convolution, stage))})" for stage in stages(op.name, C, 2)]
     return parts[0] if len(parts) == 1 else "nn.Sequential(\n        " + ",\n        ".join(parts) + ",\n    )"
 

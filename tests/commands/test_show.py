@@ -77,15 +77,15 @@ def test_what_could_become_of_a_users_network(capsys, monkeypatch, tmp_path):
     convolution, linear = 4 * 9 + 4, 256 * 10 + 10
     assert (found["network"], found["inputs"], found["rule"]) == (name, [[1, 8, 8]], "nat++")
     assert (found["params"], found["madds"]) == (convolution + linear, 4 * 9 * 64 + 2560)
-    assert found["share"]["params"] == convolution / (convolution + linear)
+    assert found["share"]["params"] == 1
     assert found["smallest"]["madds"] == {
-        "params": 4 + 4 + linear,
-        "madds": 4 * 64 + 2560,
-        "operations": {"0": "conv_1x1"},
+        "params": 4 + 4 + 256 + 10 + 10,
+        "madds": 4 * 64 + 256 + 10,
+        "operations": {"0": "conv_1x1", "3": "low_rank_8"},  # of rank 1
     }
     assert b"<svg" in (tmp_path / "network.svg").read_bytes()
     text = output(capsys, "show", name, "--image-size", "8", "--rule", "nat")
-    assert "0 of 1 slots have moves" in text
+    assert "0 of 2 slots have moves" in text
     assert "--image-size PX gives others" in error(capsys, "show", name)
     assert "how many classes" in error(capsys, "show", name, "--classes", "3")
 
@@ -96,7 +96,7 @@ def test_what_could_become_of_a_published_network_without_its_weights(capsys):
     assert "1.235 M" in text  # torchvision: 1,235,496 parameters
     assert "torchvision:squeezenet1_1 on 3×64×64, rule nat++" in text
     assert "features.[3,4,6,7,9-12].expand3x3 (8)" in text
-    assert "12 of 29 slots have moves" in text
+    assert "29 of 29 slots have moves" in text
     assert "its type is AdaptiveAvgPool2d" in text
 
 
