@@ -117,7 +117,7 @@ def network(name: str) -> ModuleSpace:
     return from_module(narrow() if name == "residual" else Branches(), torch.zeros(2, 1, 8, 8))
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(
     name=st.sampled_from(["residual", "branches"]),
     seed=st.integers(0, 10_000),
