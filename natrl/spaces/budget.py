@@ -106,7 +106,8 @@ def fewest(
     """
     prices = _slot_costs(space.cost_table(architecture), space.primitives) @ np.array((params, madds), dtype=float)
     if "null" in space.primitives:  # before what costs as much: more may go with it
-        prices[:, space.primitives.index("null")] -= 0.5 * min(weight for weight in (params, madds) if weight)
+        least = min((weight for weight in (params, madds) if weight), default=1.0)
+        prices[:, space.primitives.index("null")] -= least / (2 * len(prices) + 2)  # together below one count
     return space.prune(cheapest(architecture, np.where(mask, prices, np.inf), space.primitives))
 
 
