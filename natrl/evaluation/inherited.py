@@ -129,13 +129,17 @@ class InheritedEvaluator(Inheriting):
             raise FailedEvaluations(failures, scores)
         return check_scores(scores, architectures, self.metric)
 
-    def _score(self, architecture: Architecture) -> float:
+    def _network(self, architecture: Architecture) -> nn.Module:
+        """The network as it is scored."""
         network = self.inherit(architecture)
         if self.steps:
             size = self.steps * STEPS.batch_size
             few = replace(self._data, train=TensorDataset(*self._data.train[:size]))
             fit(network, few, STEPS, seed=self.seed, device=self.device)
-        measured = self._measure(network)
+        return network
+
+    def _score(self, architecture: Architecture) -> float:
+        measured = self._measure(self._network(architecture))
         return measured.accuracy if self.metric == "accuracy" else -measured.cross_entropy
 
     def _measure(self, network: nn.Module) -> Measured:

@@ -10,7 +10,6 @@ from annotated_doc import Doc
 
 from natrl.checks.fields import Count, Logit
 from natrl.core.transitions import check_choice
-from natrl.evaluation.base import Metric
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.rllib.settings import LearnSettings
@@ -21,6 +20,7 @@ from natrl.tuning.presets import NETWORK_LEARN, NETWORK_RUN
 __all__ = ["Method", "OptimizeSettings"]
 
 Method = Literal["policy", "additive"]
+Effects = Literal["divergence", "cross_entropy", "accuracy"]  # the first of natrl.evaluation.divergence
 
 #: What only a policy that is learned has.
 OF_POLICY = (
@@ -60,8 +60,9 @@ class OptimizeSettings(RunSettings):
         Doc("What proposes: policy, which is learned, or additive: scores of single replacements, best combinations."),
     ] = "policy"
     effects: Annotated[
-        Metric, Doc("Additive, with data: what replacements are scored by, accuracy or cross_entropy.")
-    ] = "cross_entropy"
+        Effects,
+        Doc("Additive, with data: what replacements are scored by: divergence of outputs, cross_entropy, accuracy."),
+    ] = "divergence"
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
     ] = 24
@@ -76,7 +77,7 @@ class OptimizeSettings(RunSettings):
         if weights and REWARDS.is_ours(spec.reward) and not spec.kind.changes:
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
         check_choice("method", self.method, Method)
-        check_choice("metric", self.effects, Metric)
+        check_choice("effects", self.effects, Effects)
         if self.method == "additive":
             self._check_additive()
         elif self.effects != OptimizeSettings.effects:
@@ -98,7 +99,9 @@ class OptimizeSettings(RunSettings):
         if self.evaluator.kind.inherits and not REWARDS.is_ours(self.evaluator.reward):
             return replace(self.evaluator, surrogate=None)  # a score of the user's
         spec = replace(self.evaluator, reward="inherited", schedule=EvaluatorSpec.schedule, surrogate=None)
-        return replace(spec, metric=self.effects) if self.method == "additive" else spec
+        if self.method == "additive":
+            return replace(spec, metric="accuracy" if self.effects == "accuracy" else "cross_entropy")
+        return spec
 
     def with_rounds(self: OptimizeSettings) -> OptimizeSettings:
         """The same, and what a surrogate may ask for is spent while the policy is trained."""

@@ -18,6 +18,7 @@ from natrl.data import ImageData
 from natrl.data.loading import DATA
 from natrl.digests import digest
 from natrl.evaluation.base import Evaluator
+from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.own_score import Scale, scale_of, Score, scored, ScoreEvaluator
 from natrl.evaluation.rewards import Reward, REWARDS
@@ -98,7 +99,17 @@ class ImageTask(Task):
             yield replace(settings, evaluator=replace(settings.evaluator, data=name))
 
     def chooser(self, settings: OptimizeSettings) -> Inheriting:
-        return _inheriting(settings.chooser(self.data))
+        spec = settings.chooser
+        if (settings.method, settings.effects) != ("additive", "divergence"):
+            return _inheriting(spec(self.data))
+        return DivergenceEvaluator(
+            spec.home,
+            self.data,
+            steps=spec.steps,
+            reference_images=spec.reference_images,
+            validation_images=spec.score_images,
+            seed=spec.seed,
+        )
 
     def tune(
         self, networks: Sequence[nn.Module], settings: OptimizeSettings, original: nn.Module, on_result: OnResult
