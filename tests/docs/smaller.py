@@ -48,6 +48,10 @@ _SMALLER = (
         r"^python benchmarks/module_rank.py",
         f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --transformations 3 --supernet-steps 2",
     ),
+    (
+        r"^python benchmarks/effects.py",
+        f"{_FEW_IMAGES} --width 0.0625 --images 50 --judging 50 --combinations 1 --budgets 60% --seeds 0",
+    ),
     (r"^python benchmarks/inheritance.py", f"{_FEW_IMAGES} --channels 4 --reference-images 32"),
     (r"^python benchmarks/sizing.py", "--architectures 1"),
 )

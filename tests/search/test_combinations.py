@@ -96,7 +96,7 @@ def test_cells_against_all_there_are(digits: str, seed: int, shares: tuple, n: i
 
 
 class Branches(nn.Module):
-    """Two branches of two convolutions and a shortcut; the norm after the sum goes with all three."""
+    """Two branches of two convolutions and a shortcut; what reads the sum of the branches goes with both."""
 
     def __init__(self) -> None:
         super().__init__()

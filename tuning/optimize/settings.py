@@ -57,11 +57,11 @@ class OptimizeSettings(RunSettings):
     checkpoint_every: Annotated[Count, Doc("Iterations, each of minutes.")] = NETWORK_RUN["checkpoint_every"]
     method: Annotated[
         Method,
-        Doc("What proposes: policy, which is learned, or additive: scores of single replacements, best combinations."),
+        Doc("Candidates: of a policy, which is learned; or additive, the best sums of single replacements."),
     ] = "policy"
     effects: Annotated[
         Effects,
-        Doc("Additive, with data: what replacements are scored by: divergence of outputs, cross_entropy, accuracy."),
+        Doc("Additive, with data: single replacements by divergence of outputs, cross_entropy or accuracy."),
     ] = "divergence"
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")

@@ -1,0 +1,91 @@
+"""What single replacements are to be scored by, so that sums of their effects choose good combinations.
+
+For each seed a network is trained, and every single replacement scored by each of three: the divergence of outputs from
+the original's, cross-entropy, accuracy. Then, for each of --budgets of its MAdds, the --combinations best sums by each
+are measured on other images than those: accuracy and cross-entropy on --judging images of the validation split, with
+inherited weights, before any training.
+
+    nice -n 5 python benchmarks/effects.py --seeds 101
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+from _networks import few, NETWORKS, trained
+from _rows import print_row
+from torch.utils.data import TensorDataset
+
+import natrl
+from natrl.core.architecture import Architecture
+from natrl.data import batches, ImageData
+from natrl.evaluation.divergence import DivergenceEvaluator
+from natrl.evaluation.inherited import InheritedEvaluator
+from natrl.search import Reachable
+from natrl.search.combinations import best_combinations
+from natrl.search.replacements import Replacements
+from natrl.spaces.budget import Budget
+from natrl.training.fitting import measure
+
+
+def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
+    model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
+    space = natrl.from_module(model, next(batches(data.validation, 2))[0].contiguous())
+    images, labels = next(batches(data.validation, options.images + options.judging, shuffle_seed=seed))
+    judging = TensorDataset(images[options.images :], labels[options.images :])
+    data = replace(data, validation=TensorDataset(images[: options.images], labels[: options.images]))
+    given = {"steps": 0, "seed": seed, "validation_images": options.images}
+    evaluators = {
+        "divergence": DivergenceEvaluator(space, data, **given),
+        "cross_entropy": InheritedEvaluator(space, data, metric="cross_entropy", **given),
+        "accuracy": InheritedEvaluator(space, data, **given),
+    }
+    replacements = Replacements(Reachable(space, space.architecture))
+    before = space.cost(space.architecture)
+
+    def show(effects: str, budget: str, architectures: list[Architecture]) -> None:
+        found = [measure(evaluators["accuracy"].inherit(a), judging) for a in architectures]
+        print_row(
+            "effects",
+            network=options.network,
+            seed=seed,
+            effects=effects,
+            budget=budget,
+            accuracy=float(np.mean([m.accuracy for m in found])),
+            best_accuracy=max(m.accuracy for m in found),
+            cross_entropy=float(np.mean([m.cross_entropy for m in found])),
+            madds_share=float(np.mean([space.cost(a).madds for a in architectures])) / before.madds,
+            replacements=len(replacements),
+        )
+
+    show("original", "100%", [space.architecture])
+    for name, evaluator in evaluators.items():
+        first, *scores = evaluator.evaluate([space.architecture, *replacements.architectures])
+        for share in options.budgets:
+            budget = Budget.of(before, share, None)
+            best = best_combinations(replacements, np.array(scores) - first, budget, options.combinations)
+            show(name, share, [combination.architecture for combination in best])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
+    parser.add_argument("--width", type=float, default=0.25, help="share of the published channels")
+    parser.add_argument("--data", default="fashion-mnist")
+    parser.add_argument("--image-size", type=int, default=28)
+    parser.add_argument("--train-images", type=int, default=5_000)
+    parser.add_argument("--epochs", type=int, default=8, help="of the original's training")
+    parser.add_argument("--images", type=int, default=512, help="that replacements are scored on")
+    parser.add_argument("--judging", type=int, default=2048, help="other images, that combinations are measured on")
+    parser.add_argument("--combinations", type=int, default=6, help="for each budget")
+    parser.add_argument("--budgets", nargs="+", default=["50%", "30%"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    for seed in options.seeds:
+        compare(options, few(options.data, options.image_size, options.train_images, seed), seed)
+
+
+if __name__ == "__main__":
+    main()
