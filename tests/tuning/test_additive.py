@@ -28,7 +28,7 @@ from tests.modules.trained import digits, trained
 from tests.tuning.test_modules import TINY
 from tests.tuning.test_own_score import GIVEN, Outputs
 
-SINGLE = 24  # different replacements of one layer
+SINGLE = 27  # different replacements of one layer
 ADDITIVE = OptimizeSettings(
     method="additive", evaluator=TINY.evaluator, candidates=3, finalists=2, fine_tuning=TINY.fine_tuning
 )
