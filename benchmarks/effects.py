@@ -43,6 +43,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         "accuracy": InheritedEvaluator(space, data, **given),
     }
     replacements = Replacements(Reachable(space, space.architecture))
+    scored = np.random.default_rng(seed).permutation(len(replacements))[: options.replacements]
     before = space.cost(space.architecture)
 
     def show(effects: str, budget: str, architectures: list[Architecture]) -> None:
@@ -57,15 +58,17 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             best_accuracy=max(m.accuracy for m in found),
             cross_entropy=float(np.mean([m.cross_entropy for m in found])),
             madds_share=float(np.mean([space.cost(a).madds for a in architectures])) / before.madds,
-            replacements=len(replacements),
+            replacements=len(scored),
         )
 
     show("original", "100%", [space.architecture])
     for name, evaluator in evaluators.items():
-        first, *scores = evaluator.evaluate([space.architecture, *replacements.architectures])
+        first, *scores = evaluator.evaluate([space.architecture, *(replacements.architectures[r] for r in scored)])
+        effects = np.full(len(replacements), np.nan)
+        effects[scored] = np.array(scores) - first
         for share in options.budgets:
             budget = Budget.of(before, share, None)
-            best = best_combinations(replacements, np.array(scores) - first, budget, options.combinations)
+            best = best_combinations(replacements, effects, budget, options.combinations)
             show(name, share, [combination.architecture for combination in best])
 
 
@@ -79,6 +82,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8, help="of the original's training")
     parser.add_argument("--images", type=int, default=512, help="that replacements are scored on")
     parser.add_argument("--judging", type=int, default=2048, help="other images, that combinations are measured on")
+    parser.add_argument("--replacements", type=int, help="so many of them, drawn at random; all by default")
     parser.add_argument("--combinations", type=int, default=6, help="for each budget")
     parser.add_argument("--budgets", nargs="+", default=["50%", "30%"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

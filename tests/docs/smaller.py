@@ -50,7 +50,8 @@ _SMALLER = (
     ),
     (
         r"^python benchmarks/effects.py",
-        f"{_FEW_IMAGES} --width 0.0625 --images 50 --judging 50 --combinations 1 --budgets 60% --seeds 0",
+        f"{_FEW_IMAGES} --width 0.0625 --images 50 --judging 50 --replacements 9 --combinations 1 --budgets 60% "
+        "--seeds 0",
     ),
     (r"^python benchmarks/inheritance.py", f"{_FEW_IMAGES} --channels 4 --reference-images 32"),
     (r"^python benchmarks/sizing.py", "--architectures 1"),
