@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate, IterableDataset, Subset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    default_collate,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+)
 
 from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
@@ -26,8 +36,9 @@ def from_loaders(name: str, loaders: Mapping[str, DataLoader[Any]]) -> ImageData
     """The data sets behind the loaders; their transforms have done all that is done to an image.
 
     `loaders`: "train", and "validation", "test" or both. What is missing is drawn as `natrl.data.load_data` draws it,
-    whatever the seed. Batch sizes, shuffling and workers are natrl's. ValueError where a loader gives something else
-    than square images, float (C, H, W), with labels, or makes its batches by a function of its own.
+    whatever the seed. Of a SubsetRandomSampler, which often tells training from validation, its images alone are taken.
+    Batch sizes, shuffling and workers are natrl's. ValueError where a loader gives something else than square images,
+    float (C, H, W), with labels, or draws images or makes its batches in a way of its own.
     """
     parts = {part: _dataset(part, loader) for part, loader in loaders.items()}
     labels = labels_of(parts["train"])
@@ -66,12 +77,28 @@ def _dataset(part: str, loader: DataLoader[Any]) -> Dataset[Any]:
         )
     if not len(dataset):  # type: ignore[arg-type]  # torch's Dataset declares no length
         raise ValueError(f"the {part} loader's data set is empty")
+    dataset = _drawn(part, loader)
     image = dataset[0][0]
     if not isinstance(image, Tensor) or not image.is_floating_point():
         raise ValueError(f"the {part} loader gives {_kind(image)}, not float tensors: add a transform that makes them")
     if image.dim() != 3 or image.shape[1] != image.shape[2]:
         raise ValueError(f"images must be square, (C, H, W), got {tuple(image.shape)} from the {part} loader")
     return dataset
+
+
+def _drawn(part: str, loader: DataLoader[Any]) -> Dataset[Any]:
+    """The images that the loader's sampler draws from its data set."""
+    sampler = loader.sampler
+    if type(loader.batch_sampler) is BatchSampler:
+        if type(sampler) is SubsetRandomSampler:
+            return Subset(loader.dataset, sorted(sampler.indices))
+        if type(sampler) is SequentialSampler or (type(sampler) is RandomSampler and not sampler.replacement):
+            return loader.dataset
+    way = type(sampler if type(loader.batch_sampler) is BatchSampler else loader.batch_sampler).__name__
+    raise ValueError(
+        f"the {part} loader draws its images in a way of its own ({way}), which natrl would leave out: give loaders "
+        "that shuffle or do not, or give optimize your score and tune instead"
+    )
 
 
 def _kind(image: Any) -> str:

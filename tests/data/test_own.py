@@ -14,7 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from natrl.data import load_data
 from natrl.data.own import _from_parts
@@ -249,6 +257,16 @@ def test_what_loaders_leave_out_is_drawn_stratified_and_the_same_for_every_seed(
     assert sorted(int(label) for _, label in drawn[0]) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
+def test_samplers_tell_parts_of_one_data_set_apart() -> None:
+    """Else natrl would train on what it chooses by."""
+    dataset = loader(40).dataset
+    parts = [range(24, 40), range(24)]
+    validation, train = (DataLoader(dataset, sampler=SubsetRandomSampler(part)) for part in parts)
+    data = load_data({"train": train, "validation": validation, "test": loader(8)})
+    assert list(data.train.indices) == list(range(24))  # type: ignore[attr-defined]
+    assert list(data.validation.indices) == list(range(24, 40))  # type: ignore[attr-defined]
+
+
 class _Stream(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Any]:
         yield from ()
@@ -260,6 +278,12 @@ class _Stream(IterableDataset[Any]):
         ((loader(), loader(8, (3, 6, 5))), r"must be square, \(C, H, W\), got \(3, 6, 5\) from the test loader"),
         ((loader(), DataLoader(_Stream())), "the test loader reads a stream"),
         ((loader(collate_fn=list), loader()), r"the train loader makes its batches by a function of its own"),
+        (
+            (loader(), loader(sampler=WeightedRandomSampler([1.0] * 40, 40))),
+            r"the test loader draws its images in a way of its own \(WeightedRandomSampler\)",
+        ),
+        ((loader(), loader(sampler=RandomSampler(range(40), replacement=True))), "a way of its own"),
+        ((loader(), DataLoader(loader().dataset, batch_sampler=[[0, 1], [2]])), r"a way of its own \(list\)"),
         (({"train": loader()}), "a training loader alone leaves nothing to choose by"),
         ((loader(), loader().dataset), "some parts are DataLoaders, and test is not"),
         (
