@@ -5,6 +5,7 @@ And how benchmarks train them, on few images.
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,7 @@ from natrl.data import batches, ImageData, load_data
 from natrl.training.fitting import fit
 from natrl.training.schedule import Schedule
 
-__all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "resnet18", "trained"]
+__all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "options", "resnet18", "trained"]
 
 
 class Block(nn.Module):
@@ -72,6 +73,18 @@ def mobilenet_v2(images: int, classes: int, width: float) -> nn.Module:
 
 
 NETWORKS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2}
+
+
+def options(description: str | None, *, width: float, train_images: int) -> argparse.ArgumentParser:
+    """Which network is trained on what; more options may be added."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
+    parser.add_argument("--width", type=float, default=width, help="share of the published channels")
+    parser.add_argument("--data", default="cifar10-jpeg")
+    parser.add_argument("--image-size", type=int, default=16)
+    parser.add_argument("--train-images", type=int, default=train_images)
+    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    return parser
 
 
 def few(name: str, image_size: int, train_images: int, seed: int) -> ImageData:

@@ -14,7 +14,8 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-from _networks import few, NETWORKS, trained
+from _networks import few, trained
+from _networks import options as network_options
 from _rows import print_row
 from torch.utils.data import TensorDataset
 
@@ -73,13 +74,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--width", type=float, default=0.25, help="share of the published channels")
-    parser.add_argument("--data", default="fashion-mnist")
-    parser.add_argument("--image-size", type=int, default=28)
-    parser.add_argument("--train-images", type=int, default=5_000)
-    parser.add_argument("--epochs", type=int, default=8, help="of the original's training")
+    parser = network_options(__doc__, width=0.125, train_images=4_000)
     parser.add_argument("--images", type=int, default=512, help="that replacements are scored on")
     parser.add_argument("--judging", type=int, default=2048, help="other images, that combinations are measured on")
     parser.add_argument("--replacements", type=int, help="so many of them, drawn at random; all by default")

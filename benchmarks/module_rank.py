@@ -16,7 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from _networks import few, NETWORKS, trained
+from _networks import few, trained
+from _networks import options as network_options
 from _rows import print_row
 from scipy.stats import rankdata, spearmanr
 
@@ -71,13 +72,7 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--width", type=float, default=0.125, help="share of the published channels")
-    parser.add_argument("--data", default="cifar10-jpeg")
-    parser.add_argument("--image-size", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=4_000)
-    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    parser = network_options(__doc__, width=0.125, train_images=4_000)
     parser.add_argument("--tuning-epochs", type=int, default=3)
     parser.add_argument("--supernet-steps", type=int, default=124, help="two epochs")
     parser.add_argument("--transformations", type=int, default=16)

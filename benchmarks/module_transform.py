@@ -22,7 +22,8 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-from _networks import few, NETWORKS, trained
+from _networks import few, trained
+from _networks import options as network_options
 from _rows import print_row
 from torch import nn
 
@@ -134,13 +135,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--width", type=float, default=0.25, help="share of the published channels")
-    parser.add_argument("--data", default="cifar10-jpeg")
-    parser.add_argument("--image-size", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    parser = network_options(__doc__, width=0.25, train_images=10_000)
     parser.add_argument("--tuning-epochs", type=int, default=3)
     parser.add_argument("--budget", default="70%")
     parser.add_argument("--iterations", type=int, default=16, help="of the policy")

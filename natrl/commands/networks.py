@@ -215,6 +215,8 @@ def _network_and_task(
     from natrl.registry import find_object, returned_by
 
     named = {"score": asked.score, "tune": asked.tune, "example_input": asked.example}
+    if asked.score != DISTANCE and ":" not in asked.score:
+        raise ValueError(f"score {asked.score!r}: expected module:object, or {DISTANCE}")
     task = {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items() if text != DISTANCE}
     task.setdefault("score", DISTANCE)
     if callable(task["example_input"]):

@@ -13,7 +13,13 @@ from natrl.modules.replace.copies import copied
 from natrl.training.device import default_device
 from natrl.training.modes import in_mode
 
-__all__ = ["OutputDistance", "named_score"]
+__all__ = ["OutputDistance", "divergence", "named_score"]
+
+
+def divergence(logits: Tensor, original: Tensor) -> float:
+    """The mean over N images of Σ p log(p ÷ q) in nats, p of the original's classes; both are logits (N, classes)."""
+    q, p = (log_softmax(tensor.cpu().double(), 1) for tensor in (logits, original))
+    return max(0.0, kl_div(q, p, reduction="batchmean", log_target=True).item())
 
 
 class OutputDistance:
@@ -66,6 +72,5 @@ def _leaves(outputs: Any) -> list[Any]:
 
 def _distance(found: Tensor, wanted: Tensor) -> float:
     if wanted.dim() == 2 and wanted.shape[1] > 1:
-        divergence = kl_div(log_softmax(found, 1), log_softmax(wanted, 1), reduction="batchmean", log_target=True)
-        return float(divergence)
+        return divergence(found, wanted)
     return float((found - wanted).square().sum() / wanted.square().sum().clamp_min(1e-12))

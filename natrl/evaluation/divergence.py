@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn, Tensor
-from torch.nn import functional
 
 from natrl.core.architecture import Architecture
 from natrl.data import batches, ImageData
+from natrl.evaluation.distance import divergence
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.spaces import Space
 from natrl.training.fitting import MEASURING_BATCH
@@ -39,17 +39,15 @@ class DivergenceEvaluator(InheritedEvaluator):
         if self._original is None:
             assert self.space.original is not None
             self._original = self._outputs(self._network(self.space.original))
-        outputs = self._outputs(self._network(architecture))
-        divergence = functional.kl_div(outputs, self._original, reduction="batchmean", log_target=True).item()
-        return -max(divergence, 0.0)
+        return 0.0 - divergence(self._outputs(self._network(architecture)), self._original)  # not −0
 
     @torch.inference_mode()
     def _outputs(self, network: nn.Module) -> Tensor:
-        """float64 (N, classes): log-probabilities on the validation images, on the CPU. FloatingPointError if none."""
+        """Logits float64 (N, classes) on the validation images, on the CPU. FloatingPointError if not finite."""
         found = []
         with in_mode(network, training=False):
             for images, _ in batches(self._data.validation, MEASURING_BATCH, device=self.device):
-                found.append(functional.log_softmax(network(images).double(), dim=1).cpu())
+                found.append(network(images).cpu().double())
         outputs = torch.cat(found)
         if not outputs.isfinite().all():
             raise FloatingPointError("the outputs on validation images are not finite")

@@ -116,7 +116,7 @@ def test_the_command_without_training(
     assert "--tune does not go with this: they go with --score" in error(
         capsys, "optimize", "denoising:build", "--data", "digits", "--tune", "denoising:build", "--max-madds", "60%"
     )
-    assert "score 'denoising': expected module:object" in error(
+    assert "score 'denoising': expected module:object, or distance" in error(
         capsys, *command[:3], "denoising", *command[4:], "--example", "denoising:inputs", *small
     )
     command += ["--example", "denoising:inputs"]

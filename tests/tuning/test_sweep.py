@@ -15,6 +15,7 @@ import mlflow
 import pandas as pd
 import pytest
 import yaml
+from ray.tune.schedulers import PopulationBasedTraining
 
 import natrl
 from natrl.evaluation.ledger.file import read_ledger
@@ -28,6 +29,7 @@ from natrl.tuning.sweep import read_plan, resume_sweep, run_sweep, SweepPlan
 from natrl.tuning.sweep.plan import SHIPPED
 from natrl.tuning.sweep.results import best_row
 from natrl.tuning.sweep.run import _fit
+from natrl.tuning.sweep.search import make_scheduler
 from tests.commands.cli import error, output
 from tests.tuning.killing import kill_at
 
@@ -307,6 +309,19 @@ def test_population_based_training_hands_policies_on(ray_session, tmp_path):
         *_, old, new = json.loads(line)
         assert 1e-3 <= new["learn"]["learning_rate"] <= 1.1e-3
         assert old["learn"] != new["learn"]
+
+
+def test_a_trial_that_still_saves_is_not_ended_when_it_is_handed_another_policy(monkeypatch):
+    """Tune ends after its next checkpoint what it pauses while it saves (https://github.com/ray-project/ray/issues/57906)."""
+    saving = []
+
+    def exploit(self, controller, trial, other):
+        saving.append(trial.temporary_state.saving_to)
+
+    monkeypatch.setattr(PopulationBasedTraining, "_exploit", exploit)
+    scheduler = make_scheduler(plan(scheduler={"pbt": {}}), 4)
+    scheduler._exploit(None, SimpleNamespace(temporary_state=SimpleNamespace(saving_to=object())), None)
+    assert saving == [None]
 
 
 def iterations(directory: Path) -> dict[str, int]:

@@ -18,6 +18,7 @@ from natrl.data import ImageData
 from natrl.data.loading import DATA
 from natrl.digests import digest
 from natrl.evaluation.base import Evaluator
+from natrl.evaluation.distance import OutputDistance
 from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.own_score import Scale, scale_of, Score, scored, ScoreEvaluator
@@ -132,7 +133,8 @@ class OwnTask(Task):
             check_travels(function, f"the function {name}")
         self.score, self.trains, self.inputs, self.expected = score, tune, inputs, expected
         self.measured = getattr(score, "__name__", "score").strip("<>")
-        self.images = f"score: {self.measured} (a function of the user's)"
+        whose = "of outputs from the original's" if isinstance(score, OutputDistance) else "a function of the user's"
+        self.images = f"score: {self.measured} ({whose})"
         self._first: float | None = None
 
     def identity(self) -> dict[str, Any]:
