@@ -53,6 +53,14 @@ class Dynamic(nn.Conv2d):
         return F.conv2d(x, self.weight * x.mean(), self.bias, self.stride, self.padding)
 
 
+class NoisyInTraining(nn.Conv2d):
+    """DropConnect (Wan et al. 2013): which its replacement would not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = F.dropout(self.weight, 0.2, self.training)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
 class OtherStride(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, 2, self.padding)

@@ -27,8 +27,9 @@ ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups
 def is_plain_layer(module: nn.Module) -> bool:
     """Whether a module is torch's Conv2d or Linear, or of a subclass that does what that does with other weights.
 
-    With the layer's own bias, stride, padding, dilation and groups; with weights that do not depend on what comes in,
-    and of which none is zero whatever the parameters are (a mask is there for a reason).
+    With the layer's own bias, stride, padding, dilation and groups; with weights that do not depend on what comes in
+    nor on the mode (noise in training is there for a reason), and of which none is zero whatever the parameters are
+    (so is a mask).
     """
     if type(module) in (nn.Conv2d, nn.Linear):
         return True
@@ -40,8 +41,10 @@ def is_plain_layer(module: nn.Module) -> bool:
             drawn = copy.deepcopy(module)
             for parameter in drawn.parameters():
                 parameter.detach().copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
-            first, second = (_made_kernel(drawn, seed) for seed in (0, 1))
-            found = first is not None and second is not None and torch.equal(first, second) and bool(first.all())
+            made = (_made_kernel(drawn, 0), _made_kernel(drawn, 1), _made_kernel(drawn, 0, training=True))
+            kernels = [kernel for kernel in made if kernel is not None]
+            same = len(kernels) == len(made) and all(torch.equal(kernels[0], kernel) for kernel in kernels)
+            found = same and bool(kernels[0].all())
         except Exception:  # of the user's own code, which was not meant to run alone
             found = False
         _KNOWN[module] = found
@@ -57,13 +60,13 @@ def kernel_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
 
 
 @torch.no_grad()
-def _made_kernel(layer: nn.Conv2d | nn.Linear, seed: int) -> Tensor | None:
+def _made_kernel(layer: nn.Conv2d | nn.Linear, seed: int, *, training: bool = False) -> Tensor | None:
     """The weights of the one operation that a copy of a layer is; None if it is something else."""
     weight, (channels, _) = layer.weight, channels_of(layer)
     size = [window.dilation * (window.kernel - 1) + 1 + window.stride for window in geometry_of(layer)]
     shape = (1, channels, *size) if isinstance(layer, nn.Conv2d) else (2, channels)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(weight)
-    own = copy.deepcopy(layer).eval()
+    own = copy.deepcopy(layer).train(training)
     with torch.random.fork_rng(devices=[]), _Operations() as seen:
         out = own(x)
     if len(seen.calls) != 1:
