@@ -121,11 +121,14 @@ def test_the_network_comes_back_from_its_files(found: Optimized) -> None:
         optimize(trained(), data=digits(), budget={"madds": "70%"}, out=found.directory, settings=TINY)
 
 
+# Not before it fine-tunes, however fast the machine is: it waits there.
 UNTIL_KILLED = """
-import sys
+import sys, time
 import natrl
+from natrl.tuning.optimize import tasks
 from tests.modules.trained import digits, trained
 from tests.tuning.test_modules import TINY
+tasks.fine_tune_all = lambda *_, **__: time.sleep(300)
 natrl.optimize(trained(), data=digits(), budget={"madds": "70%"}, out=sys.argv[1], settings=TINY)
 """
 
@@ -133,7 +136,7 @@ natrl.optimize(trained(), data=digits(), budget={"madds": "70%"}, out=sys.argv[1
 def test_killed_and_resumed_equals_undisturbed(
     found: Optimized, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after the policy's first checkpoint of two: 30 seconds."""
+    """Killed after the policy's first checkpoint of two, before anything is fine-tuned: 20 seconds."""
     out = tmp_path / "out"
     given = {"data": digits(), "budget": {"madds": "70%"}, "out": out, "settings": TINY}
     kill_at(lambda: knows_a_checkpoint(out), UNTIL_KILLED, out)
