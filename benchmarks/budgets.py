@@ -28,19 +28,11 @@ from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
+from natrl.search.reachable import Reachable
 from natrl.tuning.session import ray_session
 
 SPACE = natrl.space("nasbench201")
 CANDIDATES = 10
-
-
-def reachable(architecture: Architecture) -> list[Architecture]:
-    """Every live architecture that one transform reaches."""
-    mask = SPACE.masks(architecture)
-    grids = np.meshgrid(*[np.flatnonzero(row) for row in mask], indexing="ij")
-    choices = np.stack([g.ravel() for g in grids], axis=-1)
-    found = [architecture.with_operations([SPACE.primitives[k] for k in row]) for row in choices.tolist()]
-    return [a for a in found if a.is_live or not architecture.is_live]
 
 
 def measure(
@@ -51,7 +43,7 @@ def measure(
     rng = np.random.default_rng(0)
     for before in architectures:
         limit = share * SPACE.cost(before).madds
-        within = [a for a in reachable(before) if SPACE.cost(a).madds <= limit]
+        within = [a for a in Reachable(SPACE, before).every() if SPACE.cost(a).madds <= limit]
         if not within:
             continue
         first = policy.transform(before, max_madds=limit, n=CANDIDATES)

@@ -25,12 +25,10 @@ import numpy as np
 from _networks import few, trained
 from _networks import options as network_options
 from _rows import print_row
-from torch import nn
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.data import ImageData
-from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.space import ModuleSpace
 from natrl.runs.directory import ledger_file
@@ -38,7 +36,7 @@ from natrl.search.random_transform import cost_matched_random
 from natrl.training.fitting import measure
 from natrl.training.schedule import FINE_TUNING
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
-from natrl.tuning.optimize.fine_tunings import fine_tune_all
+from natrl.tuning.optimize.alike import fine_tuned_alike
 from natrl.tuning.session import ray_session
 
 
@@ -69,19 +67,15 @@ def all_separable(space: ModuleSpace) -> Architecture:
     return space.architecture.with_operations(operations)
 
 
-def rivals(
-    found: Optimized, data: ImageData, settings: OptimizeSettings, madds: float, seed: int
-) -> list[tuple[str, Architecture, nn.Module]]:
-    """The other ways, with inherited weights."""
+def rivals(found: Optimized, madds: float, seed: int) -> dict[str, Architecture]:
+    """The other ways."""
     space = found.space
-    evaluator = InheritedEvaluator(space, data, reference_images=settings.evaluator.reference_images, seed=seed)
-    architectures = {
+    return {
         "tuned": space.architecture,
         "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),
         "fewest": fewest_replacements(space, madds),
         "separable": all_separable(space),
     }
-    return [(name, a, evaluator.inherit(a)) for name, a in architectures.items()]
 
 
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
@@ -109,16 +103,15 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             for each in (settings, OptimizeSettings(method="additive", **given))
         )
         before = found.before.cost
-        others = rivals(found, data, settings, share * before.madds, seed)
-        tuned = fine_tune_all([n for _, _, n in others], data, settings, teacher=model if settings.distill else None)
+        others = rivals(found, share * before.madds, seed)
+        tuned = fine_tuned_alike(found, others, data, settings)
     rows = [("original", found.space.architecture, found.before.test_accuracy, 0)]
     rows += [("recalibrated", found.space.architecture, found.recalibrated.test, 0)]
     rows += [
         (name, result.architecture, result.after.test_accuracy, len(read_ledger(ledger_file(result.directory))))
         for name, result in (("natrl", found), ("additive", added))
     ]
-    for (name, architecture, network), result in zip(others, tuned, strict=True):
-        rows.append((name, architecture, measure(result.load_into(network), data.test).accuracy, 0))
+    rows += [(name, a, measure(tuned[name], data.test).accuracy, 0) for name, a in others.items()]
     for name, architecture, accuracy, evaluations in rows:
         cost = found.space.cost(architecture)
         print_row(

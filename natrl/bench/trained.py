@@ -60,10 +60,13 @@ class Reporter:
         """Gained share of what is reachable under the rule (`natrl.bench.capture`)."""
         return capture(before, after, self._accuracies, self._best(rule, cost))
 
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,), in [0, 1]."""
+        return np.array([self._accuracies[a] for a in architectures])
+
     def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
         """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
-        losses = [self._accuracies[b] - self._accuracies[a] for b, a in zip(before, after, strict=True)]
-        return float(np.mean(np.array(losses) > MARGIN))
+        return float(np.mean(self.accuracies(before) - self.accuracies(after) > MARGIN))
 
 
 class Truth(ABC):
@@ -128,6 +131,11 @@ class TrainedTable(Truth):
     def evaluator(self, seed: int = 0) -> TableEvaluator:
         """The signal, for methods. It has no way to the report."""
         return TableEvaluator(self._signal, f"{self.signal_name} (signal)")
+
+    def reporter(self) -> Reporter:
+        """As `Truth.reporter` has it."""
+        super().reporter()
+        return self._judge()
 
     def _judge(self) -> Reporter:
         return Reporter(self.space, self._report)

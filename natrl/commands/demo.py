@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, check_new, Data, Gpus, invocation, Json, Seed, Verbose
+from natrl.commands.options import Actors, Address, check_new, Gpus, invocation, Json, refuse, Seed, Verbose
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
 
+#: The acts, in their order.
+WHAT = {
+    "truth": "a policy among 15,625 architectures that were all trained",
+    "network": "a trained network, at half its cost",
+    "cells": "the papers' setting: a supernet, a policy, everything trained again",
+}
+
 
 def demo(
-    data: Data = "digits",
-    image_size: Annotated[
-        int | None, typer.Option(help="Scale images to this many pixels (8 keeps the demo quick).", metavar="PX")
+    act: Annotated[
+        str | None,
+        typer.Argument(
+            help="truth: a policy among architectures that were all trained; network: a trained network, at half its "
+            "cost; cells: the papers' setting. All of them by default.",
+            metavar="[ACT]",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each architecture at the end.", metavar="N")] = 3,
+    data: Annotated[str | None, typer.Option(help="Data set of cells.", metavar="NAME", show_default="digits")] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Scale its images to this many pixels (8 keeps it quick).", metavar="PX"),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Trainings of each of the cells at the end.", metavar="N", show_default="3")
+    ] = None,
     actors: Actors = 2,
     gpus_per_actor: Gpus = 0.0,
     quick: Annotated[
@@ -27,51 +46,52 @@ def demo(
     ] = False,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run directory; the default is demo, demo-2, …", metavar="DIR")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Each act writes into a folder here; the default is demo, demo-2, …", metavar="DIR"
+        ),
     ] = None,
     address: Address = None,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """The whole path on real images: train a policy, transform known architectures, retrain before and after, report.
+    """What natrl does, in three acts of one to two minutes each; every figure is measured.
 
     Example: natrl demo --out demo
+    Example: natrl demo network
     """
-    if seeds < 2:
-        raise ValueError(f"--seeds must be at least 2 to tell a difference from noise, got {seeds}")
-    if actors < 1:
-        raise ValueError(f"--actors must be at least 1, got {actors}")
+    acts = _acts(act)
+    if "cells" not in acts:
+        refuse({"--data": data, "--image-size": image_size, "--seeds": seeds}, f"{act} has no use for it")
+    given = {"actors": actors, "gpus_per_actor": gpus_per_actor, "seed": seed}
+    of_cells = {"data": data, "image_size": image_size, "seeds": seeds}
     check_new(out)
-    run = out or _free_name(Path("demo"))
+    folder = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
-        from natrl.tuning.demo import demonstrate, DemoSettings
+        from natrl.demo.acts import ACTS, settings_of
 
-        settings = DemoSettings(
-            data=data,
-            image_size=image_size,
-            seeds=seeds,
-            actors=actors,
-            gpus_per_actor=gpus_per_actor,
-            share=0.1 if quick else 1.0,
-            seed=seed,
-        )
-        results = demonstrate(settings, run, command=invocation())
-    from natrl.report.html import write_report
-    from natrl.report.results import write_results
-
-    write_results(results, run / "results.json")
-    pictures = _draw(results, run)
-    page = write_report(run)
+        settings = settings_of(given | {k: v for k, v in of_cells.items() if v is not None}, quick=quick)
+        console, documents = Console(), {}
+        for name in acts:
+            if not as_json:
+                console.rule(f"[bold]{name}[/]: {WHAT[name]}")
+            shown = ACTS[name](settings[name], folder / name, invocation())
+            documents[name] = shown.document
+            if not as_json:
+                console.print(*shown.tables, sep="\n")
+                console.print(f"[bold]{shown.sentence}[/]", highlight=False)
+                console.print(f"written: {', '.join(map(str, shown.files))}", highlight=False, soft_wrap=True)
     if as_json:
-        import json
+        print(json.dumps(documents))
 
-        print(json.dumps(results.to_dict()))
-        return
-    from natrl.report.tables import comparison
 
-    console = Console()
-    console.print(comparison(results))
-    console.print(f"report: {page}\npictures: {', '.join(map(str, pictures))}", highlight=False, soft_wrap=True)
+def _acts(act: str | None) -> tuple[str, ...]:
+    """Which ones are played. ValueError on an unknown name."""
+    if act is None:
+        return tuple(WHAT)
+    if act not in WHAT:
+        raise ValueError(f"unknown act {act!r}; known: {', '.join(WHAT)}")
+    return (act,)
 
 
 def _free_name(base: Path) -> Path:
@@ -82,21 +102,3 @@ def _free_name(base: Path) -> Path:
         name = base.with_name(f"{base.name}-{number}")
         number += 1
     return name
-
-
-def _draw(results, run: Path) -> list[Path]:  # type: ignore[no-untyped-def]  # its type would load pandas
-    """PNGs of the architecture that changed most: alone before, and after with the changes marked."""
-    from natrl.drawing.architectures import draw
-
-    pairs = [(results.row(name, "original"), results.row(name, "transformed")) for name in results.names]
-    before, after = max(pairs, key=lambda pair: len(pair[0].architecture.changes(pair[1].architecture)))
-    paths = [run / "before.png", run / "after.png"]
-    draw(before.architecture, paths[0], networks=results.skeleton, title=before.name)
-    draw(
-        after.architecture,
-        paths[1],
-        before=before.architecture,
-        networks=results.skeleton,
-        title=f"{before.name}, transformed",
-    )
-    return paths

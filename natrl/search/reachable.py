@@ -33,6 +33,12 @@ class Reachable:
         ends = self.masks.cumsum(-1) / self.masks.sum(-1, keepdims=True)
         return self.apply(self.architecture, (rng.random((n, len(ends), 1)) >= ends).sum(-1))
 
+    def every(self) -> list[Architecture]:
+        """All of them, the original too; a space of few slots alone can be listed so."""
+        grids = np.meshgrid(*[np.flatnonzero(row) for row in self.masks], indexing="ij")
+        made = self.apply(self.architecture, np.stack([grid.ravel() for grid in grids], axis=-1))
+        return list({a.key: a for a in made}.values())
+
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Those that differ from `architecture`, itself one of them, in a single slot."""
         made = self.apply(architecture, self.changes(architecture))
