@@ -29,8 +29,10 @@ from natrl.files.paths import absolute, quote
 from natrl.files.writing import write_json
 from natrl.news import say
 from natrl.policies.limits import BudgetedEvaluator
-from natrl.policies.network import PolicyConfig, PolicyNetwork
+from natrl.policies.network import HEADS, PolicyConfig, PolicyNetwork
+from natrl.policies.policy import Policy
 from natrl.policies.storage import read_policy
+from natrl.registry import in_one_line
 from natrl.rllib.config import algorithm_config
 from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config, started
 from natrl.runs.settings import RunSettings
@@ -42,7 +44,7 @@ from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
 from natrl.tuning.tasks import put
 
-__all__ = ["RunError", "check_settings", "check_start", "learn", "resume", "run_configuration", "train"]
+__all__ = ["RunError", "check_own", "check_policy", "check_settings", "learn", "resume", "run_configuration", "train"]
 
 #: Initial architectures out of a table: they are part of the configuration, which Tune writes down every second.
 MOST_KNOWN = 512
@@ -122,13 +124,26 @@ def check_settings(settings: RunSettings) -> None:
         spec().evaluate(sample(np.random.default_rng(settings.seed), 1))
     elif data is not None:
         spec.home.fitted(data)
-    check_start(settings)
-    for name, part in spec.own.items():
-        check_travels(part.target, f"{name} {getattr(spec, name)!r}")
+    check_policy(settings)
+    check_own(settings)
 
 
-def check_start(settings: RunSettings) -> None:
-    """ValueError where a run cannot go on from what its settings name."""
+def check_own(settings: RunSettings) -> None:
+    """ValueError where what this process alone knows cannot be sent to workers."""
+    for name, entry in (settings.own | settings.learn.own | settings.evaluator.own).items():
+        check_travels(entry.target, f"{name} {entry.name!r}")
+
+
+def check_policy(settings: RunSettings) -> None:
+    """ValueError where a head of the user's cannot decide, or a run cannot go on from what its settings name."""
+    if not HEADS.is_ours(settings.head):
+        space = find_space(settings.evaluator.space)
+        start = [space.sample(np.random.default_rng(settings.seed))]
+        with in_one_line(f"head {settings.head!r}: the class raised"):
+            policy = Policy(PolicyNetwork(policy_configuration(settings)), space, settings.rule, settings.cost)
+            policy.transform_batch(start)
+            observed = policy.observe(start)
+            policy.network.evaluate(observed, policy.network.sample(observed)[0])
     if settings.start:
         PolicyNetwork(policy_configuration(settings)).start_from(read_policy(Path(settings.start))[0])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from natrl.checks.kinds import complete_class, described, with_functions
 from natrl.evaluation.base import check_evaluator, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.registry import Registry, returned_by
@@ -52,18 +53,16 @@ class Reward:
 def accept_reward(found: Any) -> Reward:
     """A record as it is; an evaluator, a class of evaluators or a function that returns one as a record."""
     if isinstance(found, Reward):
-        return found
+        return with_functions(found, "factory")
     if isinstance(found, Evaluator):
         return Reward(lambda: found, changes=_trains_weights(type(found)))
     if isinstance(found, type) and issubclass(found, Evaluator):
-        if inspect.isabstract(found):
-            raise ValueError(f"the class {found.__name__} does not define {', '.join(found.__abstractmethods__)}")
-        return Reward(found, changes=_trains_weights(found))
+        return Reward(complete_class(found), changes=_trains_weights(found))
     if callable(found) and not isinstance(found, type):
         return Reward(found)
-    got = f"the class {found.__name__}" if isinstance(found, type) else f"a value of {type(found).__name__}"
     raise ValueError(
-        f"expected an object or subclass of natrl.evaluation.Evaluator, or a function that returns one; got {got}"
+        "expected an object or subclass of natrl.evaluation.Evaluator, or a function that returns one; got "
+        f"{described(found)}"
     )
 
 

@@ -47,7 +47,7 @@ from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Opt
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import ImageTask, OwnTask, Task, Tune
 from natrl.tuning.progress import progress_bar
-from natrl.tuning.run import check_start, learn, run_configuration
+from natrl.tuning.run import check_own, check_policy, learn, run_configuration
 from natrl.tuning.session import check_resources, ray_session
 
 __all__ = ["optimize"]
@@ -110,7 +110,8 @@ def optimize(
     if settings.method == "additive" and (policy is not None or callbacks):
         what = "policy" if policy is not None else "callbacks"
         raise ValueError(f"{what}: method 'additive' has no policy, whose training could be logged; leave that out")
-    check_start(settings)
+    check_policy(settings)
+    check_own(settings)
     space, task = _space_and_task(
         model, data, score, tune, example_input, expect_accuracy, settings.seed, mean, std, transform
     )
