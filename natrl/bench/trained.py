@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from natrl.bench.capture import best_reachable, capture
+from natrl.bench.capture import best_reachable, share_gained
 from natrl.bench.splits import Split, split
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
@@ -29,25 +28,16 @@ __all__ = ["Judge", "Reporter", "TrainedTable", "Truth", "file_tables", "publish
 MARGIN = 0.002  # accuracy by which a result must lie below its original to count as worse: 0.2 points
 
 
-class Judge(Protocol):
-    """What a report is read through: figures of what a method made of architectures, in their order."""
-
-    def capture(
-        self, before: Sequence[Architecture], after: Sequence[Architecture], *, rule: Rule, cost: CostMode = "strict"
-    ) -> float:
-        """Gained share of what can be gained under the rule; NaN where nothing can be."""
-
-    def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
-        """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
-
-
-class Reporter:
+class Judge(ABC):
     """Judges transformations by accuracies that no method has seen."""
 
-    def __init__(self, space: Space, accuracies: Mapping[Architecture, float]) -> None:
-        self._space = space
-        self._accuracies = accuracies
-        self._best = cache(lambda rule, cost: best_reachable(space, accuracies, rule, cost))
+    @abstractmethod
+    def accuracies(self, architectures: Sequence[Architecture]) -> list[float]:
+        """In [0, 1], in their order."""
+
+    @abstractmethod
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> list[float]:
+        """The most that a transform of each can have."""
 
     def capture(
         self,
@@ -57,13 +47,26 @@ class Reporter:
         rule: Rule = "nat++",
         cost: CostMode = "strict",
     ) -> float:
-        """Gained share of what is reachable under the rule (`natrl.bench.capture`)."""
-        return capture(before, after, self._accuracies, self._best(rule, cost))
+        """Gained share of what can be gained under the rule (`natrl.bench.capture`); NaN where nothing can be."""
+        return share_gained(self.accuracies(before), self.accuracies(after), self.best(before, rule, cost))
 
     def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
         """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
-        losses = [self._accuracies[b] - self._accuracies[a] for b, a in zip(before, after, strict=True)]
-        return float(np.mean(np.array(losses) > MARGIN))
+        return float(np.mean(np.subtract(self.accuracies(before), self.accuracies(after)) > MARGIN))
+
+
+class Reporter(Judge):
+    """By a table of accuracies."""
+
+    def __init__(self, space: Space, accuracies: Mapping[Architecture, float]) -> None:
+        self._accuracies = accuracies
+        self._best = cache(lambda rule, cost: best_reachable(space, accuracies, rule, cost))
+
+    def accuracies(self, architectures: Sequence[Architecture]) -> list[float]:
+        return [self._accuracies[a] for a in architectures]
+
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> list[float]:
+        return [self._best(rule, cost)[a] for a in architectures]
 
 
 class Truth(ABC):
