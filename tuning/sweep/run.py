@@ -32,12 +32,12 @@ from natrl.runs.directory import (
 )
 from natrl.runs.settings import RunSettings
 from natrl.tuning.checkpoints import mend_checkpoints
+from natrl.tuning.configuration import check_settings
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
 from natrl.tuning.resuming import check_same
-from natrl.tuning.run import check_settings
 from natrl.tuning.state import has_state, KeepState, mend
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best

@@ -10,8 +10,8 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from natrl.runs.metrics import METRICS
 from natrl.runs.settings import RunSettings
+from natrl.tuning.configuration import run_configuration
 from natrl.tuning.documents import complete
-from natrl.tuning.run import run_configuration
 
 __all__ = ["SweepTrial"]
 
