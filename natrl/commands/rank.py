@@ -40,7 +40,7 @@ def rank(
     proxy: Annotated[
         str,
         typer.Option(
-            help="What is judged: a reward (supernet, inherited), surrogate, or a run (its evaluator).",
+            help="What is judged: a reward (supernet, inherited, divergence), surrogate, or a run (its evaluator).",
             metavar="KIND",
         ),
     ] = "supernet",

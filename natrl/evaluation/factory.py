@@ -41,7 +41,9 @@ class EvaluatorSpec(Named):
         "data": ("natrl.data", "DATA"),
     }
 
-    reward: Annotated[Any, Doc("Evaluator: supernet, scratch, inherited, table:NAME|FILE, module:object.")] = "supernet"
+    reward: Annotated[
+        Any, Doc("Evaluator: supernet, scratch, inherited, divergence, table:NAME|FILE, module:object.")
+    ] = "supernet"
     space: Annotated[Any, Doc("Space: a name or module:object.")] = "darts"
     data: Annotated[Any, Doc("Data set: digits, a torchvision name, folder:PATH or module:callable.")] = "digits"
     image_size: Annotated[Size | None, Doc("Images are scaled to this many pixels; None: as they are.")] = None

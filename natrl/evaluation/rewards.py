@@ -1,4 +1,4 @@
-"""What rewards a policy, by name: supernet, scratch, inherited, table:NAME, or an evaluator of the user's."""
+"""What rewards a policy, by name: supernet, scratch, inherited, table:NAME …, or an evaluator of the user's."""
 
 from __future__ import annotations
 
@@ -137,6 +137,15 @@ def _inherited(
     )
 
 
+def _divergence(
+    *, space: Space, data: Any, steps: int | None, reference_images: int, score_images: int, seed: int
+) -> Evaluator:
+    from natrl.evaluation.divergence import DivergenceEvaluator
+
+    images = {"reference_images": reference_images, "validation_images": score_images}
+    return DivergenceEvaluator(space, data, steps=steps, seed=seed, **images)
+
+
 def _table(*, argument: str, column: str | None = None) -> Evaluator:
     return load_table(argument, column)
 
@@ -146,8 +155,10 @@ REWARDS: Registry[Reward] = Registry("reward", accept_reward, group="natrl.rewar
 SUPERNET = Reward(_supernet, changes=True, needs="supernet", heeds=_IMAGES)
 SCRATCH = Reward(_scratch, trains=True, heeds=_IMAGES)
 INHERITED = Reward(_inherited, inherits=True, needs="inheritance", heeds=("image_size",))
+DIVERGENCE = Reward(_divergence, inherits=True, needs="inheritance", heeds=("image_size",))
 TABLE = Reward(_table, free=True, chunk=256)
 REWARDS.register("supernet", "natrl.evaluation.rewards:SUPERNET", "weights that all architectures share")
 REWARDS.register("scratch", "natrl.evaluation.rewards:SCRATCH", "each architecture trained from scratch")
 REWARDS.register("table", "natrl.evaluation.rewards:TABLE", "trained accuracies", arguments=("NAME", "FILE"))
 REWARDS.register("inherited", "natrl.evaluation.rewards:INHERITED", "weights of a trained network")
+REWARDS.register("divergence", "natrl.evaluation.rewards:DIVERGENCE", "how far outputs are from a trained network's")
