@@ -30,7 +30,7 @@ from natrl.spaces import space as find_space
 from natrl.spaces.budget import Budget
 from natrl.tuning.session import check_resources
 
-__all__ = ["check_own", "check_policy", "check_settings", "initial_architectures", "run_configuration"]
+__all__ = ["build_reward", "check_own", "check_policy", "check_settings", "initial_architectures", "run_configuration"]
 
 #: Initial architectures out of a table: they are part of the configuration, which Tune writes down every second.
 MOST_KNOWN = 512
@@ -122,7 +122,7 @@ def run_configuration(settings: RunSettings, ledger: Path | None) -> Any:
     spec, start = settings.evaluator, Path(settings.start) if settings.start else None
     environment = {
         "space": spec.space,
-        "build_evaluator": partial(_build, spec, settings.budget, start, ledger),
+        "build_evaluator": partial(build_reward, spec, settings.budget, start, ledger),
         "evaluator_resources": spec.resources,
         "rule": settings.rule,
         "cost": settings.cost,
@@ -144,7 +144,7 @@ def policy_configuration(settings: RunSettings) -> PolicyConfig:
     return PolicyConfig(primitives, head=settings.head, keep=settings.keep, horizon=settings.horizon, budget=budgets)
 
 
-def _build(spec: EvaluatorSpec, budget: Budget, start: Path | None, ledger: Path | None) -> Evaluator:
+def build_reward(spec: EvaluatorSpec, budget: Budget, start: Path | None, ledger: Path | None) -> Evaluator:
     """What rewards the policy, where it is trained."""
     before = None
     if start is not None and spec.surrogate is not None:

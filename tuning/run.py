@@ -19,13 +19,15 @@ from natrl.files.paths import absolute, quote
 from natrl.files.writing import write_json
 from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config, started
 from natrl.runs.settings import RunSettings
-from natrl.tuning.configuration import check_settings, run_configuration
+from natrl.tuning.configuration import build_reward, check_settings, run_configuration
 from natrl.tuning.experiment import fit, resumed_tuner, RunError
 from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
 from natrl.tuning.tasks import put
 
 __all__ = ["RunError", "learn", "resume", "train"]
+
+_build = build_reward  # so Tune's files of older runs call it
 
 
 @checked
