@@ -188,16 +188,16 @@ class _Reporter(Judge):
 
     def __init__(self, file: SurrogateFile, space: Space) -> None:
         self._file, self._space = file, space
-        self._best: dict[tuple[Any, ...], list[float]] = {}
+        self._best: dict[tuple[Any, ...], np.ndarray] = {}
 
-    def accuracies(self, architectures: Sequence[Architecture]) -> list[float]:
-        return self._file.accuracies(Batch.of(self._space, architectures)).tolist()
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        return self._file.accuracies(Batch.of(self._space, architectures))
 
-    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> list[float]:
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
         asked = (tuple(architectures), rule, cost)
         if asked not in self._best:
             found = climb(Batch.of(self._space, architectures), self._file.accuracies, rule=rule, cost=cost)
-            self._best[asked] = self._file.accuracies(found).tolist()
+            self._best[asked] = self._file.accuracies(found)
         return self._best[asked]
 
 

@@ -32,12 +32,12 @@ class Judge(ABC):
     """Judges transformations by accuracies that no method has seen."""
 
     @abstractmethod
-    def accuracies(self, architectures: Sequence[Architecture]) -> list[float]:
-        """In [0, 1], in their order."""
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,), in [0, 1]."""
 
     @abstractmethod
-    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> list[float]:
-        """The most that a transform of each can have."""
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
+        """float64 (N,): the most that a transform of each can have."""
 
     def capture(
         self,
@@ -48,11 +48,12 @@ class Judge(ABC):
         cost: CostMode = "strict",
     ) -> float:
         """Gained share of what can be gained under the rule (`natrl.bench.capture`); NaN where nothing can be."""
-        return share_gained(self.accuracies(before), self.accuracies(after), self.best(before, rule, cost))
+        found = (self.accuracies(before), self.accuracies(after), self.best(before, rule, cost))
+        return share_gained(*(values.tolist() for values in found))
 
     def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
         """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
-        return float(np.mean(np.subtract(self.accuracies(before), self.accuracies(after)) > MARGIN))
+        return float(np.mean(self.accuracies(before) - self.accuracies(after) > MARGIN))
 
 
 class Reporter(Judge):
@@ -62,11 +63,11 @@ class Reporter(Judge):
         self._accuracies = accuracies
         self._best = cache(lambda rule, cost: best_reachable(space, accuracies, rule, cost))
 
-    def accuracies(self, architectures: Sequence[Architecture]) -> list[float]:
-        return [self._accuracies[a] for a in architectures]
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        return np.array([self._accuracies[a] for a in architectures])
 
-    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> list[float]:
-        return [self._best(rule, cost)[a] for a in architectures]
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
+        return np.array([self._best(rule, cost)[a] for a in architectures])
 
 
 class Truth(ABC):

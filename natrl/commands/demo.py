@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Address, check_new, Data, invocation, Json, Seed, Verbose
-from natrl.commands.settings_options import Options
-from natrl.tuning.demo.settings import DemoSettings
+from natrl.commands.options import Actors, Address, check_new, Data, Gpus, invocation, Json, Seed, Verbose
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
 
 
 def demo(
-    *,
-    data: Data = DemoSettings.data,
-    given: Annotated[dict[str, Any], Options(DemoSettings, "image_size seeds actors gpus_per_actor")],
+    data: Data = "digits",
+    image_size: Annotated[
+        int | None, typer.Option(help="Scale images to this many pixels (8 keeps the demo quick).", metavar="PX")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each architecture at the end.", metavar="N")] = 3,
+    actors: Actors = 2,
+    gpus_per_actor: Gpus = 0.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the training: shows the path, not the result.")
     ] = False,
-    seed: Seed = DemoSettings.seed,
+    seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run directory; the default is demo, demo-2, …", metavar="DIR")
     ] = None,
@@ -35,12 +37,24 @@ def demo(
 
     Example: natrl demo --out demo
     """
-    settings = DemoSettings(data=data, **given, share=0.1 if quick else 1.0, seed=seed)
+    if seeds < 2:
+        raise ValueError(f"--seeds must be at least 2 to tell a difference from noise, got {seeds}")
+    if actors < 1:
+        raise ValueError(f"--actors must be at least 1, got {actors}")
     check_new(out)
     run = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
-        from natrl.tuning.demo.cells import demonstrate
+        from natrl.tuning.demo import demonstrate, DemoSettings
 
+        settings = DemoSettings(
+            data=data,
+            image_size=image_size,
+            seeds=seeds,
+            actors=actors,
+            gpus_per_actor=gpus_per_actor,
+            share=0.1 if quick else 1.0,
+            seed=seed,
+        )
         results = demonstrate(settings, run, command=invocation())
     from natrl.report.html import write_report
     from natrl.report.results import write_results
