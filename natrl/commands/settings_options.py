@@ -19,7 +19,8 @@ __all__ = ["Options", "flag", "leaves", "names_in", "option_of", "with_options"]
 
 _FLAGS = {"num_gpus": "--gpus-per-actor", "num_classes": "--classes", "candidates": "-n", "start": "--from"}
 _FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule"}
-_METAVARS = {int: "N", float: "X", str: "NAME", tuple: "NAMES", bool: None}
+#: Of a type, or a field.
+_METAVARS: dict[Any, str | None] = {int: "N", float: "X", str: "NAME", tuple: "NAMES", bool: None, "image_size": "PX"}
 
 
 class Options(NamedTuple):
@@ -47,9 +48,9 @@ def _python_name(option: str) -> str:
 def option_of(settings: type, name: str, **changes: Any) -> Any:
     """The `typer.Option` of a field, by its dotted name (or NAME?, as `Options` has it)."""
     kind, text, default = _field(settings, name.rstrip("?"))
-    hidden = default is None or kind is bool or name.endswith("?")
+    metavar = _METAVARS.get(name.rstrip("?"), _METAVARS[kind])
+    hidden = default in (None, ()) or kind is bool or name.endswith("?")
     shown = True if hidden else ",".join(default) if kind is tuple else str(default)
-    metavar = "PX" if name.startswith("image_size") else _METAVARS[kind]
     return typer.Option(flag(name.rstrip("?")), **{"help": text, "metavar": metavar, "show_default": shown} | changes)
 
 
