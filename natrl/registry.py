@@ -16,22 +16,14 @@ from importlib import import_module
 from reprlib import repr as short
 from typing import Any, Generic, TYPE_CHECKING, TypeVar
 
+from natrl.checks.kinds import Adapt
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = [
-    "CallableError",
-    "Entry",
-    "Registry",
-    "find_object",
-    "in_one_line",
-    "instance_of",
-    "returned_by",
-    "subclass_of",
-]
+__all__ = ["CallableError", "Entry", "Registry", "find_object", "in_one_line", "returned_by"]
 
 T = TypeVar("T")
-Adapt = Callable[[Any], T]  # an object as its place needs it; ValueError "expected …, got …"
 
 
 class CallableError(ValueError):
@@ -189,29 +181,6 @@ class Registry(Generic[T]):
             raise ValueError(f"{self.kind}{' ' * bool(name)}{name}: {error}") from None
 
 
-def instance_of(kind: type) -> Adapt[Any]:
-    """Objects of a class."""
-
-    def adapt(found: Any) -> Any:
-        if isinstance(found, kind):
-            return found
-        call = f", {found.__name__}() is an object of it" if isinstance(found, type) and issubclass(found, kind) else ""
-        raise ValueError(f"expected an object of {kind.__module__}.{kind.__name__}, got {_shown(found)}{call}")
-
-    return adapt
-
-
-def subclass_of(kind: type) -> Adapt[Any]:
-    """Classes that are derived from a class."""
-
-    def adapt(found: Any) -> Any:
-        if isinstance(found, type) and issubclass(found, kind):
-            return found
-        raise ValueError(f"expected a class derived from {kind.__module__}.{kind.__name__}, got {_shown(found)}")
-
-    return adapt
-
-
 def find_object(target: str, what: str) -> Any:
     """The object "module:object", looked for in the current folder too.
 
@@ -281,10 +250,6 @@ def _global(given: Any) -> str:
                 if value is given:
                     return f"{name}:{attribute}"
     return ""
-
-
-def _shown(found: Any) -> str:
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a value of {type(found).__name__}"
 
 
 def _package(offer: EntryPoint) -> str:

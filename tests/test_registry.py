@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray import cloudpickle
 
-from natrl.registry import Entry, find_object, instance_of, Registry, returned_by, subclass_of
+from natrl.bench import METHODS
+from natrl.checks.kinds import instance_of, subclass_of
+from natrl.data import DATA
+from natrl.evaluation.rewards import REWARDS
+from natrl.policies.network import HEADS
+from natrl.registry import Entry, find_object, Registry, returned_by
+from natrl.rllib.registry import ALGORITHMS
+from natrl.search import SEARCHES
+from natrl.spaces import SPACES
+from natrl.training.schedule import SCHEDULES
 
 MODULE = """
 import sys
@@ -48,12 +57,12 @@ def numbers() -> Registry[int]:
     return registry
 
 
-def offer(folder: Path, package: str, *lines: str) -> None:
+def offer(folder: Path, package: str, *lines: str, group: str = "natrl.test_numbers") -> None:
     """An installed package with entry points."""
     home = folder / f"{package}-1.0.dist-info"
     home.mkdir()
     (home / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (home / "entry_points.txt").write_text("\n".join(["[natrl.test_numbers]", *lines]))
+    (home / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]))
 
 
 def refusal(of: Registry, name: object) -> str:
@@ -209,3 +218,61 @@ def test_what_it_returns_and_an_interruption_pass() -> None:
     with pytest.raises(KeyboardInterrupt):
         returned_by(find_object("user_of_registry:interrupted", "data"), "data")
     assert Entry("x", 1).forms == ("x",)
+
+
+LACKING = """
+from torch import nn
+from natrl.bench import BenchMethod
+from natrl.evaluation import Evaluator
+from natrl.evaluation.rewards import Reward
+from natrl.policies.network import Head
+from natrl.rllib.registry import LearningAlgorithm
+from natrl.search import Search
+
+class Module(nn.Module): pass
+class Method(Search): name = "x"
+class Judge(Evaluator): pass
+
+space, schedule = Module, {"epochs": 3}
+reward, wrong_reward = Judge, Reward(7)
+data = 7
+algorithm, wrong_algorithm = Module, LearningAlgorithm(7)
+head, wrong_head = Module, Head(7)
+search, wrong_search = Method, lambda task: None
+bench, wrong_bench = Method, BenchMethod("x", 7)
+"""
+#: By the name in LACKING: every registry, and what is said of the object that lacks something.
+PLACES = {
+    "space": (SPACES, "expected an object of natrl.spaces.base.Space, got the class Module"),
+    "schedule": (SCHEDULES, "expected an object of natrl.training.schedule.Schedule, got a value of dict"),
+    "reward": (REWARDS, "the class Judge does not define evaluate"),
+    "wrong_reward": (REWARDS, "factory of a Reward must be a function, got a value of int"),
+    "data": (DATA, "expected ImageData, (images, labels), data sets or loaders"),
+    "algorithm": (ALGORITHMS, "expected a natrl.rllib.registry.LearningAlgorithm, or a function from LearnSettings"),
+    "wrong_algorithm": (ALGORITHMS, "configure of a LearningAlgorithm must be a function, got a value of int"),
+    "head": (HEADS, "the class Module does not define evaluate, sample"),
+    "wrong_head": (HEADS, "decide of a Head must be a function, got a value of int"),
+    "search": (SEARCHES, "the class Method does not define feedback, propose"),
+    "wrong_search": (SEARCHES, "expected a class derived from natrl.search.method.Search, got a value of function"),
+    "bench": (METHODS, "the class Method does not define feedback, propose"),
+    "wrong_bench": (METHODS, "run of a BenchMethod must be a function, got a value of int"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_registry_refuses_in_one_line(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offer that fails to import, one that lacks what its place needs, and a name that is taken."""
+    registry, message = PLACES[place]
+    (tmp_path / "lacking_of_registry.py").write_text(LACKING)
+    lines = ("lacks = absent_package:thing", f"mine = lacking_of_registry:{place}", "gone = lacking_of_registry:gone")
+    offer(tmp_path, "offering", *lines, group=registry.group)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lacking_of_registry", raising=False)
+    kind = registry.kind
+    assert refusal(registry, "lacks").startswith(
+        f"{kind} 'lacks' of package offering: No module named 'absent_package'"
+    )
+    assert refusal(registry, "gone").endswith("module 'lacking_of_registry' has no 'gone'")
+    assert refusal(registry, "mine").startswith(f"{kind} 'mine': {message}")
+    with pytest.raises(ValueError, match=f"{kind} '{registry.names()[0]}' is registered already"):
+        registry.register(registry.names()[0], None)

@@ -1,7 +1,5 @@
 """The benchmark: every method at the same budget of evaluated architectures, judged by accuracies it has not seen."""
 
-import natrl.bench.learned  # registers the learned methods
-import natrl.bench.model_search  # noqa: F401  # … and this one
 from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
 from natrl.bench.protocol import Bench, Job, Plan
 from natrl.bench.rows import Point, Row

@@ -10,7 +10,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
 from natrl.spaces import Space
 
-__all__ = ["best_reachable", "capture"]
+__all__ = ["best_reachable", "capture", "share_gained"]
 
 
 def best_reachable(
@@ -45,8 +45,14 @@ def capture(
     `accuracies` are those to report (test), and `best` comes from `best_reachable` on the same. NaN where nothing can
     be gained. ValueError unless every β has one α.
     """
+    old, new = ([accuracies[a] for a in architectures] for architectures in (before, after))
+    return share_gained(old, new, [best[b] for b in before])
+
+
+def share_gained(before: Sequence[float], after: Sequence[float], best: Sequence[float]) -> float:
+    """`capture` of accuracies: before and after, and the best that each could have had."""
     if len(before) != len(after) or not before:
         raise ValueError(f"capture needs one result for each initial architecture, got {len(after)} for {len(before)}")
-    gained = sum(accuracies[a] - accuracies[b] for b, a in zip(before, after, strict=True))
-    possible = sum(best[b] - accuracies[b] for b in before)
+    gained = sum(a - b for b, a in zip(before, after, strict=True))
+    possible = sum(most - b for b, most in zip(before, best, strict=True))
     return gained / possible if possible > 0 else float("nan")

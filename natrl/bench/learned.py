@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from natrl.bench.methods import BenchMethod, choose, METHODS, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, choose, Outcome, Snapshot, Task
 from natrl.core.architecture import Architecture
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import LEAST_QUERIES
@@ -144,12 +144,13 @@ def _transform(policy: Policy, task: Task) -> tuple[Architecture, ...]:
     return tuple(policy.transform_batch(task.held_out))
 
 
-_HEADS: dict[str, tuple[str, ...]] = {
-    "reinforce": ("lstm", "joint", "autoregressive"),
-    "ppo": ("joint", "autoregressive"),
-}
-for _algorithm, _heads in _HEADS.items():
-    for _head in _heads:
-        _name, _run = f"{_algorithm}-{_head}", learn(_algorithm, _head)
-        METHODS.register(_name, BenchMethod(_name, _run, learned=True, least_queries=2 * SMALL_BATCH))
-METHODS.register("surrogate", BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES))
+def _learned(algorithm: str, head: str) -> BenchMethod:
+    return BenchMethod(f"{algorithm}-{head}", learn(algorithm, head), learned=True, least_queries=2 * SMALL_BATCH)
+
+
+REINFORCE_LSTM = _learned("reinforce", "lstm")
+REINFORCE_JOINT = _learned("reinforce", "joint")
+REINFORCE_AUTOREGRESSIVE = _learned("reinforce", "autoregressive")
+PPO_JOINT = _learned("ppo", "joint")
+PPO_AUTOREGRESSIVE = _learned("ppo", "autoregressive")
+SURROGATE = BenchMethod("surrogate", learn_from_surrogate, learned=True, least_queries=LEAST_QUERIES)

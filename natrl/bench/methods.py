@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from natrl.bench.capture import best_reachable
+from natrl.checks.kinds import complete_class, described, with_functions
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
 from natrl.evaluation import Evaluator
 from natrl.evaluation.queries import LimitedEvaluator
-from natrl.registry import instance_of, Registry
-from natrl.search import search, SEARCHES
+from natrl.registry import Registry
+from natrl.search import Search, search, SEARCHES
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import Space
 
@@ -82,9 +84,6 @@ class BenchMethod:
     least_queries: int = 1  # the smallest budget that it can do anything with
 
 
-METHODS: Registry[BenchMethod] = Registry("benchmark method", instance_of(BenchMethod), group="natrl.bench")
-
-
 def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
     """Of each architecture's candidates the one of the highest score, the first of equals; else the answer."""
     if not outcome.candidates:
@@ -94,14 +93,14 @@ def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
     return tuple(max(candidates, key=lambda pair: pair[0])[1] for candidates in ranked)
 
 
-def searching(name: str) -> Callable[[Task], Outcome]:
+def searching(method: type[Search]) -> Callable[[Task], Outcome]:
     """A search of `natrl.search` on every held-out architecture by itself; they share the budget equally."""
 
     def run(task: Task) -> Outcome:
         each = task.evaluator.limit // len(task.held_out)
         results = [
             search(
-                name,
+                method,
                 task.space,
                 architecture,
                 task.evaluator,
@@ -141,7 +140,34 @@ def take_best(task: Task) -> Outcome:
     return Outcome(tuple(architectures[order[int(best[a])]] for a in task.held_out))
 
 
-for _name in SEARCHES.names():
-    METHODS.register(_name, BenchMethod(_name, searching(_name)))
-METHODS.register("random-matched", BenchMethod("random-matched", match_cost, matches=True))
-METHODS.register("ceiling", BenchMethod("ceiling", take_best, reads_all=True))
+def accept_method(found: Any) -> BenchMethod:
+    """A record as it is, a class of searches as one on every held-out architecture."""
+    if isinstance(found, BenchMethod):
+        return with_functions(found, "run")
+    if isinstance(found, type) and issubclass(found, Search):
+        complete_class(found)
+        return BenchMethod(getattr(found, "name", found.__name__), searching(found))
+    wanted = "an object of natrl.bench.BenchMethod or a class derived from natrl.search.Search"
+    raise ValueError(f"expected {wanted}, got {described(found)}")
+
+
+METHODS: Registry[BenchMethod] = Registry("benchmark method", accept_method, group="natrl.bench")
+_LEARNED = (
+    "reinforce-lstm",
+    "reinforce-joint",
+    "reinforce-autoregressive",
+    "ppo-joint",
+    "ppo-autoregressive",
+    "surrogate",
+)
+_OTHERS: dict[str, Any] = {
+    "random-matched": BenchMethod("random-matched", match_cost, matches=True),
+    "ceiling": BenchMethod("ceiling", take_best, reads_all=True),
+    **{name: f"natrl.bench.learned:{name.replace('-', '_').upper()}" for name in _LEARNED},
+    "model-search": "natrl.bench.model_search:MODEL_SEARCH",
+}
+for _entry in SEARCHES.entries():
+    if _entry.name not in _OTHERS:  # a package may offer a search of any name
+        METHODS.register(_entry.name, _entry.target, _entry.description)
+for _name, _target in _OTHERS.items():
+    METHODS.register(_name, _target)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from natrl.bench.climbing import climb, varied
-from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, Outcome, Snapshot, Task
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.evaluation.base import LEAST_QUERIES
@@ -82,4 +82,4 @@ def _take(
     return len(paid) + len(found) >= end
 
 
-METHODS.register("model-search", BenchMethod("model-search", search_on_model, least_queries=LEAST_QUERIES))
+MODEL_SEARCH = BenchMethod("model-search", search_on_model, least_queries=LEAST_QUERIES)

@@ -16,7 +16,7 @@ import numpy as np
 
 from natrl.bench.climbing import climb
 from natrl.bench.splits import Split
-from natrl.bench.trained import MARGIN, Truth
+from natrl.bench.trained import Judge, Truth
 from natrl.checks.errors import said
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
@@ -183,35 +183,22 @@ class _Predicted(Evaluator):
         return np.random.default_rng([self._seed, zlib.crc32(architecture.key.encode())]).standard_normal()
 
 
-class _Reporter:
-    """Judges by the file's accuracies without noise, against the best that steepest ascent on them finds."""
+class _Reporter(Judge):
+    """By the file's accuracies without noise; the best is what steepest ascent on them finds, so capture may pass 1."""
 
     def __init__(self, file: SurrogateFile, space: Space) -> None:
         self._file, self._space = file, space
         self._best: dict[tuple[Any, ...], np.ndarray] = {}
 
-    def _of(self, architectures: Sequence[Architecture]) -> np.ndarray:
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
         return self._file.accuracies(Batch.of(self._space, architectures))
 
-    def capture(
-        self,
-        before: Sequence[Architecture],
-        after: Sequence[Architecture],
-        *,
-        rule: Rule = "nat++",
-        cost: CostMode = "strict",
-    ) -> float:
-        """Gained share of what steepest ascent without noise gains; a better method may pass 1."""
-        old, asked = self._of(before), (tuple(before), rule, cost)
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
+        asked = (tuple(architectures), rule, cost)
         if asked not in self._best:
-            found = climb(Batch.of(self._space, before), self._file.accuracies, rule=rule, cost=cost)
+            found = climb(Batch.of(self._space, architectures), self._file.accuracies, rule=rule, cost=cost)
             self._best[asked] = self._file.accuracies(found)
-        possible = float((self._best[asked] - old).sum())
-        return float((self._of(after) - old).sum()) / possible if possible > 0 else float("nan")
-
-    def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
-        """Share of the architectures, in [0, 1], that lost more than 0.2 points."""
-        return float(np.mean(self._of(before) - self._of(after) > MARGIN))
+        return self._best[asked]
 
 
 class PredictedTruth(Truth):

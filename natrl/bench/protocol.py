@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
+
+from annotated_doc import Doc
 
 from natrl.bench.methods import choose, METHODS, Outcome, Task
 from natrl.bench.rows import cost_ratios, Point, Row
 from natrl.bench.trained import Judge, Truth
-from natrl.checks.fields import check_fields, Count, Range
+from natrl.checks.fields import check_fields, Count, Seeds
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice, Rule
 from natrl.evaluation import CachedEvaluator, Evaluator
@@ -19,17 +22,22 @@ from natrl.spaces import Space
 
 __all__ = ["Bench", "Job", "Plan"]
 
+UNLISTED = 1000  # queries in a space that is too large to list
+
 
 @dataclass(frozen=True)
 class Plan:
     """What is compared. ValueError on what cannot be."""
 
     tables: tuple[Truth, ...]  # of one space
-    methods: tuple[str, ...]
-    queries: Count  # different architectures that a method may have evaluated
-    rules: tuple[Rule, ...] = ("nat++",)
-    seeds: Annotated[int, Range(1, 10_000)] = 5  # 0 … seeds−1
-    transfer: bool = False  # measure what was learned from one signal on every table, not only on those that share it
+    methods: Annotated[tuple[str, ...], Doc("Methods to compare: A,B. All by default.")]
+    queries: Annotated[
+        Count | None,
+        Doc("Different architectures that a method may evaluate; all, or 1,000 where they are too many to list."),
+    ] = None
+    rules: Annotated[tuple[Rule, ...], Doc("Transitions: nat++, nat, or both: nat,nat++.")] = ("nat++",)
+    seeds: Annotated[Seeds, Doc("Runs of each method; each holds out another fifth.")] = 5  # 0 … seeds−1
+    transfer: Annotated[bool, Doc("Measure what was learned on one data set on the others too.")] = False
     signals: tuple[str, ...] = ()  # to learn from; none given: those of all tables
 
     def __post_init__(self) -> None:
@@ -47,9 +55,9 @@ class Plan:
                 raise ValueError(f"unknown signal {signal!r}; known: {', '.join(dict.fromkeys(known))}")
         methods = [METHODS.get(name) for name in self.methods]
         for method in methods:
-            if self.queries < method.least_queries:
+            if self.limit < method.least_queries:
                 raise ValueError(
-                    f"{self.queries} queries are less than one batch of {method.name}, which evaluates up to "
+                    f"{self.limit} queries are less than one batch of {method.name}, which evaluates up to "
                     f"{method.least_queries} architectures; raise --queries or leave the method out"
                 )
         if any(m.reads_all for m in methods):
@@ -58,6 +66,12 @@ class Plan:
             raise ValueError(
                 "random-matched matches the cost of a learned policy: add one, such as ppo-autoregressive, to --methods"
             )
+
+    @cached_property
+    def limit(self) -> int:
+        """Different architectures that a method may evaluate."""
+        space = self.tables[0].space
+        return self.queries or (_size(space) if space.is_listed else UNLISTED)
 
     def jobs(self) -> list[Job]:
         """Every run of a method, learned policies before what must match them."""
@@ -102,7 +116,7 @@ class Bench:
             rule=job.rule,
             training=initial.training,
             held_out=initial.held_out,
-            evaluator=LimitedEvaluator(signal, _size(table.space) if method.reads_all else self.plan.queries),
+            evaluator=LimitedEvaluator(signal, _size(table.space) if method.reads_all else self.plan.limit),
             seed=job.seed,
             reference=self._references.get((job.rule, job.signal, job.seed), ()),
         )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap, kendalltau, spearmanr
 
-from natrl.checks.fields import Amount, check_fields, Count, Range, Seed
+from natrl.bench.question import Question
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
-from natrl.evaluation.base import check_queries, Metric
-from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.base import Metric
 from natrl.evaluation.rewards import REWARDS
 from natrl.evaluation.scratch import ScratchEvaluator
 from natrl.evaluation.surrogate.model import ScoreModel
@@ -25,45 +24,10 @@ from natrl.tuning.comparison import train_all
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.restore import restored_evaluator
 
-__all__ = ["LEAST", "Question", "check_proxy", "correlations", "draw_different", "measure"]
+__all__ = ["correlations", "draw_different", "measure"]
 
-LEAST = 5  # architectures below which no rank correlation says anything
 RESAMPLES = 999
 PATIENCE = 200  # draws for each architecture wanted before a space counts as used up
-
-
-@dataclass(frozen=True)
-class Question:
-    """Which proxy is judged, by which trained accuracies, on how many architectures. ValueError on what cannot be."""
-
-    proxy: str  # a reward such as "supernet", "surrogate", or the directory of a run, whose evaluator it is
-    truth: EvaluatorSpec  # of trained accuracies: scratch or a table; the space, the data and the skeleton are its
-    number: Annotated[int, Range(LEAST, 10**6)] = 30  # architectures
-    seeds: Annotated[int, Range(1, 10_000)] = 1  # scratch: trainings of each architecture
-    num_gpus: Amount = 0.0  # scratch: of each training
-    steps: Count = 2500  # supernet: weight steps
-    queries: Count = 100  # surrogate: other architectures that it learns from
-    seed: Seed = 0
-
-    def __post_init__(self) -> None:
-        if self.number < LEAST:
-            raise ValueError(f"a rank correlation needs at least {LEAST} architectures, got {self.number}")
-        if self.truth.kind.changes:
-            found = f"scratch, table:NAME or table:FILE; got {self.truth.reward}"
-            raise ValueError(f"the truth is trained accuracies: {found}")
-        check_fields(self)
-        if self.proxy == "surrogate":
-            check_queries(self.queries)
-        check_proxy(self.proxy)
-
-
-def check_proxy(proxy: str) -> None:
-    """ValueError if it is neither "surrogate", nor a directory, nor a reward."""
-    if proxy != "surrogate" and not Path(proxy).is_dir():
-        try:
-            REWARDS.get(proxy)
-        except ValueError as error:
-            raise ValueError(f"{error}; a proxy may also be surrogate or the directory of a run") from None
 
 
 def measure(question: Question) -> pd.DataFrame:
@@ -135,7 +99,7 @@ def _train(question: Question, truth: ScratchEvaluator, architectures: Sequence[
             truth.data,
             truth.schedule,
             seeds=range(question.seeds),
-            num_gpus=question.num_gpus,
+            num_gpus=question.gpus,
             on_result=lambda: bar.advance(task),
         )
     return np.array([np.mean([result.validation_accuracy for result in results]) for results in trained])

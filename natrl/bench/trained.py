@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from natrl.bench.capture import best_reachable, capture
+from natrl.bench.capture import best_reachable, share_gained
 from natrl.bench.splits import Split, split
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
@@ -29,25 +28,16 @@ __all__ = ["Judge", "Reporter", "TrainedTable", "Truth", "file_tables", "publish
 MARGIN = 0.002  # accuracy by which a result must lie below its original to count as worse: 0.2 points
 
 
-class Judge(Protocol):
-    """What a report is read through: figures of what a method made of architectures, in their order."""
-
-    def capture(
-        self, before: Sequence[Architecture], after: Sequence[Architecture], *, rule: Rule, cost: CostMode = "strict"
-    ) -> float:
-        """Gained share of what can be gained under the rule; NaN where nothing can be."""
-
-    def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
-        """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
-
-
-class Reporter:
+class Judge(ABC):
     """Judges transformations by accuracies that no method has seen."""
 
-    def __init__(self, space: Space, accuracies: Mapping[Architecture, float]) -> None:
-        self._space = space
-        self._accuracies = accuracies
-        self._best = cache(lambda rule, cost: best_reachable(space, accuracies, rule, cost))
+    @abstractmethod
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (N,), in [0, 1]."""
+
+    @abstractmethod
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
+        """float64 (N,): the most that a transform of each can have."""
 
     def capture(
         self,
@@ -57,16 +47,27 @@ class Reporter:
         rule: Rule = "nat++",
         cost: CostMode = "strict",
     ) -> float:
-        """Gained share of what is reachable under the rule (`natrl.bench.capture`)."""
-        return capture(before, after, self._accuracies, self._best(rule, cost))
-
-    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """float64 (N,), in [0, 1]."""
-        return np.array([self._accuracies[a] for a in architectures])
+        """Gained share of what can be gained under the rule (`natrl.bench.capture`); NaN where nothing can be."""
+        found = (self.accuracies(before), self.accuracies(after), self.best(before, rule, cost))
+        return share_gained(*(values.tolist() for values in found))
 
     def worse_share(self, before: Sequence[Architecture], after: Sequence[Architecture]) -> float:
         """Share of the architectures, in [0, 1], that lost more than 0.2 points of accuracy."""
         return float(np.mean(self.accuracies(before) - self.accuracies(after) > MARGIN))
+
+
+class Reporter(Judge):
+    """By a table of accuracies."""
+
+    def __init__(self, space: Space, accuracies: Mapping[Architecture, float]) -> None:
+        self._accuracies = accuracies
+        self._best = cache(lambda rule, cost: best_reachable(space, accuracies, rule, cost))
+
+    def accuracies(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        return np.array([self._accuracies[a] for a in architectures])
+
+    def best(self, architectures: Sequence[Architecture], rule: Rule, cost: CostMode) -> np.ndarray:
+        return np.array([self._best(rule, cost)[a] for a in architectures])
 
 
 class Truth(ABC):
@@ -131,11 +132,6 @@ class TrainedTable(Truth):
     def evaluator(self, seed: int = 0) -> TableEvaluator:
         """The signal, for methods. It has no way to the report."""
         return TableEvaluator(self._signal, f"{self.signal_name} (signal)")
-
-    def reporter(self) -> Reporter:
-        """As `Truth.reporter` has it."""
-        super().reporter()
-        return self._judge()
 
     def _judge(self) -> Reporter:
         return Reporter(self.space, self._report)

@@ -10,8 +10,10 @@ from typing import Annotated, Any, get_type_hints
 from natrl.checks.annotations import alternatives, Range, refusal
 
 __all__ = [
+    "AMOUNT",
     "COUNT",
     "SEED",
+    "SEEDS",
     "Actors",
     "Amount",
     "Count",
@@ -24,6 +26,7 @@ __all__ = [
     "Positive",
     "Range",
     "Seed",
+    "Seeds",
     "Size",
     "Steps",
     "check_fields",
@@ -39,12 +42,15 @@ class FieldError(ValueError):
 
 COUNT = Range(1, 10**9)  # of steps, batches, architectures …
 SEED = Range(0, 2**32 - 1)  # what numpy, torch and scikit-learn all take
+SEEDS = Range(1, 10_000)  # how many: runs or trainings of one thing
+AMOUNT = Range(0, 10_000)  # of CPUs and GPUs; fractions share one
 
 Count = Annotated[int, COUNT]
 Seed = Annotated[int, SEED]
 Size = Annotated[int, Range(1, 2**16)]  # of networks and images: channels, pixels, cells
 Pixels = Annotated[int, Range(0, 2**16)]  # of a border or a square in an image; 0: none
-Amount = Annotated[float, Range(0, 10_000)]  # of CPUs and GPUs; fractions share one
+Seeds = Annotated[int, SEEDS]
+Amount = Annotated[float, AMOUNT]
 Positive = Annotated[float, Range(0, 10**6, above=True)]
 NotNegative = Annotated[float, Range(0, 10**6)]
 Portion = Annotated[float, Range(0, 1, above=True, words="above 0 and at most 1")]

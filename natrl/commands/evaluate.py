@@ -10,9 +10,10 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from natrl.checks.fields import check_number, Range
+from natrl.bench.question import Question
+from natrl.checks.fields import AMOUNT, check_number, SEEDS
 from natrl.commands.options import Address, check_file, check_new, invocation, Json, Onnx, Verbose
-from natrl.commands.settings_options import Options
+from natrl.commands.settings_options import option_of, Options
 from natrl.commands.show import default_skeleton, QUICK
 from natrl.core.genotypes import parse
 from natrl.evaluation.factory import EvaluatorSpec
@@ -32,8 +33,8 @@ def evaluate(
     ],
     *,
     given: Annotated[dict[str, Any], Options(EvaluatorSpec, "data schedule skeleton.channels? skeleton.cells?")],
-    seeds: Annotated[int, typer.Option(help="Trainings of each architecture.", metavar="N")] = 3,
-    gpus: Annotated[float, typer.Option(help="GPUs of each training.", metavar="X")] = 0.0,
+    seeds: Annotated[int, option_of(Question, "seeds", show_default=True)] = 3,
+    gpus: Annotated[float, option_of(Question, "gpus")] = Question.gpus,
     test: Annotated[bool, typer.Option("--test", help="Read the test split too (do it once, for a report).")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results.json here.", metavar="FILE")] = None,
     export: Annotated[
@@ -54,8 +55,8 @@ def evaluate(
     Networks have 8 channels and 3 cells by default, or with schedule paper what is published.
     Example: natrl evaluate VGG NATv2_VGG --seeds 5
     """
-    check_number("--seeds", seeds, Range(1, 10_000))
-    check_number("--gpus", gpus, Range(0, 10_000))
+    check_number("--seeds", seeds, SEEDS)
+    check_number("--gpus", gpus, AMOUNT)
     check_new(export, "--export")
     check_file(out, "--out", new=True)
     if onnx:

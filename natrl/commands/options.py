@@ -42,7 +42,7 @@ __all__ = [
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Seed = Annotated[int, option_of(RunSettings, "seed")]
 Data = Annotated[str, option_of(EvaluatorSpec, "data")]
-ImageSize = Annotated[int | None, option_of(Skeleton, "image_size?", metavar="PX")]
+ImageSize = Annotated[int | None, option_of(Skeleton, "image_size?")]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs onnx and onnxscript).")]
 Actors = Annotated[int, option_of(EvaluatorSpec, "actors?")]
 Gpus = Annotated[float, option_of(EvaluatorSpec, "num_gpus?")]

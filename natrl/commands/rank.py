@@ -11,6 +11,7 @@ from typing import Annotated, Any, TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from natrl.bench.question import check_proxy, Question
 from natrl.commands.options import (
     Address,
     check_new,
@@ -39,7 +40,7 @@ def rank(
     proxy: Annotated[
         str,
         typer.Option(
-            help="What is judged: a reward (supernet, inherited), surrogate, or a run (its evaluator).",
+            help="What is judged: a reward (supernet, inherited, divergence), surrogate, or a run (its evaluator).",
             metavar="KIND",
         ),
     ] = "supernet",
@@ -51,18 +52,7 @@ def rank(
         dict[str, Any],
         Options(EvaluatorSpec, "column space data schedule skeleton.channels? skeleton.cells?"),
     ],
-    number: Annotated[int, typer.Option("-n", help="Architectures.", metavar="N")] = 30,
-    steps: Annotated[int | None, typer.Option(help="Supernet: weight steps.", metavar="N", show_default="2500")] = None,
-    queries: Annotated[
-        int | None,
-        typer.Option(help="Surrogate: other architectures that it learns from.", metavar="N", show_default="100"),
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="Scratch: trainings of each architecture.", metavar="N", show_default="1")
-    ] = None,
-    gpus: Annotated[
-        float | None, typer.Option(help="Scratch: GPUs of each training.", metavar="X", show_default="0")
-    ] = None,
+    asked: Annotated[dict[str, Any], Options(Question, "number steps queries seeds gpus")],
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write rank.csv, rank.json and rank.png here.", metavar="DIR")
@@ -77,20 +67,18 @@ def rank(
     Example: natrl rank --proxy surrogate --truth table:nasbench201 --space nasbench201 -n 200 --queries 300
     """
     check_new(out)
-    from natrl.bench.ranking import check_proxy, correlations, measure, Question
-
     check_proxy(proxy)
     of_truth: dict[str, Any] = {name: given.pop(name) for name in ("column", "schedule") if name in given}
     spec = replace(_network(proxy, truth, given, seed), reward=truth, **of_truth)
-    numbers = {"seeds": seeds, "num_gpus": gpus, "steps": steps, "queries": queries}
-    counts = {name: value for name, value in numbers.items() if value is not None}
-    question = Question(proxy, spec, number=number, seed=seed, **counts)  # type: ignore[arg-type]  # by name
+    question = Question(proxy, spec, seed=seed, **asked)
     of_truth |= {"data": given.get("data")} if proxy == "surrogate" else {}
-    refuse_unheeded(truth, {flag(name): value for name, value in of_truth.items()} | {"--seeds": seeds, "--gpus": gpus})
+    of_truth |= {name: asked.get(name) for name in ("seeds", "gpus")}
+    refuse_unheeded(truth, {flag(name): value for name, value in of_truth.items()})
     if proxy == "surrogate" or Path(proxy).is_dir() or not REWARDS.get(proxy).changes:
-        refuse({"--steps": steps}, f"the proxy is {proxy}, no supernet that is trained for it")
+        refuse({"--steps": asked.get("steps")}, f"the proxy is {proxy}, no supernet that is trained for it")
     if proxy != "surrogate":
-        refuse({"--queries": queries}, f"the proxy is {proxy}, no surrogate")
+        refuse({"--queries": asked.get("queries")}, f"the proxy is {proxy}, no surrogate")
+    from natrl.bench.ranking import correlations, measure
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if spec.kind.trains else nullcontext():

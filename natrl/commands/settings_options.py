@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, MISSING
 from functools import cache, partial, wraps
 from keyword import iskeyword
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, get_origin, NamedTuple
 
 import typer
 from annotated_doc import Doc
@@ -15,11 +15,12 @@ from annotated_doc import Doc
 from natrl.checks.annotations import alternatives
 from natrl.checks.fields import field_hints, group_of
 
-__all__ = ["Options", "flag", "leaves", "option_of", "with_options"]
+__all__ = ["Options", "flag", "leaves", "names_in", "option_of", "with_options"]
 
 _FLAGS = {"num_gpus": "--gpus-per-actor", "num_classes": "--classes", "candidates": "-n", "start": "--from"}
-_FLAGS |= {"madds": "--max-madds", "params": "--max-params"}
-_METAVARS = {int: "N", float: "X", str: "NAME"}
+_FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule"}
+#: Of a type, or a field.
+_METAVARS: dict[Any, str | None] = {int: "N", float: "X", str: "NAME", tuple: "NAMES", bool: None, "image_size": "PX"}
 
 
 class Options(NamedTuple):
@@ -47,10 +48,18 @@ def _python_name(option: str) -> str:
 def option_of(settings: type, name: str, **changes: Any) -> Any:
     """The `typer.Option` of a field, by its dotted name (or NAME?, as `Options` has it)."""
     kind, text, default = _field(settings, name.rstrip("?"))
-    shown = True if default is None or name.endswith("?") else str(default)
-    return typer.Option(
-        flag(name.rstrip("?")), **{"help": text, "metavar": _METAVARS[kind], "show_default": shown} | changes
-    )
+    metavar = _METAVARS.get(name.rstrip("?"), _METAVARS[kind])
+    hidden = default in (None, ()) or kind is bool or name.endswith("?")
+    shown = True if hidden else ",".join(default) if kind is tuple else str(default)
+    return typer.Option(flag(name.rstrip("?")), **{"help": text, "metavar": metavar, "show_default": shown} | changes)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names with commas between them. ValueError if there is none."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError(f"expected names with commas between them, got {text!r:.60}")
+    return names
 
 
 def leaves(given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -68,7 +77,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         if asked is not None:
             names = {_python_name(flag(n)): n for n in asked.names.split()}
             made = {own: _of_field(own, asked, name) for own, name in names.items()}
-            groups[p.name] = _nested, {own: name.rstrip("?") for own, name in names.items()}
+            groups[p.name] = partial(_nested, asked.settings), {own: name.rstrip("?") for own, name in names.items()}
         elif is_dataclass(cls := p.annotation):
             hints: dict[str, Any] = field_hints(cls)  # type: ignore[arg-type]  # no dataclass is unhashable as a class
             made = {f.name: _parameter(f.name, hints[f.name], f.default) for f in fields(cls)}
@@ -89,7 +98,8 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _of_field(own: str, asked: Options, name: str) -> inspect.Parameter:
     option = option_of(asked.settings, name, rich_help_panel=asked.panel)
-    return _parameter(own, Annotated[_field(asked.settings, name.rstrip("?"))[0] | None, option], None)
+    kind = _field(asked.settings, name.rstrip("?"))[0]
+    return _parameter(own, Annotated[(str if kind is tuple else kind) | None, option], None)
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -100,7 +110,7 @@ def _built(cls: Any, values: dict[str, Any]) -> Any:
     return cls(**values)
 
 
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
+def _nested(settings: type, values: dict[str, Any]) -> dict[str, Any]:
     """By dotted names, as nested values; None is not given."""
     found: dict[str, Any] = {}
     for name, value in values.items():
@@ -109,7 +119,7 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
             place = found
             for group in groups:
                 place = place.setdefault(group, {})
-            place[last] = value
+            place[last] = names_in(value) if _field(settings, name)[0] is tuple else value
     return found
 
 
@@ -122,9 +132,11 @@ def _field(settings: Any, name: str) -> tuple[Any, str, Any]:
         default = _defaults(default)[part] if isinstance(default, type) else getattr(default, part, None)
         group = group_of(group, part)
     text = next(extra.documentation for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Doc))
-    return next((kind for kind in (int, float) if kind in alternatives(hint)), str), text, default
+    kinds = [get_origin(kind) or kind for kind in alternatives(hint)]
+    return next((kind for kind in (bool, int, float, str, tuple) if kind in kinds), str), text, default
 
 
 @cache
 def _defaults(settings: Any) -> dict[str, Any]:
-    return {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}
+    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}
+    return {name: None if default is MISSING else default for name, default in defaults.items()}

@@ -55,13 +55,13 @@ def sweep(
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
     from natrl.runs.directory import check_new_run
+    from natrl.tuning.sweep import read_plan, run_sweep
 
     check_new_run(out)
+    plan = read_plan(file, trials=trials, concurrent=concurrent)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(out)}"):
-        from natrl.tuning.sweep import read_plan, run_sweep
         from natrl.tuning.tracking import trackers
 
-        plan = read_plan(file, trials=trials, concurrent=concurrent)
         callbacks = trackers(mlflow=mlflow, wandb=wandb, name=out.name)
         _report(out, run_sweep(plan, out, command=invocation(), callbacks=callbacks), as_json)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from rich.progress import Progress
 
-from natrl.bench.trained import published_tables, Reporter, TrainedTable
+from natrl.bench.trained import Judge, published_tables, TrainedTable
 from natrl.checks.fields import check_fields, Count, Range, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import to_nasbench201
@@ -141,7 +141,7 @@ def _scores(space: Space, signal: Evaluator) -> dict[Architecture, float]:
 
 
 def _judged(
-    report: Reporter,
+    report: Judge,
     space: Space,
     held_out: Sequence[Architecture],
     before: np.ndarray,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from natrl.checks.kinds import described
 from natrl.core.architecture import Architecture
 
 __all__ = [
@@ -114,8 +115,9 @@ def check_evaluator(evaluator: Any) -> Evaluator:
     """The evaluator. ValueError if the object is none."""
     if isinstance(evaluator, Evaluator):
         return evaluator
-    got = f"the class {evaluator.__name__}" if isinstance(evaluator, type) else f"a value of {type(evaluator).__name__}"
-    raise ValueError(f"an evaluator is an object of a subclass of natrl.evaluation.Evaluator, got {got}")
+    raise ValueError(
+        f"an evaluator is an object of a subclass of natrl.evaluation.Evaluator, got {described(evaluator)}"
+    )
 
 
 def check_queries(queries: int) -> int:

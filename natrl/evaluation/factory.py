@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TYPE_CHECKING
+from typing import Annotated, Any, ClassVar, TYPE_CHECKING
 
 from annotated_doc import Doc
 
 from natrl.checks.fields import Actors, Amount, check_fields, Count, Portion, Positive, Range, Seed, Size, Steps
-from natrl.core.operations import receive_operations, registered_operations
 from natrl.core.transitions import check_choice
 from natrl.evaluation.base import check_queries, Evaluator, Metric
+from natrl.evaluation.named import Named
 from natrl.evaluation.rewards import build_evaluator, Reward, REWARDS
 from natrl.files.paths import absolute_settings
-from natrl.registry import Entry, Registry
-from natrl.spaces import Skeleton, Space, space, SPACES
-from natrl.training.schedule import schedule, SCHEDULES
+from natrl.spaces import Skeleton, Space, space
+from natrl.training.schedule import schedule
 from natrl.training.weight_settings import WeightSettings
 
 if TYPE_CHECKING:
@@ -27,19 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["EvaluatorSpec"]
 
 
-#: What settings name; data sets too, which take torch.
-NAMED: dict[str, Registry[Any]] = {"reward": REWARDS, "space": SPACES, "schedule": SCHEDULES}
-
-
 @dataclass(frozen=True)
-class EvaluatorSpec:
+class EvaluatorSpec(Named):
     """Which evaluator to build; calling it builds one. Picklable, so that Ray can send it to actors.
 
     What has a name may in Python be the object itself: then its name is kept. Paths in it are absolute from the start:
     relative to the current folder.
     """
 
-    reward: Annotated[Any, Doc("Evaluator: supernet, scratch, inherited, table:NAME|FILE, module:object.")] = "supernet"
+    registries: ClassVar = {
+        "reward": ("natrl.evaluation.rewards", "REWARDS"),
+        "space": ("natrl.spaces", "SPACES"),
+        "schedule": ("natrl.training.schedule", "SCHEDULES"),
+        "data": ("natrl.data", "DATA"),
+    }
+
+    reward: Annotated[
+        Any, Doc("Evaluator: supernet, scratch, inherited, divergence, table:NAME|FILE, module:object.")
+    ] = "supernet"
     space: Annotated[Any, Doc("Space: a name or module:object.")] = "darts"
     data: Annotated[Any, Doc("Data set: digits, a torchvision name, folder:PATH or module:callable.")] = "digits"
     image_size: Annotated[Size | None, Doc("Images are scaled to this many pixels; None: as they are.")] = None
@@ -66,10 +70,7 @@ class EvaluatorSpec:
     ] = 3
 
     def __post_init__(self) -> None:
-        for name, known in NAMED.items():
-            object.__setattr__(self, name, known.name_of(getattr(self, name)))
-        if not isinstance(self.data, str):
-            object.__setattr__(self, "data", _data().name_of(self.data))
+        self.keep_names()
         check_fields(self)
         for name in ("reward", "data"):
             object.__setattr__(self, name, absolute_settings(getattr(self, name)))
@@ -92,32 +93,9 @@ class EvaluatorSpec:
     def __deepcopy__(self, memo: Any) -> EvaluatorSpec:
         return self  # RLlib copies its configuration at every iteration
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The fields, `own`, and the operations that the user registered."""
-        operations = registered_operations()
-        if operations:
-            from natrl.evaluation.user_code import share_user_code
-
-            share_user_code()
-        return {**vars(self), "own": self.own, "operations": operations}
-
-    @property
-    def own(self) -> dict[str, Entry]:
-        """What fields only name, and this process alone knows: the user's space, evaluator, schedule, data."""
-        named = {**NAMED, "data": _data()} if "data" in self.kind.takes else NAMED
-        own = {name: entry for name, known in named.items() if (entry := known.own(getattr(self, name)))}
-        if own:
-            from natrl.evaluation.user_code import share_user_code
-
-            share_user_code()
-        return own
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        own: dict[str, Entry] = state.pop("own", {})
-        receive_operations(state.pop("operations", ()))
-        vars(self).update(state)
-        for name, entry in own.items():
-            (_data() if name == "data" else NAMED[name]).remember(entry)
+    def heeded(self) -> Iterable[str]:
+        """Not data where the reward needs none: they may not be there."""
+        return (name for name in self.registries if name != "data" or "data" in self.kind.takes)
 
     @property
     def home(self) -> Space:
@@ -187,9 +165,3 @@ class EvaluatorSpec:
         if not self.actors:
             return None
         return {"actors": self.actors, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
-
-
-def _data() -> Registry[Any]:
-    from natrl.data import DATA
-
-    return DATA

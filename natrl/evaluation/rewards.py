@@ -1,4 +1,4 @@
-"""What rewards a policy, by name: supernet, scratch, inherited, table:NAME, or an evaluator of the user's."""
+"""What rewards a policy, by name: supernet, scratch, inherited, table:NAME …, or an evaluator of the user's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from natrl.checks.kinds import complete_class, described, with_functions
 from natrl.evaluation.base import check_evaluator, Evaluator, Metric
 from natrl.evaluation.table import load_table
 from natrl.registry import Registry, returned_by
@@ -52,18 +53,16 @@ class Reward:
 def accept_reward(found: Any) -> Reward:
     """A record as it is; an evaluator, a class of evaluators or a function that returns one as a record."""
     if isinstance(found, Reward):
-        return found
+        return with_functions(found, "factory")
     if isinstance(found, Evaluator):
         return Reward(lambda: found, changes=_trains_weights(type(found)))
     if isinstance(found, type) and issubclass(found, Evaluator):
-        if inspect.isabstract(found):
-            raise ValueError(f"the class {found.__name__} does not define {', '.join(found.__abstractmethods__)}")
-        return Reward(found, changes=_trains_weights(found))
+        return Reward(complete_class(found), changes=_trains_weights(found))
     if callable(found) and not isinstance(found, type):
         return Reward(found)
-    got = f"the class {found.__name__}" if isinstance(found, type) else f"a value of {type(found).__name__}"
     raise ValueError(
-        f"expected an object or subclass of natrl.evaluation.Evaluator, or a function that returns one; got {got}"
+        "expected an object or subclass of natrl.evaluation.Evaluator, or a function that returns one; got "
+        f"{described(found)}"
     )
 
 
@@ -138,6 +137,15 @@ def _inherited(
     )
 
 
+def _divergence(
+    *, space: Space, data: Any, steps: int | None, reference_images: int, score_images: int, seed: int
+) -> Evaluator:
+    from natrl.evaluation.divergence import DivergenceEvaluator
+
+    images = {"reference_images": reference_images, "validation_images": score_images}
+    return DivergenceEvaluator(space, data, steps=steps, seed=seed, **images)
+
+
 def _table(*, argument: str, column: str | None = None) -> Evaluator:
     return load_table(argument, column)
 
@@ -147,8 +155,10 @@ REWARDS: Registry[Reward] = Registry("reward", accept_reward, group="natrl.rewar
 SUPERNET = Reward(_supernet, changes=True, needs="supernet", heeds=_IMAGES)
 SCRATCH = Reward(_scratch, trains=True, heeds=_IMAGES)
 INHERITED = Reward(_inherited, inherits=True, needs="inheritance", heeds=("image_size",))
+DIVERGENCE = Reward(_divergence, inherits=True, needs="inheritance", heeds=("image_size",))
 TABLE = Reward(_table, free=True, chunk=256)
 REWARDS.register("supernet", "natrl.evaluation.rewards:SUPERNET", "weights that all architectures share")
 REWARDS.register("scratch", "natrl.evaluation.rewards:SCRATCH", "each architecture trained from scratch")
 REWARDS.register("table", "natrl.evaluation.rewards:TABLE", "trained accuracies", arguments=("NAME", "FILE"))
 REWARDS.register("inherited", "natrl.evaluation.rewards:INHERITED", "weights of a trained network")
+REWARDS.register("divergence", "natrl.evaluation.rewards:DIVERGENCE", "how far outputs are from a trained network's")

@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from importlib import import_module
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn, Tensor
 
+from natrl.checks.kinds import complete_class, described, with_functions
 from natrl.core.operations import operation, VOCABULARY_INDEX
+from natrl.evaluation.named import Named
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.encoder import GraphEncoder, LSTMEncoder
 from natrl.policies.heads import AutoregressiveHead, JointHead, Scene
@@ -51,10 +52,10 @@ class Head:
 def accept_head(found: Any) -> Head:
     """A record as it is, a class of modules as one over graph convolutions."""
     if isinstance(found, Head):
-        return found
+        return with_functions(found, "decide", "encode")
     if isinstance(found, type) and issubclass(found, nn.Module):
-        return Head(found)
-    raise ValueError(f"expected a natrl.policies.network.Head or a subclass of nn.Module, got {found!r:.60}")
+        return Head(complete_class(found, "evaluate", "sample"))
+    raise ValueError(f"expected a natrl.policies.network.Head or a subclass of nn.Module, got {described(found)}")
 
 
 JOINT, AUTOREGRESSIVE, LSTM = Head(JointHead), Head(AutoregressiveHead), Head(JointHead, LSTMEncoder)
@@ -65,8 +66,10 @@ HEADS.register("lstm", "natrl.policies.network:LSTM", "the joint head over an LS
 
 
 @dataclass(frozen=True)
-class PolicyConfig:
+class PolicyConfig(Named):
     """What a policy network is built from. ValueError on an unknown head or primitive, or a size out of range."""
+
+    registries: ClassVar = {"head": ("natrl.policies.network", "HEADS")}
 
     primitives: tuple[str, ...]  # K operation names: the actions of a slot
     head: Any = "autoregressive"  # a name of `HEADS`, "module:object", or in Python the object: then its name is kept
@@ -77,7 +80,7 @@ class PolicyConfig:
     budget: tuple[str, ...] = ()  # of params and madds: what it may spend a given amount of, which it sees
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "head", HEADS.name_of(self.head))
+        self.keep_names()
         HEADS.get(self.head)
         for name in ("width", "layers", "horizon"):
             value = getattr(self, name)
@@ -93,18 +96,6 @@ class PolicyConfig:
         if not isinstance(self.budget, Sequence) or not all(kind in RESOURCES for kind in self.budget):
             raise ValueError(f"policy: budget must be some of {', '.join(RESOURCES)}, got {self.budget!r:.60}")
         object.__setattr__(self, "budget", tuple(self.budget))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The fields, and a head that this process alone knows."""
-        own = HEADS.own(self.head)
-        if own is not None:
-            import_module("natrl.evaluation.user_code").share_user_code()
-        return {**vars(self), "own": own}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if (own := state.pop("own", None)) is not None:
-            HEADS.remember(own)
-        vars(self).update(state)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready document; `from_dict` reads it back to an equal value. It names what is OPTIONAL where it is."""

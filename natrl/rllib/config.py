@@ -66,6 +66,7 @@ def algorithm_config(
         .reporting(min_time_s_per_iteration=0, metrics_num_episodes_for_smoothing=settings.batch_size)
     )
     config.entropy_coeff = [[0, settings.entropy], [steps, settings.final_entropy]]
+    # What `TransitionAlgorithm` and its learners read, beside RLlib's own.
     config.warmup_steps, config.weight_steps = settings.warmup_steps, settings.weight_steps
     config.updates = settings.updates
     config.adam = {"betas": (settings.beta1, settings.beta2), "weight_decay": settings.weight_decay}

@@ -27,7 +27,7 @@ class TransitionModule(TorchRLModule, ValueFunctionAPI):
     """
 
     def setup(self) -> None:
-        config = PolicyConfig.from_dict(self.model_config["policy"])
+        config: PolicyConfig = self.model_config["policy"]
         self.network = PolicyNetwork(config)
         if start := self.model_config.get("start"):
             self.network.start_from(read_policy(Path(start))[0])
@@ -62,5 +62,5 @@ def module_spec(policy: PolicyConfig, start: Path | None = None) -> RLModuleSpec
 
     `start`: the folder of a policy whose weights it begins with.
     """
-    model = {"policy": policy.to_dict(), "start": None if start is None else str(start)}
+    model = {"policy": policy, "start": None if start is None else str(start)}
     return RLModuleSpec(module_class=TransitionModule, model_config=model)

@@ -19,10 +19,6 @@ class TransitionPPOConfig(PPOConfig):
     def __init__(self, algo_class: Any = None) -> None:
         super().__init__(algo_class or TransitionPPO)
         self.reward_scale = 1.0  # factor on returns before the critic sees them
-        self.warmup_steps = 0  # weight steps of the supernet before the first iteration
-        self.weight_steps = 0  # … before each iteration
-        self.updates = 1  # policy updates an iteration
-        self.adam: dict[str, Any] = {}  # arguments of torch.optim.Adam besides the learning rate
 
     def get_default_learner_class(self) -> Any:
         return OneStepPPOLearner

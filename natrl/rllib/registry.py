@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TYPE_CHECKING
 
+from natrl.checks.kinds import described, with_functions
 from natrl.registry import Registry, returned_by
 
 if TYPE_CHECKING:
@@ -30,13 +31,12 @@ class LearningAlgorithm:
 def accept_algorithm(found: Any) -> LearningAlgorithm:
     """A record as it is, a function as one without presets."""
     if isinstance(found, LearningAlgorithm):
-        return found
+        return with_functions(found, "configure")
     if callable(found) and not isinstance(found, type):
         return LearningAlgorithm(found)
-    got = f"the class {found.__name__}" if isinstance(found, type) else f"a value of {type(found).__name__}"
     raise ValueError(
         "expected a natrl.rllib.registry.LearningAlgorithm, or a function from LearnSettings to an AlgorithmConfig of "
-        f"RLlib's, got {got}"
+        f"RLlib's, got {described(found)}"
     )
 
 
@@ -49,7 +49,7 @@ def configuration(settings: LearnSettings) -> AlgorithmConfig:
     what = f"algorithm {settings.algorithm!r}"
     config = returned_by(partial(ALGORITHMS.get(settings.algorithm).configure, settings), what)
     if not isinstance(config, AlgorithmConfig):
-        raise ValueError(f"{what} must return an RLlib AlgorithmConfig, got a value of {type(config).__name__}")
+        raise ValueError(f"{what} must return an RLlib AlgorithmConfig, got {described(config)}")
     kind = config.algo_class
     if not (isinstance(kind, type) and issubclass(kind, TransitionAlgorithm)):
         name = getattr(kind, "__name__", kind)

@@ -36,10 +36,6 @@ class REINFORCEConfig(AlgorithmConfig):
         self.baseline: Baseline = "ema"
         self.baseline_decay = 0.99  # of the "ema" baseline
         self.standardise = False  # advantages of a batch to mean 0 and deviation 1
-        self.warmup_steps = 0  # weight steps of the supernet before the first iteration
-        self.weight_steps = 0  # … before each iteration
-        self.updates = 1  # policy updates an iteration
-        self.adam: dict[str, Any] = {}  # arguments of torch.optim.Adam besides the learning rate
         self.batch_mode = "complete_episodes"
         self.num_env_runners = 0
 

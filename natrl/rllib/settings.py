@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, Literal
+from typing import Annotated, Any, ClassVar, get_args, Literal
 
 from annotated_doc import Doc
 
 from natrl.checks.fields import check_fields, Count, Decay, Positive, Range, Steps
+from natrl.evaluation.named import Named
 from natrl.rllib.registry import ALGORITHMS
 
 __all__ = ["Baseline", "LearnSettings"]
@@ -21,11 +22,13 @@ Batch = Annotated[int, Range(1, 10**6)]
 
 
 @dataclass(frozen=True)
-class LearnSettings:
+class LearnSettings(Named):
     """How the policy is learned. Defaults are PPO's for NAS-Bench-201 in a minute (docs/ppo.md).
 
     Of an algorithm that is given as an object the name is kept.
     """
+
+    registries: ClassVar = {"algorithm": ("natrl.rllib.registry", "ALGORITHMS")}
 
     algorithm: Annotated[Any, Doc("ppo, reinforce or module:object.")] = "ppo"
     iterations: Annotated[Count, Doc("Iterations, each of weight steps, if any, and policy updates.")] = 235
@@ -52,7 +55,7 @@ class LearnSettings:
     weight_steps: Annotated[Steps, Doc("Supernet: weight steps before each iteration.")] = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "algorithm", ALGORITHMS.name_of(self.algorithm))
+        self.keep_names()
         check_fields(self)
         heeds = ALGORITHMS.get(self.algorithm).heeds
         if self.baseline not in get_args(Baseline):
@@ -63,17 +66,3 @@ class LearnSettings:
             raise ValueError(f"minibatch_size ({self.minibatch_size}) must not exceed batch_size ({self.batch_size})")
         if "baseline" in heeds and self.baseline == "critic":
             raise ValueError(f"baseline 'critic' belongs to ppo; {self.algorithm} takes none, ema or architecture")
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The fields, and an algorithm that this process alone knows."""
-        own = ALGORITHMS.own(self.algorithm)
-        if own is not None:
-            from natrl.evaluation.user_code import share_user_code
-
-            share_user_code()
-        return {**vars(self), "own": own}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if (own := state.pop("own", None)) is not None:
-            ALGORITHMS.remember(own)
-        vars(self).update(state)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from annotated_doc import Doc
 
 from natrl.checks.fields import check_fields, Count, FieldError, group_of, Logit, Positive, Range, Seed
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.named import Named
 from natrl.files.paths import absolute_settings
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces.budget import Budget, Resource
@@ -21,8 +22,10 @@ Settings = TypeVar("Settings", bound="RunSettings")
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Named):
     """What `natrl train` does."""
+
+    registries: ClassVar = {"head": ("natrl.policies.network", "HEADS")}
 
     evaluator: Annotated[EvaluatorSpec, Doc("The reward; names the space.")] = field(default_factory=EvaluatorSpec)
     learn: Annotated[LearnSettings, Doc("The algorithm.")] = field(default_factory=LearnSettings)
@@ -47,13 +50,11 @@ class RunSettings:
     checkpoint_every: Annotated[Count, Doc("Iterations from one checkpoint to the next.")] = 10
 
     def __post_init__(self) -> None:
-        from natrl.policies.network import HEADS  # which takes torch
-
         check_fields(self)
         for name in ("initial", "start"):
             object.__setattr__(self, name, absolute_settings({name: getattr(self, name)})[name])
-        object.__setattr__(self, "head", HEADS.name_of(self.head))
-        HEADS.get(self.head)
+        self.keep_names()
+        self.registry("head").get(self.head)
         if isinstance(self.budgets, str):
             object.__setattr__(self, "budgets", tuple(kind.strip() for kind in self.budgets.split(",")))
         for kind in self.budgets:

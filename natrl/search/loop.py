@@ -10,7 +10,7 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
-from natrl.search.method import SEARCHES
+from natrl.search.method import Search, SEARCHES
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 
@@ -38,7 +38,7 @@ class SearchResult:
 
 
 def search(
-    method: str,
+    method: str | type[Search],
     space: Space,
     architecture: Architecture,
     evaluator: Evaluator,

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from natrl.checks.kinds import subclass_of
 from natrl.core.architecture import Architecture
-from natrl.registry import Registry, subclass_of
+from natrl.registry import Registry
 from natrl.search.reachable import Reachable
 
 __all__ = ["SEARCHES", "Identity", "ScoredSearch", "Search"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from natrl.checks.arguments import checked
-from natrl.registry import instance_of, Registry
+from natrl.checks.kinds import instance_of
+from natrl.registry import Registry
 from natrl.spaces.base import Space
 
 __all__ = ["SPACES", "register_space", "space"]

@@ -31,10 +31,6 @@ class Latency:
     runs: int
     device: str
 
-    @property
-    def images_per_second(self) -> float:
-        return self.batch / self.seconds
-
     def __str__(self) -> str:
         return f"{1e3 * self.seconds:.3g} ± {1e3 * self.spread / 2:.2g} ms for {self.batch} on {self.device}"
 

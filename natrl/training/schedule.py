@@ -9,7 +9,8 @@ from typing import Annotated
 from annotated_doc import Doc
 
 from natrl.checks.fields import check_fields, Decay, NotNegative, Pixels, Range
-from natrl.registry import instance_of, Registry
+from natrl.checks.kinds import instance_of
+from natrl.registry import Registry
 
 __all__ = ["FINE_TUNING", "SCHEDULES", "Schedule", "schedule"]
 

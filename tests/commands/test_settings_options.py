@@ -27,6 +27,8 @@ class Inner:
 class Outer:
     inner: Annotated[Inner, Doc("A group.")] = field(default_factory=lambda: Inner(batch_size=16))
     name: Annotated[Any, Doc("What it is called.")] = "x"
+    parts: Annotated[tuple[str, ...], Doc("Of what.")] = ("a", "b")
+    whole: Annotated[bool, Doc("All of it.")] = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def command():
     def save(
         *,
         flags: Flags,
-        given: Annotated[dict[str, Any], Options(Outer, "inner.batch_size inner.rate name?")],
+        given: Annotated[dict[str, Any], Options(Outer, "inner.batch_size inner.rate name? parts whole")],
         seed: int = 0,
     ) -> None:
         called.append((flags, given, seed))
@@ -66,6 +68,9 @@ def test_only_what_is_given_is_there(command):
     given = {"inner": {"batch_size": 4}, "name": "y"}
     assert call("--batch-size", "4", "--name", "y", "--where", "there", "--seed", "2") == (Flags("there"), given, 2)
     assert list(leaves(given)) == ["inner.batch_size", "name"]
+    assert call("--parts", "c, d", "--whole")[1] == {"parts": ("c", "d"), "whole": True}
+    with pytest.raises(ValueError, match="expected names with commas between them, got ','"):
+        call("--parts", ",")
 
 
 def test_types_texts_and_defaults_are_the_fields(command):
@@ -74,7 +79,9 @@ def test_types_texts_and_defaults_are_the_fields(command):
     assert shown["batch_size"] == ("Images of a step.", "N", "16")
     assert shown["rate"] == ("How fast.", "X", True)
     assert shown["name"] == ("What it is called.", "NAME", True)
-    assert list(options)[:6] == ["where", "again", "batch_size", "rate", "name", "seed"]
+    assert shown["parts"] == ("Of what.", "NAMES", "a,b")
+    assert shown["whole"][:2] == ("All of it.", None)
+    assert list(options)[:8] == ["where", "again", "batch_size", "rate", "name", "parts", "whole", "seed"]
 
 
 @pytest.mark.parametrize("settings", [RunSettings, OptimizeSettings])

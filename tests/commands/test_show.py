@@ -134,8 +134,8 @@ def test_dead_architectures_are_called_so(capsys):
         (["train", "--out", "r", "--iterations", "ten"], "--iterations"),
         (["transform", "DARTS", "--policy", "."], "is neither a policy nor a run"),
         (["evaluate", "DARTS", "--seeds", "0"], "--seeds must be at least 1"),
-        (["demo", "--seeds", "1"], "--seeds must be at least 2"),
-        (["demo", "--actors", "0"], "--actors must be at least 1"),
+        (["demo", "--seeds", "1"], "seeds must be at least 2"),
+        (["demo", "--actors", "0"], "actors must be at least 1"),
         (["report", "."], "is not a run"),
     ],
 )

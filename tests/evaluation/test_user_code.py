@@ -14,12 +14,15 @@ from natrl.data import load_data
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.evaluation.user_code import check_travels, share_user_code
+from natrl.rllib.settings import LearnSettings
+from natrl.runs.settings import RunSettings
 
 MODULE = '''
 import threading
 import numpy as np
 import torch
 from natrl.evaluation import Evaluator
+from natrl.policies.heads import JointHead
 from natrl.spaces import register_space
 from natrl.spaces.cells import CellSpace
 
@@ -40,6 +43,12 @@ space = register_space(OwnSpace("own_{name}", nodes=2))
 
 def load():
     return np.random.default_rng(0).random((100, 8, 8)), np.arange(100) % 4
+
+class Head(JointHead):
+    """Of the user's own class."""
+
+def algorithm(settings):
+    return settings
 
 def locked():
     with LOCK:
@@ -81,6 +90,16 @@ def test_what_a_spec_names_travels_with_it(ray_session, users):
     share_user_code()
     assert ray.get(ray.remote(names).remote(spec)) == (3, "OwnSpace", 4)
     assert cloudpickle.loads(cloudpickle.dumps(spec)) == spec
+    learn = LearnSettings(f"{users.__name__}:algorithm")
+    settings = RunSettings(evaluator=spec, learn=learn, head=f"{users.__name__}:Head")
+
+    def found(settings):
+        """What a sweep's trial makes of a document: names alone."""
+        again = RunSettings.from_dict(settings.to_dict())
+        return [again.registry("head").get(again.head).decide.__name__, again.learn.registry("algorithm").names()[:2]]
+
+    assert ray.get(ray.remote(found).remote(settings)) == ["Head", ("ppo", "reinforce")]
+    assert {*settings.own, *learn.own, *spec.own} == {"head", "algorithm", "space", "data"}
 
 
 def test_a_spec_without_the_users_names_is_its_fields():

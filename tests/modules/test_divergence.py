@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 
 import natrl
 from natrl.evaluation.divergence import DivergenceEvaluator
+from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.modules.importing import from_module
 from tests.modules.trained import digits, trained
@@ -34,6 +35,8 @@ def test_a_score_is_minus_the_divergence_from_the_original_whatever_the_labels_a
     assert evaluator.settings() != InheritedEvaluator(space, data, metric="cross_entropy", **given).settings()
     trained_on = DivergenceEvaluator(space, data, **given | {"steps": 1})
     assert trained_on.evaluate([space.architecture]) == 0
+    spec = EvaluatorSpec("divergence", space, data, steps=0, reference_images=64, score_images=10**6)
+    assert spec().settings() == evaluator.settings()
 
 
 def test_cells_have_no_original() -> None:

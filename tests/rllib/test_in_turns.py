@@ -10,8 +10,8 @@ import torch
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.training.supernet import SupernetTrainer
 from natrl.training.weight_settings import PAPER
+from natrl.tuning.configuration import run_configuration
 from natrl.tuning.documents import complete
-from natrl.tuning.run import run_configuration
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 SMALL = {"schedule": "paper", "skeleton": {"channels": 2, "cells": 2}}

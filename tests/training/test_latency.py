@@ -38,7 +38,6 @@ def test_networks_run_in_evaluation_mode_without_gradients_on_the_batch() -> Non
         assert 0 < latency.seconds < math.inf
         assert 0 <= latency.spread < math.inf
         assert latency.runs >= 2
-        assert latency.images_per_second == 4 / latency.seconds
     assert f"for {first.batch} on cpu" in str(first)
 
 

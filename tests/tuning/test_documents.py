@@ -152,7 +152,7 @@ def test_a_missing_file(tmp_path):
         ({"learn": {"iterations": "ten"}}, "settings.learn: iterations must be a whole number, got 'ten'"),
         ({"learn": {"entropy": True}}, "settings.learn: entropy must be a number, got True"),
         ({"learn": {"standardise": 1}}, "settings.learn: standardise must be true or false, got 1"),
-        ({"head": 3}, "head: expected .* a subclass of nn.Module, got 3"),
+        ({"head": 3}, "head: expected .* a subclass of nn.Module, got a value of int"),
         ({"initial": ["DARTS", 3]}, r"settings: initial must be text or a list \(text\), got"),
         ({"reward_clip": "1"}, "settings: reward_clip must be a number or None, got '1'"),
         ({"evaluator": {"schedule": "slow"}}, "unknown schedule 'slow'; known: paper, quick"),

@@ -1,8 +1,9 @@
-"""A space, an evaluator and an algorithm of the user's, through whole runs: on actors, gone on with, used."""
+"""A space, an evaluator, an algorithm and a head of the user's, through whole runs: on actors, gone on with, used."""
 
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,6 +14,7 @@ import pytest
 from natrl.evaluation import Evaluator
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.policies import load_policy
+from natrl.policies.heads import JointHead
 from natrl.rllib.reinforce import configure
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
@@ -88,15 +90,41 @@ def half(settings: LearnSettings):
     return configure(replace(settings, entropy=settings.entropy / 2))
 
 
+class Last(JointHead):
+    """A head: of equally probable operations the last."""
+
+    def sample(self, scene, choose):
+        return super().sample(scene._replace(offset=scene.offset.cumsum(-1)), choose)
+
+
+class Short(JointHead):
+    def sample(self, scene, choose):
+        actions, distribution = super().sample(scene, choose)
+        return actions[:, 1:], distribution
+
+
+def test_a_head_that_cannot_decide_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"head 'tests.tuning.test_own:Short': the class raised \w+Error: ") as raised:
+        train(RunSettings(evaluator=EvaluatorSpec("table:nasbench201", "nasbench201"), head=Short), tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()
+    guarded = type("Guarded", (Last,), {"guard": threading.Lock()})
+    settings = RunSettings(evaluator=EvaluatorSpec("table:nasbench201", "nasbench201"), head=guarded)
+    with pytest.raises(ValueError, match=r"head '.*Guarded' cannot be sent to Ray's workers: its guard \(lock\)"):
+        train(settings, tmp_path / "run")
+
+
 @pytest.mark.parametrize("actors", [0, 1])
 def test_objects_in_python(ray_session: None, tmp_path: Path, actors: int) -> None:
     space = CellSpace("unregistered", nodes=2)
     spec = EvaluatorSpec(reward=Wide(0.375), space=space, actors=actors)
     learn = LearnSettings(half, iterations=1, batch_size=4, minibatch_size=4, epochs=1)
-    run = train(RunSettings(evaluator=spec, learn=learn), tmp_path / "run")
+    head = type("Own", (Last,), {})
+    run = train(RunSettings(evaluator=spec, learn=learn, head=head), tmp_path / "run")
     settings = json.loads((run / "config.json").read_text())["settings"]
     assert settings["learn"]["algorithm"] == "tests.tuning.test_own:half"
     assert (settings["evaluator"]["reward"], settings["evaluator"]["space"]) == (spec.reward, spec.space)
     assert load_policy(run).space is space
+    assert type(load_policy(run).network.head) is head
     architecture = space.sample(np.random.default_rng(0))
     assert restored_evaluator(run).evaluate([architecture]).tolist() == [0.375]

@@ -21,7 +21,8 @@ from natrl.runs.directory import check_versions, create_run, ledger_file, read_c
 from natrl.runs.metrics import last_result, read_progress
 from natrl.runs.settings import EvaluatorSpec, RunSettings
 from natrl.spaces.cells import CellSpace
-from natrl.tuning.run import initial_architectures, resume, RunError, train
+from natrl.tuning.configuration import initial_architectures
+from natrl.tuning.run import resume, RunError, train
 from tests.tuning.killing import kill_at, knows_a_checkpoint
 
 SETTINGS = RunSettings(

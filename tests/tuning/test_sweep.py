@@ -19,10 +19,12 @@ from ray.tune.schedulers import PopulationBasedTraining
 
 import natrl
 from natrl.evaluation.ledger.file import read_ledger
+from natrl.policies.heads import JointHead
 from natrl.report.sweep import sweep_figure
 from natrl.runs.directory import ledger_file
 from natrl.runs.metrics import read_progress, read_results
 from natrl.runs.parameters import Parameter
+from natrl.runs.settings import RunSettings
 from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.run import RunError
 from natrl.tuning.sweep import read_plan, resume_sweep, run_sweep, SweepPlan
@@ -137,6 +139,14 @@ def test_samples_lie_between_the_extremes_and_reach_them(kind, values):
         ({"scheduler": "pbt", "parameters": {"head": {"choice": ["joint"]}}}, r"pbt cannot change head \(choice\)"),
         ({"scheduler": "pbt", "concurrent": 2}, "leave concurrent out"),
         ({"scheduler": "pbt", "sampler": "optuna"}, "scheduler pbt needs sampler random, got optuna"),
+        (
+            {"parameters": {"learn.baseline": {"choice": ["none", "ema"]}}},
+            "learn.baseline does not go with this: ppo learns its own",
+        ),
+        (
+            {"settings": TINY["settings"] | {"evaluator": TINY["settings"]["evaluator"] | {"timeout": 5}}},
+            "evaluator.timeout does not go with this: there are no actors",
+        ),
     ],
 )
 def test_mistakes_in_a_search_space(tmp_path, changes, message):
@@ -148,7 +158,14 @@ def test_mistakes_in_a_search_space(tmp_path, changes, message):
     assert "\n" not in str(raised.value)
 
 
-def test_an_unknown_file_lists_what_ships(ray_session, capsys, tmp_path):
+def test_what_some_of_the_trials_heed_is_not_in_vain(tmp_path):
+    path = tmp_path / "space.yaml"
+    parameters = {"learn.algorithm": {"grid": ["ppo", "reinforce"]}, "learn.baseline": {"choice": ["none", "ema"]}}
+    path.write_text(yaml.safe_dump(TINY | {"parameters": parameters, "trials": 1}))
+    assert read_plan(path).total == 2
+
+
+def test_an_unknown_file_lists_what_ships(capsys, tmp_path):
     message = error(capsys, "sweep", "pposs", "-o", tmp_path / "out")
     assert "no such file, and no search space of natrl's: ablation, policy, ppo, reinforce" in message
     assert not (tmp_path / "out").exists()
@@ -298,10 +315,15 @@ def test_the_best_settings_train_as_the_trial_did_and_mlflow_hears_of_it(searche
 
 
 def test_population_based_training_hands_policies_on(ray_session, tmp_path):
-    """Of two trials the worse goes on from the better one's checkpoint with perturbed settings."""
+    """Of two trials the worse goes on from the better one's checkpoint with perturbed settings.
+
+    Their head is one that this process alone knows, and documents of trials only name.
+    """
+    head = RunSettings(head=type("Own", (JointHead,), {})).head
     pbt = {"pbt": {"perturbation_interval": 2, "quantile_fraction": 0.5}}
     parameters = {"learn.learning_rate": {"loguniform": [1e-3, 1.1e-3]}, "learn.epochs": {"choice": [1, 2]}}
-    table = run_sweep(plan(scheduler=pbt, trials=2, parameters=parameters), tmp_path / "pbt")
+    settings = TINY["settings"] | {"head": head}
+    table = run_sweep(plan(settings=settings, scheduler=pbt, trials=2, parameters=parameters), tmp_path / "pbt")
     assert list(table["status"]) == ["finished", "finished"]
     handed_on = (tmp_path / "pbt" / "tune" / "pbt_global.txt").read_text().splitlines()
     assert handed_on

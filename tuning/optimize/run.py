@@ -38,6 +38,7 @@ from natrl.runs.directory import begun, CONFIG, create_run, ledger_file, NETWORK
 from natrl.spaces import SPACES
 from natrl.training.fine_tuning import Tuned
 from natrl.training.latency import measure_latency
+from natrl.tuning.configuration import check_own, check_policy, run_configuration
 from natrl.tuning.finalists import choose, Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer
 from natrl.tuning.optimize.budgets import check_budget
@@ -47,7 +48,7 @@ from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Opt
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import ImageTask, OwnTask, Task, Tune
 from natrl.tuning.progress import progress_bar
-from natrl.tuning.run import check_start, learn, run_configuration
+from natrl.tuning.run import learn
 from natrl.tuning.session import check_resources, ray_session
 
 __all__ = ["optimize"]
@@ -110,7 +111,8 @@ def optimize(
     if settings.method == "additive" and (policy is not None or callbacks):
         what = "policy" if policy is not None else "callbacks"
         raise ValueError(f"{what}: method 'additive' has no policy, whose training could be logged; leave that out")
-    check_start(settings)
+    check_policy(settings)
+    check_own(settings)
     space, task = _space_and_task(
         model, data, score, tune, example_input, expect_accuracy, settings.seed, mean, std, transform
     )

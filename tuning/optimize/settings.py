@@ -95,13 +95,15 @@ class OptimizeSettings(RunSettings):
 
     @property
     def chooser(self) -> EvaluatorSpec:
-        """What candidates are chosen by: inherited weights."""
+        """What candidates are chosen by: inherited weights; of additive effects what measures them."""
         if self.evaluator.kind.inherits and not REWARDS.is_ours(self.evaluator.reward):
             return replace(self.evaluator, surrogate=None)  # a score of the user's
         spec = replace(self.evaluator, reward="inherited", schedule=EvaluatorSpec.schedule, surrogate=None)
-        if self.method == "additive":
-            return replace(spec, metric="accuracy" if self.effects == "accuracy" else "cross_entropy")
-        return spec
+        if self.method != "additive":
+            return spec
+        if self.effects == "divergence":
+            return replace(spec, reward="divergence")
+        return replace(spec, metric=self.effects)
 
     def with_rounds(self: OptimizeSettings) -> OptimizeSettings:
         """The same, and what a surrogate may ask for is spent while the policy is trained."""

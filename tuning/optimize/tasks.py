@@ -19,7 +19,6 @@ from natrl.data.loading import DATA
 from natrl.digests import digest
 from natrl.evaluation.base import Evaluator
 from natrl.evaluation.distance import OutputDistance
-from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.own_score import Scale, scale_of, Score, scored, ScoreEvaluator
 from natrl.evaluation.rewards import Reward, REWARDS
@@ -100,17 +99,7 @@ class ImageTask(Task):
             yield replace(settings, evaluator=replace(settings.evaluator, data=name))
 
     def chooser(self, settings: OptimizeSettings) -> Inheriting:
-        spec = settings.chooser
-        if (settings.method, settings.effects) != ("additive", "divergence"):
-            return _inheriting(spec(self.data))
-        return DivergenceEvaluator(
-            spec.home,
-            self.data,
-            steps=spec.steps,
-            reference_images=spec.reference_images,
-            validation_images=spec.score_images,
-            seed=spec.seed,
-        )
+        return _inheriting(settings.chooser(self.data))
 
     def tune(
         self, networks: Sequence[nn.Module], settings: OptimizeSettings, original: nn.Module, on_result: OnResult

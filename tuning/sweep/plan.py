@@ -20,7 +20,7 @@ from natrl.files.paths import absolute_settings
 from natrl.runs.metrics import METRICS
 from natrl.runs.parameters import known, Parameter, put
 from natrl.runs.settings import field_names, RunSettings
-from natrl.tuning.documents import complete
+from natrl.tuning.documents import complete, in_vain, unheeded
 from natrl.tuning.sweep.search import check_scheduler, make_scheduler, read_scheduler
 
 __all__ = ["SHIPPED", "SweepPlan", "read_plan"]
@@ -143,7 +143,7 @@ def read_plan(file: Path | str, **changes: Any) -> SweepPlan:
     """A plan from a YAML file, or the name of one that natrl ships; `changes` (None: no change) take precedence.
 
     Paths in it are relative to the file's folder. ValueError in one line: the file, what is wrong and what would be
-    right.
+    right, also where a setting would have no effect.
     """
     path = Path(file)
     if not path.exists() and path.name == str(file) and not path.suffix:
@@ -155,6 +155,19 @@ def read_plan(file: Path | str, **changes: Any) -> SweepPlan:
         name: value for name, value in changes.items() if value is not None
     }
     try:
-        return SweepPlan.from_dict(document)
+        plan = SweepPlan.from_dict(document)
+        _check_heeded(plan)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return plan
+
+
+def _check_heeded(plan: SweepPlan) -> None:
+    """ValueError if no trial at all has a use for a parameter, or for one of the settings."""
+    first, *others = plan.extremes()
+    why = unheeded(complete(first))
+    for document in others:
+        why = {name: why[name] for name in unheeded(complete(document)) if name in why}
+    for name in (*(p.name for p in plan.parameters), *in_vain(first)):
+        if name in why:
+            raise ValueError(f"{name} does not go with this: {why[name]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,14 @@ from natrl.runs.directory import (
     tune_dir,
     versions,
 )
+from natrl.runs.settings import RunSettings
 from natrl.tuning.checkpoints import mend_checkpoints
+from natrl.tuning.configuration import check_settings
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
 from natrl.tuning.progress import follow_trials, SweepLine
 from natrl.tuning.resuming import check_same
-from natrl.tuning.run import check_settings
 from natrl.tuning.state import has_state, KeepState, mend
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
@@ -129,20 +130,24 @@ def resume_sweep(directory: Path | str, file: Path | str | None = None, **change
 def _trainable(directory: Path, plan: SweepPlan) -> Any:
     """`SweepTrial`, paying into the sweep's one ledger: what a trial has paid for is free for all others.
 
-    With the evaluators go the user's own spaces and data that the settings of trials only name.
+    With settings of every kind go the user's own spaces, heads and others that those of trials only name.
     """
-    evaluators = tuple({complete(document).evaluator for document in plan.extremes()})
-    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory), evaluators=evaluators)
+    settings = tuple(_different(plan.extremes()).values())
+    return tune.with_parameters(SweepTrial, ledger=ledger_file(directory), settings=settings)
 
 
-def check_all(documents: Sequence[dict[str, Any]]) -> None:
-    """`check_settings` for all documents that differ in evaluator, initial architectures or what they go on from."""
-    different = {}
-    for document in documents:
-        settings = complete(document)
-        different[settings.evaluator, settings.initial, settings.start] = settings
-    for settings in different.values():
+def check_all(documents: Iterable[dict[str, Any]]) -> None:
+    """`check_settings` for all documents that differ in what it looks at."""
+    for settings in _different(documents).values():
         check_settings(settings)
+
+
+def _different(documents: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], RunSettings]:
+    """One of all that have the same evaluator, algorithm, head, initial architectures and start."""
+    found = {}
+    for settings in map(complete, documents):
+        found[settings.evaluator, settings.learn.algorithm, settings.head, settings.initial, settings.start] = settings
+    return found
 
 
 def trial_folder(trial: Any) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 from ray.tune import PlacementGroupFactory, Trainable
 
-from natrl.evaluation.factory import EvaluatorSpec
 from natrl.runs.metrics import METRICS
+from natrl.runs.settings import RunSettings
+from natrl.tuning.configuration import run_configuration
 from natrl.tuning.documents import complete
-from natrl.tuning.run import run_configuration
 
 __all__ = ["SweepTrial"]
 
@@ -31,12 +31,10 @@ class SweepTrial(Trainable):
         configuration = run_configuration(complete(config), ledger=None)
         return configuration.algo_class.default_resource_request(configuration)
 
-    def setup(
-        self, config: dict[str, Any], ledger: Path | None = None, evaluators: tuple[EvaluatorSpec, ...] = ()
-    ) -> None:
+    def setup(self, config: dict[str, Any], ledger: Path | None = None, settings: tuple[RunSettings, ...] = ()) -> None:
         """Builds the algorithm; `tune.with_parameters` gives the rest, here and on a reset.
 
-        (Unpickling the evaluators made known what they name.)
+        (Unpickling the settings made known what they name.)
         """
         self._settings = complete(config)
         with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
