@@ -5,7 +5,7 @@ the original's, cross-entropy, accuracy. Then, for each of --budgets of its MAdd
 are measured on other images than those: accuracy and cross-entropy on --judging images of the validation split, with
 inherited weights, before any training.
 
-    nice -n 5 python benchmarks/effects.py --seeds 101
+    nice -n 5 python benchmarks/effects.py --seeds 1 2 3
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from natrl.files.writing import write_json
 from natrl.report.front import front_figure
 from natrl.report.html import write_report
 from natrl.report.network import write_network_report
+from natrl.report.network_plot import layers_figure
 from natrl.report.results import Results, write_results
-from natrl.report.side_by_side import side_by_side_figure, side_by_side_sentence, side_by_side_table
+from natrl.report.side_by_side import side_by_side_sentence, side_by_side_table
 from natrl.report.tables import comparison_table, summary_line
 from natrl.report.truth import truth_figure, truth_sentence, truth_table
 from natrl.tuning.progress import progress_bar
@@ -50,7 +51,7 @@ def _network(settings: NetworkSettings, out: Path, command: str) -> Shown:
     rows, found = network(settings, out)
     document = {"networks": [asdict(row) for row in rows], "settings": asdict(settings), "command": command}
     write_json(out / "network.json", document)
-    save_figure(side_by_side_figure(rows), out / "network.png", "png")
+    save_figure(layers_figure([asdict(layer) for layer in found.layers]), out / "network.png", "png")
     page = write_network_report(found.directory)
     title = "digits: a residual network, and what was made of it"
     tables: tuple[Table, ...] = (found.table(), side_by_side_table(rows, title=title))

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from natrl import formats
-from natrl.drawing.architectures import settings
-from natrl.drawing.palette import MUTED, VARIANT_LOOKS
-from natrl.report.plots import chart_grid
 from natrl.report.tables import empty_table
 from natrl.training.latency import Latency
 
-__all__ = ["Network", "side_by_side_figure", "side_by_side_sentence", "side_by_side_table"]
+__all__ = ["Network", "side_by_side_sentence", "side_by_side_table"]
 
 
 @dataclass(frozen=True)
@@ -59,20 +55,3 @@ def side_by_side_sentence(networks: Sequence[Network]) -> str:
         f"{first.latency[-1].batch} images, with {formats.accuracy(last.accuracy)} % of the test images right "
         f"({formats.accuracy(first.accuracy)} % before)."
     )
-
-
-def side_by_side_figure(networks: Sequence[Network]) -> Figure:
-    """Accuracy against the time of the larger batch, as a share of the first one's."""
-    first = networks[0]
-    (own, own_marker), (other, marker) = VARIANT_LOOKS["original"], VARIANT_LOOKS["transformed"]
-    with settings():
-        figure, (axes,) = chart_grid(1, width=6.4, height=4.0)
-        for network in networks:
-            x, y = 100 * network.latency[-1].seconds / first.latency[-1].seconds, 100 * network.accuracy
-            is_own = network is first
-            color = own.color if is_own else other.color if network.name.startswith("natrl") else MUTED
-            axes.scatter(x, y, s=46, marker=own_marker if is_own else marker, color=color, zorder=3)
-            axes.annotate(network.name, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8.5)
-        axes.margins(0.25)
-        axes.set(xlabel=f"time for {first.latency[-1].batch} images, % of the original's", ylabel="test accuracy (%)")
-        return figure

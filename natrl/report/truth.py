@@ -125,7 +125,8 @@ def truth_table(found: Truth) -> Table:
 def truth_figure(found: Truth) -> Figure:
     """An arrow from each architecture to what the policy made of it: accuracy against MAdds, a chart a budget."""
     with settings():
-        figure, charts = chart_grid(len(found.budgets), width=5.2 * len(found.budgets), height=4.6)
+        n = len(found.budgets)
+        figure, charts = chart_grid(n, width=5.6 * n, height=4.4, columns=n)
         for axes, budget in zip(charts, found.budgets, strict=True):
             _arrows(axes, found, found.of("natrl", budget))
         charts[0].set_ylabel("trained accuracy (%)")
@@ -146,4 +147,4 @@ def _arrows(axes: Axes, found: Truth, answers: Answers) -> None:
     axes.scatter(to_x, to_y, s=22, marker=marker, color=after.color, label="what the policy made of it", zorder=4)
     what = f"at most {answers.budget:.0%} of the MAdds" if answers.budget < 1 else "never more expensive"
     gain = f"{formats.points(answers.gain, answers.error)} points at {answers.share:.2f} × MAdds"
-    axes.set(xlabel="MAdds of the network (millions)", title=f"{what}: {gain}")
+    axes.set(xlabel="MAdds of the network (millions)", title=f"{what}\n{gain}")
