@@ -18,10 +18,10 @@ from natrl.checks.fields import Positive, Range, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
-from natrl.files.paths import absolute
 from natrl.policies.bmsoftmax import BMSoftmax
 from natrl.policies.candidates import Candidates, choose
 from natrl.policies.network import PolicyNetwork
+from natrl.policies.pretrained import policy_path
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
 from natrl.spaces import apply_actions, Batch, encode, Skeleton, Space, SPACES, wiring_of
 from natrl.spaces import space as space_of
@@ -247,11 +247,13 @@ class Policy:
 def load_policy(run_or_dir: Path | str, *, space: Space | str | None = None) -> Policy:
     """The policy in a directory that `Policy.save` wrote, or in the `policy` folder of a run.
 
+    "pretrained" and "pretrained:NAME" are those that come with natrl (`natrl.policies.pretrained`).
+
     It acts on the space that it was saved with, or on `space`: a policy of a user's own network is saved with the name
     of a space that no registry knows. ValueError in one line if there is none, it is damaged, or it was made with
     another vocabulary.
     """
-    network, stored = read_policy(absolute(run_or_dir))
+    network, stored = read_policy(policy_path(run_or_dir))
     home = space_of(stored.space if space is None else space)
     if network.config.primitives != home.primitives and space is not None:
         network = network.with_primitives(home.primitives)

