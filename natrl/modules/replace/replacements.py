@@ -324,6 +324,8 @@ def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
     geometry, axes = layer.with_kernel(op.kernel), len(layer)
     stride, padding = geometry.stride, geometry.symmetric_padding
     native = padding is not None and max(padding) <= op.kernel // 2
+    # torch's AvgPool3d alone refuses maps smaller than its kernel before they are padded
+    native = native and (axes < 3 or op.type == "max_pool" or ceil)
     own = padding if native and padding is not None else (0,) * axes
     if op.type == "max_pool":
         pads = () if native else _pads(geometry.padding, "constant", -torch.inf)
