@@ -227,8 +227,8 @@ def _patches(x: Tensor, conv: Conv, pixels: Tensor) -> Tensor:
         offsets = torch.arange(conv.kernel_size[axis], device=x.device) * conv.dilation[axis]
         read = pixels[axis + 1, :, None] * conv.stride[axis] + offsets  # (R, k)
         taps.append(read.reshape(len(read), *(-1 if other == axis else 1 for other in range(axes))))
-    images = pixels[0].reshape(-1, *[1] * axes)
-    patches = padded[(images, slice(None), *taps)]  # (R, h, w, I)
+    index: Any = (pixels[0].reshape(-1, *[1] * axes), slice(None), *taps)
+    patches = padded[index]  # (R, h, w, I)
     return patches.movedim(-1, 1).flatten(1)
 
 
