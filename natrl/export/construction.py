@@ -24,7 +24,7 @@ OWN = (
     Zeros,
     ZerosLike,
 )  # natrl's layers in networks: their source goes into the code
-WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of rows and of columns
+WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of every axis
 CONSTANTS = 256  # values of a tensor that is not in the state_dict and may stand in the code
 
 

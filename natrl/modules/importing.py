@@ -39,9 +39,10 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     """The space of what a network can become by replacing its convolutions, linear layers and poolings.
 
     `example_input` is a batch as the model takes it (or a tuple of several inputs): copies of the model are run on it,
-    in evaluation and in training mode, without data where that is possible. nn.Conv2d, nn.Linear and nn.MaxPool2d,
-    nn.AvgPool2d that hold an operation of natrl's vocabulary become slots, and so does attention that uses its weights
-    without layers, as a whole; `.frozen` says why the others stay. The model is not changed, and `.build` copies it.
+    in evaluation and in training mode, without data where that is possible. torch's convolutions, MaxPool and AvgPool
+    along 1, 2 or 3 axes and nn.Linear that hold an operation of natrl's vocabulary become slots, and so does attention
+    that uses its weights without layers, as a whole; `.frozen` says why the others stay. The model is not changed, and
+    `.build` copies it.
     ValueError in one line where the model cannot be run or copied, or has nothing to replace.
     """
     sandbox = Sandbox(model, example_input)
@@ -187,12 +188,9 @@ def _slots(
     return tuple(slots)
 
 
-def _stride(layer: nn.Module) -> tuple[int, int]:
-    """Along rows and columns."""
-    if not isinstance(layer, LAYERS):
-        return 1, 1
-    rows, columns = geometry_of(layer)
-    return rows.stride, columns.stride
+def _stride(layer: nn.Module) -> tuple[int, ...]:
+    """Along each axis; (1, 1) of a layer without."""
+    return (geometry_of(layer).stride if isinstance(layer, LAYERS) else ()) or (1, 1)
 
 
 def _fixed(model: nn.Module, traced: Trace, slots: tuple[ModuleSlot, ...]) -> Cost:

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
 from natrl.modules.replace.copies import copied
+from natrl.modules.replace.geometry import Conv
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.fitting import MEASURING_BATCH
@@ -74,7 +75,7 @@ class ModuleSupernet(nn.Module):
         """Fits each choice to what its layer gives for what that reads in the original."""
         original = copied(self.space.model)
         layers = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
-        fitted = {name: layer for name, layer in layers.items() if isinstance(layer, nn.Conv2d | nn.Linear)}
+        fitted = {name: layer for name, layer in layers.items() if isinstance(layer, Conv | nn.Linear)}
         reference = Reference(original, list(fitted), images, seed=seed)
         with in_mode(original, training=False), ExitStack() as hooks, torch.no_grad():
             for name, layer in fitted.items():
@@ -82,7 +83,7 @@ class ModuleSupernet(nn.Module):
                 hooks.enter_context(layer.register_forward_pre_hook(hook))
             original(images)
 
-    def _fitting(self, slot: ModuleSlot, layer: nn.Conv2d | nn.Linear, reference: Reference) -> Any:
+    def _fitting(self, slot: ModuleSlot, layer: Conv | nn.Linear, reference: Reference) -> Any:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             for name, module in self._slots[slot.name].operations.items():
                 if name != slot.operation:

@@ -45,7 +45,8 @@ NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
 class ModuleSlot:
     """A layer of a network that can be replaced.
 
-    Shapes are of its first call: (channels, height, width); of a linear layer or block (…, channels).
+    Shapes are of its first call: (channels, height, width), or (channels, length) and (channels, depth, height, width)
+    where it goes along one axis or three; of a linear layer or block (…, channels).
     """
 
     index: int  # of the slot among the architecture's operations
@@ -54,7 +55,7 @@ class ModuleSlot:
     layer: str  # what it is: as its operation, with its own kernel and groups; "linear"; a block's type
     in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
-    stride: tuple[int, int]  # rows, columns
+    stride: tuple[int, ...]  # along each axis: rows, columns
     calls: int  # in one forward pass
     cost: Cost  # of the layer, all calls
     before: tuple[str, ...]  # slots (or "input") whose outputs it reads, through layers that stay

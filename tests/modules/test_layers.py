@@ -21,7 +21,7 @@ REASONS = {
     "read": "the model reads its weight, which a replacement need not have",
     "idle": "it is not called on the example input",
     "unused": "no output of the network depends on its output",
-    "transposed": "its type is ConvTranspose2d, and only torch's own",
+    "transposed": "it is a transposed convolution, which no operation is",
     "of_constant": "its input does not depend on the input of the network",
     "the model (convolution)": "a function call, not a layer",
     "dilated": "it is a dilated pooling, which no operation is",

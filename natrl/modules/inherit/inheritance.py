@@ -10,6 +10,7 @@ from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import inherit, Reference
+from natrl.modules.replace.geometry import Conv
 
 if TYPE_CHECKING:
     from natrl.modules.space import ModuleSpace
@@ -32,7 +33,7 @@ class Inheritance:
         self.space, self.device = space, device
         original = deepcopy(space.model).to(device)
         modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
-        self._layers = {name: module for name, module in modules.items() if isinstance(module, nn.Conv2d | nn.Linear)}
+        self._layers = {name: module for name, module in modules.items() if isinstance(module, Conv | nn.Linear)}
         inputs = [t.to(device) for t in (reference if isinstance(reference, tuple) else (reference,))]
         self._reference = Reference(original, list(self._layers), *inputs, seed=seed)
 

@@ -1,6 +1,7 @@
 """A replacement's first weights from the trained kernel alone, without any data.
 
-O output channels, I input channels, (h, w) taps of a kernel. A smaller kernel is the part of the trained one that it
+O output channels, I input channels, (h, w) taps of a kernel, which has as many axes as its
+layer. A smaller kernel is the part of the trained one that it
 covers. A depthwise filter with a pointwise convolution is, for each input channel, the product nearest to the trained
 kernel: its largest singular value (the per-channel form of Jaderberg et al. 2014, arXiv 1405.3866). Two pointwise
 operations are the product of that rank nearest to the trained matrix: its largest singular values (Eckart and Young
@@ -14,7 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import nn, Tensor
 
-from natrl.modules.replace.geometry import geometry_of, Window
+from natrl.modules.replace.geometry import Conv, geometry_of, Window
 from natrl.modules.replace.subclasses import kernel_of
 
 __all__ = [
@@ -29,17 +30,17 @@ __all__ = [
 ]
 
 
-Pointwise: TypeAlias = nn.Conv2d | nn.Linear
+Pointwise: TypeAlias = Conv | nn.Linear
 
 
-def convolutions_of(module: nn.Module) -> list[nn.Conv2d]:
+def convolutions_of(module: nn.Module) -> list[Conv]:
     """The convolutions of a replacement, first to last."""
-    return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    return [part for part in module.modules() if isinstance(part, Conv)]
 
 
 def low_rank_parts(module: nn.Module) -> tuple[Pointwise, Pointwise] | None:
     """The two layers of a replacement of low rank; None of another one."""
-    parts = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    parts = [part for part in module.modules() if isinstance(part, Conv | nn.Linear)]
     pointwise = all(part.weight.shape[2:].numel() == 1 for part in parts)
     return (parts[0], parts[1]) if len(parts) == 2 and pointwise else None
 
@@ -63,37 +64,37 @@ def inherit_kernel(layer: Pointwise, module: nn.Module, *, filter_first: bool | 
     last = convolutions[-1]
     if len(convolutions) == 1:
         last.weight.copy_(on_grid(layer, last))
-    elif last.kernel_size != (1, 1):
+    elif max(last.kernel_size) > 1:
         _by_axes(layer, *convolutions)
     elif len(convolutions) == 2:
         _depthwise_pointwise(layer, *convolutions)
     else:
-        strided = geometry_of(layer).rows.stride > 1 or geometry_of(layer).columns.stride > 1
+        strided = max(geometry_of(layer).stride) > 1
         _separable(layer, convolutions, strided if filter_first is None else filter_first)
     if last.bias is not None and layer.bias is not None:
         last.bias.copy_(layer.bias)
 
 
-def _separable(layer: nn.Conv2d, convolutions: list[nn.Conv2d], filter_first: bool) -> None:
+def _separable(layer: Conv, convolutions: list[Conv], filter_first: bool) -> None:
     first, mix, second, last = convolutions
     _depthwise_pointwise(layer, first if filter_first else second, last)
     nn.init.dirac_(second.weight if filter_first else first.weight, groups=second.groups)
     nn.init.dirac_(mix.weight)
 
 
-def _depthwise_pointwise(layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d) -> None:
+def _depthwise_pointwise(layer: Conv, depthwise: Conv, pointwise: Conv) -> None:
     factorise(on_grid(layer, depthwise), depthwise, pointwise)
 
 
-def factorise(kernel: Tensor, depthwise: nn.Conv2d, pointwise: nn.Conv2d, second_moments: Tensor | None = None) -> None:
+def factorise(kernel: Tensor, depthwise: Conv, pointwise: Conv, second_moments: Tensor | None = None) -> None:
     """Sets a depthwise and a pointwise convolution to what together is nearest to a kernel (O, I, h, w).
 
     Nearest in the weights; or in the outputs, where the mean products of what the taps read are given, float64
     (I, h·w, h·w), positive definite.
     """
-    filters, mix = _rank_one(kernel.permute(1, 0, 2, 3).flatten(2), second_moments)  # (I, O, h·w)
+    filters, mix = _rank_one(kernel.transpose(0, 1).flatten(2), second_moments)  # (I, O, h·w)
     depthwise.weight.copy_(filters.reshape(depthwise.weight.shape))
-    pointwise.weight.copy_(mix.T[:, :, None, None])
+    pointwise.weight.copy_(mix.T.reshape(pointwise.weight.shape))
 
 
 def set_low_rank(matrix: Tensor, parts: tuple[Pointwise, Pointwise], second_moments: Tensor | None = None) -> Tensor:
@@ -123,7 +124,7 @@ def low_rank(matrix: Tensor, rank: int, second_moments: Tensor | None = None) ->
     return out, out.mT @ exact
 
 
-def _by_axes(layer: nn.Conv2d, across: nn.Conv2d, down: nn.Conv2d) -> None:
+def _by_axes(layer: Conv, across: Conv, down: Conv) -> None:
     """1×w, then h×1: the first one filters each channel for itself."""
     kernel = on_grid(layer, across, down)
     outputs, inputs, height, width = kernel.shape
@@ -149,7 +150,7 @@ def _rank_one(matrices: Tensor, second_moments: Tensor | None = None) -> tuple[T
     return filters, (seen @ v)[..., 0]
 
 
-def on_grid(layer: nn.Conv2d, *convolutions: nn.Conv2d) -> Tensor:
+def on_grid(layer: Conv, *convolutions: Conv) -> Tensor:
     """The trained weights (O, I, h, w) at the taps of other kernels (along each axis, the largest); 0 outside."""
     kernel = kernel_of(layer)
     for axis, old in enumerate(geometry_of(layer)):

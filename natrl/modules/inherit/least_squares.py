@@ -34,7 +34,7 @@ from natrl.modules.inherit.kernels import (
     Pointwise,
     set_low_rank,
 )
-from natrl.modules.replace.geometry import channel_axis, images_of, pair
+from natrl.modules.replace.geometry import axes_of, channel_axis, Conv, images_of, per_axis
 from natrl.modules.replace.subclasses import kernel_of
 from natrl.training.modes import frozen_norms, in_mode
 
@@ -49,7 +49,7 @@ DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the wa
 class Rows(NamedTuple):
     """What a trained layer gave at R pixels, or positions of a linear layer, each of which is an image of one pixel."""
 
-    pixels: Tensor  # int64 (3, R): image, row, column
+    pixels: Tensor  # int64 (1 + axes, R): image, row, column
     values: Tensor  # (R, O)
     normalised: bool  # a batch-norm reads the layer's output: its mean does not matter
 
@@ -90,7 +90,7 @@ class Reference:
                 if channel_axis(layer) == -1:
                     values = output.flatten(0, -2)[pixels[0]]
                 else:
-                    values = output[pixels[0], :, pixels[1], pixels[2]]
+                    values = output[(pixels[0], slice(None), *pixels[1:])]
                 self.layers[name] = Rows(pixels, values, False)
                 self._outputs[name] = weakref.ref(output)
 
@@ -103,7 +103,7 @@ class Reference:
 
 
 def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) -> Tensor:
-    """int64 (3, R): different pixels of maps of shape (N, H, W), at most `rows` of them."""
+    """int64 (1 + axes, R): different pixels of maps of shape (N, H, W), say, at most `rows` of them."""
     flat = torch.randperm(math.prod(shape), generator=generator)[:rows].sort().values
     return torch.stack(torch.unravel_index(flat, shape))
 
@@ -131,7 +131,7 @@ def inherit(
 
 @torch.no_grad()
 def fit_layer(layer: Pointwise, module: nn.Module, x: Tensor, rows: Rows, *, ridge: float = RIDGE) -> None:
-    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W) or (…, I) comes in."""
+    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W), say, or (…, I) comes in."""
     if (parts := low_rank_parts(module)) is not None:
         _fit_low_rank(layer, parts, x, rows, ridge)
     convolutions = convolutions_of(module)
@@ -140,13 +140,13 @@ def fit_layer(layer: Pointwise, module: nn.Module, x: Tensor, rows: Rows, *, rid
     signed = len(convolutions) > 2 and bool((x < 0).any())
     inherit_kernel(layer, module, filter_first=True if signed else None)
     *before, last = list(module) if isinstance(module, nn.Sequential) else [module]
-    assert isinstance(last, nn.Conv2d)
+    assert isinstance(last, Conv)
     free_mean = rows.normalised or layer.bias is not None
     for part in before:
-        if isinstance(part, nn.BatchNorm2d):
+        if isinstance(part, _BatchNorm):
             _make_identity(part, x, shift=free_mean)
         # where the taps are those of the trained kernel, its own rank-1 filters gave better networks
-        if isinstance(part, nn.Conv2d) and part is convolutions[0] and _has_new_taps(layer, convolutions):
+        if isinstance(part, Conv) and part is convolutions[0] and _has_new_taps(layer, convolutions):
             _fit_filter(layer, part, last, x, rows, free_mean, ridge)
         x = part(x)
     if last.groups > 1:
@@ -162,7 +162,7 @@ def _fit_low_rank(layer: Pointwise, parts: tuple[Pointwise, Pointwise], x: Tenso
     """The product nearest in its outputs to what of full rank gives the values: reduced-rank regression."""
     first, second = parts
     free_mean = rows.normalised or layer.bias is not None
-    if isinstance(first, nn.Conv2d):
+    if isinstance(first, Conv):
         features = _patches(x, first, rows.pixels)
     else:
         features = x.flatten(0, -2)[rows.pixels[0]]
@@ -177,19 +177,19 @@ def _fit_low_rank(layer: Pointwise, parts: tuple[Pointwise, Pointwise], x: Tenso
         second.bias.copy_(rows.values.double().mean(0) - product @ mean)
 
 
-def _fewer(rows: Rows, conv: nn.Conv2d) -> Rows:
+def _fewer(rows: Rows, conv: Conv) -> Rows:
     """As many rows as fit into memory, evenly spread: a group has few weights, and many groups many features."""
     step = -(-rows.pixels.shape[1] * conv.in_channels * math.prod(conv.kernel_size) // ROOM)
     return rows._replace(pixels=rows.pixels[:, ::step], values=rows.values[::step])
 
 
-def _has_new_taps(layer: nn.Conv2d, convolutions: list[nn.Conv2d]) -> bool:
+def _has_new_taps(layer: Conv, convolutions: list[Conv]) -> bool:
     """Whether this is one depthwise filter, with another dilation than the layer, and a pointwise convolution."""
     return len(convolutions) == 2 and convolutions[0].dilation != layer.dilation
 
 
 def _fit_filter(
-    layer: nn.Conv2d, depthwise: nn.Conv2d, pointwise: nn.Conv2d, x: Tensor, rows: Rows, free_mean: bool, ridge: float
+    layer: Conv, depthwise: Conv, pointwise: Conv, x: Tensor, rows: Rows, free_mean: bool, ridge: float
 ) -> None:
     """A filter with taps where the trained kernel has none: a whole such kernel is fitted first, if not too large.
 
@@ -205,28 +205,31 @@ def _fit_filter(
     factorise(kernel, depthwise, pointwise, moments)
 
 
-def _make_identity(norm: nn.BatchNorm2d, x: Tensor, *, shift: bool) -> None:
+def _make_identity(norm: _BatchNorm, x: Tensor, *, shift: bool) -> None:
     """The batch-norm gives x back, in training and evaluation; shifted where the ReLU after it would cut."""
-    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+    pixels = (0, *range(2, x.dim()))
+    mean, variance = x.mean(pixels), x.var(pixels, unbiased=False)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
     norm.weight.copy_((variance + norm.eps).sqrt())
-    norm.bias.copy_(mean + (-x.amin((0, 2, 3))).clamp(min=0) if shift else mean)
+    norm.bias.copy_(mean + (-x.amin(pixels)).clamp(min=0) if shift else mean)
 
 
-def _patches(x: Tensor, conv: nn.Conv2d, pixels: Tensor) -> Tensor:
+def _patches(x: Tensor, conv: Conv, pixels: Tensor) -> Tensor:
     """(R, F): what the convolution reads for each pixel of its output."""
-    (down, across), mode = pair(conv.padding), conv.padding_mode
-    padded = functional.pad(x, (across, across, down, down), "constant" if mode == "zeros" else mode)
-    taps = [
-        pixels[axis + 1, :, None] * conv.stride[axis]
-        + torch.arange(conv.kernel_size[axis], device=x.device) * conv.dilation[axis]
-        for axis in (0, 1)
-    ]
-    patches = padded[pixels[0, :, None, None], :, taps[0][:, :, None], taps[1][:, None, :]]  # (R, h, w, I)
-    return patches.permute(0, 3, 1, 2).flatten(1)
+    axes, mode = axes_of(conv), conv.padding_mode
+    sides = [side for padding in reversed(per_axis(conv.padding, axes)) for side in (padding, padding)]
+    padded = functional.pad(x, sides, "constant" if mode == "zeros" else mode)
+    taps: list[Tensor] = []
+    for axis in range(axes):
+        offsets = torch.arange(conv.kernel_size[axis], device=x.device) * conv.dilation[axis]
+        read = pixels[axis + 1, :, None] * conv.stride[axis] + offsets  # (R, k)
+        taps.append(read.reshape(len(read), *(-1 if other == axis else 1 for other in range(axes))))
+    index: Any = (pixels[0].reshape(-1, *[1] * axes), slice(None), *taps)
+    patches = padded[index]  # (R, h, w, I)
+    return patches.movedim(-1, 1).flatten(1)
 
 
 def _solve(

@@ -1,7 +1,8 @@
 """Which pixels a layer reads: the geometry that a layer's replacement must keep.
 
-A linear layer is a 1×1 convolution: each of its positions (all that stands before the last axis) is an image of one
-pixel.
+Convolutions and poolings go along one axis (of time, say), two (rows, columns) or three; what is said here of pixels
+holds for each. A linear layer is a pointwise convolution without any axis: each of its positions (all that stands
+before the last axis) is an image of one pixel.
 
 Along one axis a layer gives ⌊(size + before + after − dilation · (kernel − 1) − 1) / stride⌋ + 1 values. Another kernel
 or dilation gives as many at the same places when its padding grows by as much as its reach; a negative padding crops.
@@ -11,14 +12,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
-__all__ = ["LAYERS", "Geometry", "Layer", "Window", "channel_axis", "channels_of", "geometry_of", "images_of", "pair"]
+__all__ = [
+    "CONVOLUTIONS",
+    "LAYERS",
+    "Conv",
+    "Geometry",
+    "Layer",
+    "Pool",
+    "Window",
+    "axes_of",
+    "channel_axis",
+    "channels_of",
+    "geometry_of",
+    "images_of",
+    "of_axes",
+    "per_axis",
+]
 
-LAYERS = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
-Layer: TypeAlias = nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d
+Conv: TypeAlias = nn.Conv1d | nn.Conv2d | nn.Conv3d
+MaxPool: TypeAlias = nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d
+Pool: TypeAlias = MaxPool | nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d
+Layer: TypeAlias = Conv | nn.Linear | Pool
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+MAX_POOLINGS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+AVG_POOLINGS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+LAYERS = (*CONVOLUTIONS, nn.Linear, *MAX_POOLINGS, *AVG_POOLINGS)
 
 
 @dataclass(frozen=True)
@@ -64,73 +86,92 @@ class Window:
         return cls(kernel, 1, dilation, before, after)
 
 
-class Geometry(NamedTuple):
-    """The windows along rows (height) and columns (width)."""
-
-    rows: Window
-    columns: Window
+class Geometry(tuple[Window, ...]):
+    """The windows along each axis: of an image along rows (height), then columns (width)."""
 
     @property
     def keeps_size(self) -> bool:
-        return self.rows.keeps_size and self.columns.keeps_size
+        return all(window.keeps_size for window in self)
 
     @property
-    def padding(self) -> tuple[int, int, int, int]:
-        """Left, right, top, bottom: the order of `torch.nn.functional.pad`."""
-        return self.columns.before, self.columns.after, self.rows.before, self.rows.after
+    def kernel(self) -> tuple[int, ...]:
+        return tuple(window.kernel for window in self)
 
     @property
-    def symmetric_padding(self) -> tuple[int, int] | None:
-        """(rows, columns) as torch's layers take them; None where they cannot: different sides, or a crop."""
-        left, right, top, bottom = self.padding
-        return (top, left) if left == right >= 0 and top == bottom >= 0 else None
+    def stride(self) -> tuple[int, ...]:
+        return tuple(window.stride for window in self)
 
-    def output(self, height: int, width: int) -> tuple[int, int]:
-        return self.rows.output(height), self.columns.output(width)
+    @property
+    def dilation(self) -> tuple[int, ...]:
+        return tuple(window.dilation for window in self)
 
-    def with_kernel(self, kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Geometry:
-        """`Window.with_kernel` on both axes."""
-        return Geometry(*(w.with_kernel(k, d) for w, k, d in zip(self, kernel, dilation, strict=True)))
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """Before and after, the last axis first: the order of `torch.nn.functional.pad`."""
+        return tuple(side for window in reversed(self) for side in (window.before, window.after))
+
+    @property
+    def symmetric_padding(self) -> tuple[int, ...] | None:
+        """As torch's layers take it; None where they cannot: different sides, or a crop."""
+        return tuple(w.before for w in self) if all(w.before == w.after >= 0 for w in self) else None
+
+    def output(self, *size: int) -> tuple[int, ...]:
+        return tuple(window.output(n) for window, n in zip(self, size, strict=True))
+
+    def with_kernel(self, kernel: int) -> Geometry:
+        """`Window.with_kernel` on each axis."""
+        return Geometry(window.with_kernel(kernel) for window in self)
 
 
-def pair(value: int | str | tuple[int, ...]) -> tuple[int, int]:
-    """(rows, columns) from what torch's layers hold. TypeError on text ("same")."""
+def per_axis(value: int | str | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """What torch's layers hold, for each axis. TypeError on text ("same")."""
     if isinstance(value, str):
         raise TypeError(f"expected numbers of pixels, got {value!r}")
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    return (value,) * axes if isinstance(value, int) else (*value,) * (axes // len(value))
+
+
+def of_axes(kind: str, axes: int) -> Any:
+    """torch's layer of a kind for so many axes: ("Conv", 1) is nn.Conv1d."""
+    return getattr(nn, f"{kind}{axes}d")
+
+
+def axes_of(layer: nn.Module) -> int:
+    """How many axes a convolution or pooling goes along; 0 of any other layer."""
+    kinds = zip(CONVOLUTIONS, MAX_POOLINGS, AVG_POOLINGS, strict=True)
+    return next((axes for axes, kind in enumerate(kinds, start=1) if isinstance(layer, kind)), 0)
 
 
 def channel_axis(layer: nn.Module) -> int:
-    """Where the channels are in what a layer reads and gives: images have them before rows and columns."""
-    return -3 if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) else -1
+    """Where the channels are in what a layer reads and gives: before the axes that it goes along."""
+    return -1 - axes_of(layer)
 
 
-def channels_of(layer: nn.Conv2d | nn.Linear) -> tuple[int, int]:
+def channels_of(layer: Conv | nn.Linear) -> tuple[int, int]:
     """The numbers of input and output channels."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features
     return layer.in_channels, layer.out_channels
 
 
-def images_of(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(images, height, width) of a tensor of that shape which a layer reads or gives."""
-    if channel_axis(layer) == -1:
-        return math.prod(shape[:-1]), 1, 1
-    return math.prod(shape[:-3]), shape[-2], shape[-1]
+def images_of(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The images, and the size along each axis, of a tensor of that shape which a layer reads or gives."""
+    channels = len(shape) + channel_axis(layer)
+    return math.prod(shape[:channels]), *shape[channels + 1 :]
 
 
 def geometry_of(layer: Layer) -> Geometry:
     """The geometry of a layer (of a ceil_mode pooling: as if it rounded down)."""
     if isinstance(layer, nn.Linear):
-        return Geometry(Window(1), Window(1))
-    kernel, stride = pair(layer.kernel_size), pair(layer.stride)
-    dilation = (1, 1) if isinstance(layer, nn.AvgPool2d) else pair(layer.dilation)
+        return Geometry()
+    axes = axes_of(layer)
+    kernel, stride = per_axis(layer.kernel_size, axes), per_axis(layer.stride, axes)
+    dilation = per_axis(getattr(layer, "dilation", 1), axes)
     windows = []
     for axis, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True)):
         if layer.padding == "same":
             before = d * (k - 1) // 2
             after = d * (k - 1) - before
         else:
-            before = after = 0 if layer.padding == "valid" else pair(layer.padding)[axis]
+            before = after = 0 if layer.padding == "valid" else per_axis(layer.padding, axes)[axis]
         windows.append(Window(k, s, d, before, after))
-    return Geometry(*windows)
+    return Geometry(windows)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from torch import nn, Tensor
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.pooling import (
     _AdaptiveAvgPoolNd,
     _AdaptiveMaxPoolNd,
@@ -18,7 +18,7 @@ from torch.nn.modules.pooling import (
 )
 from torch.nn.utils import parametrize
 
-from natrl.modules.replace.geometry import channel_axis, pair
+from natrl.modules.replace.geometry import axes_of, geometry_of
 from natrl.modules.replace.replacements import nothing, operation_of
 from natrl.modules.trace.forward import is_watched, is_within, Trace, WATCHED
 from natrl.modules.trace.reach import reached, storage_key
@@ -67,7 +67,7 @@ def frozen_layers(model: nn.Module, traced: Trace) -> dict[str, str]:
             frozen[name] = _type_reason(module)
         elif not isinstance(module, _KINDS):
             frozen[f"{name or 'the model'} ({', '.join(sorted(operations))})"] = (
-                "a function call, not a layer: an nn.Conv2d, nn.Linear, nn.MaxPool2d or nn.AvgPool2d can be replaced"
+                "a function call, not a layer: a convolution, Linear, MaxPool or AvgPool of torch.nn can be replaced"
             )
     return frozen
 
@@ -89,9 +89,11 @@ def _own_reason(module: nn.Module) -> str | None:
 
 
 def _type_reason(module: nn.Module) -> str:
+    if isinstance(module, _ConvTransposeNd):
+        return "it is a transposed convolution, which no operation is"
     base = next((kind.__name__ for kind in type(module).__mro__[1:] if kind in WATCHED), None)
     subclass = f", a subclass of torch's {base}" if base else ""
-    only = "only torch's own Conv2d, Linear, MaxPool2d and AvgPool2d can be replaced"
+    only = "only torch's own convolutions, Linear, MaxPool and AvgPool can be replaced"
     return f"its type is {type_name(module)}{subclass}, and {only}"
 
 
@@ -101,10 +103,10 @@ def _no_operation(module: Any) -> str:
         return "it returns indices"
     if getattr(module, "divisor_override", None) is not None:
         return "it divides by a number of its own"
-    if isinstance(module, nn.MaxPool2d) and pair(module.dilation) != (1, 1):
+    geometry = geometry_of(module)  # of a pooling
+    if max(geometry.dilation) > 1:
         return "it is a dilated pooling, which no operation is"
-    rows, columns = pair(module.kernel_size)  # of a pooling
-    return f"no operation has its kernel of {rows}×{columns}"
+    return f"no operation has its kernel of {'×'.join(map(str, geometry.kernel))}"
 
 
 def _part_reason(name: str, traced: Trace) -> str | None:
@@ -147,8 +149,8 @@ def _traced_reason(name: str, module: nn.Module, traced: Trace, called: bool) ->
         return reason
     if not called:
         return "it is not called on the example input"
-    shapes = [call.in_shape for call in traced.calls if call.layer == name]
-    if any(len(shape) < 2 if channel_axis(module) == -1 else len(shape) != 4 for shape in shapes):
+    shapes, axes = [call.in_shape for call in traced.calls if call.layer == name], axes_of(module)
+    if any(len(shape) != axes + 2 if axes else len(shape) < 2 for shape in shapes):
         return "it is called on an image without a batch dimension"
     return None
 

@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from natrl.core.operations import Cost
+from natrl.modules.replace.geometry import CONVOLUTIONS
 from natrl.modules.replace.layers import is_tampered_with, shared_weights
 from natrl.modules.trace.forward import Trace
 
@@ -46,7 +47,7 @@ def _has_state(module: nn.Module) -> bool:
 
 def _is_simple(module: nn.Module, shapes: Iterable[tuple[tuple[int, ...], tuple[int, ...]] | None]) -> bool:
     """Whether the shape of what it gives is known from what it reads."""
-    known = type(module) in (nn.Conv2d, nn.Linear)
+    known = type(module) in (*CONVOLUTIONS, nn.Linear)
     return all(shape is not None and (known or shape[0] == shape[1]) for shape in shapes)
 
 

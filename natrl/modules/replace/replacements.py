@@ -1,35 +1,46 @@
 """What takes the place of a convolution, linear layer, pooling or block of a user's network.
 
-A replacement gives outputs of the layer's shape (channels, rows, columns) at every input size, and consists of torch's
-own layers where torch has them. What it gives is a tensor of its own, as the layer's output was: the code around it may
-write to that, or to what the replacement read (ReLU(inplace=True), +=). A convolution of a user's network stands where
-its batch-norm and activation follow it, so the ReLU in front and the batch-norm at the end that
-`natrl.networks.operations` has are left out: both are there.
+A replacement gives outputs of the layer's shape (channels, and the size along each axis) at every input size, and
+consists of torch's own layers where torch has them. An operation's kernel is as long along every axis that the layer
+goes along: conv_3x3 is of 3 values in a Conv1d's place, and of 3×3×3 in a Conv3d's. What it gives is a tensor of its
+own, as the layer's output was: the code around it may write to that, or to what the replacement read
+(ReLU(inplace=True), +=). A convolution of a user's network stands where its batch-norm and activation follow it, so the
+ReLU in front and the batch-norm at the end that `natrl.networks.operations` has are left out: both are there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import chain, count
-from typing import Any, cast, NamedTuple
+from typing import cast, NamedTuple
 
 import torch
 from torch import nn
 
 from natrl.core.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
 from natrl.core.transitions import KERNEL_LADDER
-from natrl.modules.replace.geometry import channels_of, Geometry, geometry_of, Layer, LAYERS, Window
+from natrl.modules.replace.geometry import (
+    AVG_POOLINGS,
+    axes_of,
+    channels_of,
+    Conv,
+    CONVOLUTIONS,
+    Geometry,
+    geometry_of,
+    Layer,
+    LAYERS,
+    MAX_POOLINGS,
+    of_axes,
+    Pool,
+    Window,
+)
 from natrl.modules.replace.stand_ins import Copy, NoAttention, PaddedAverage, Zeros, ZerosLike
 from natrl.modules.replace.subclasses import is_plain_layer
 
 __all__ = ["description", "held_by", "nothing", "operation_of", "replacement", "replacement_cost"]
 
-_PADS: dict[str, Any] = {
-    "zeros": nn.ZeroPad2d,
-    "reflect": nn.ReflectionPad2d,
-    "replicate": nn.ReplicationPad2d,
-    "circular": nn.CircularPad2d,
-}
+_PADS = {"zeros": "ZeroPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 
 
 def operation_of(layer: nn.Module) -> str | None:
@@ -41,24 +52,21 @@ def operation_of(layer: nn.Module) -> str | None:
     the next larger square one, or as the largest (`description` says what it is). A linear layer is a 1×1 convolution
     of its positions.
     """
-    if isinstance(layer, nn.Conv2d | nn.Linear) and not is_plain_layer(layer):
+    if isinstance(layer, Conv | nn.Linear) and not is_plain_layer(layer):
         return None
     if isinstance(layer, nn.Linear):
         return "conv_1x1"
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, Conv):
         largest = max(layer.kernel_size)
         return Operation("conv", next((k for k in reversed(KERNEL_LADDER) if k >= largest), KERNEL_LADDER[0])).name
-    if type(layer) is nn.MaxPool2d:
-        kind = "max_pool" if not layer.return_indices and set(_pairs(layer.dilation)) == {1} else None
-    elif type(layer) is nn.AvgPool2d:
-        kind = "avg_pool" if layer.divisor_override is None else None
-    else:
-        kind = None
-    if kind is None:
+    if type(layer) not in (*MAX_POOLINGS, *AVG_POOLINGS):
         return None
-    rows, columns = geometry_of(cast(Layer, layer))
-    name = Operation(kind, rows.kernel).name
-    return name if rows.kernel == columns.kernel and name in VOCABULARY else None
+    geometry = geometry_of(cast(Pool, layer))
+    own = getattr(layer, "return_indices", False) or getattr(layer, "divisor_override", None) is not None
+    if own or set(geometry.dilation) != {1} or len(set(geometry.kernel)) > 1:
+        return None
+    name = Operation("max_pool" if type(layer) in MAX_POOLINGS else "avg_pool", geometry.kernel[0]).name
+    return name if name in VOCABULARY else None
 
 
 def held_by(layer: nn.Module) -> str:
@@ -67,20 +75,18 @@ def held_by(layer: nn.Module) -> str:
 
 
 def description(layer: nn.Module) -> str:
-    """What a slot's layer is, in the operation's terms: "conv_1x7", "conv_3x3 in 16 groups", "linear".
+    """What a slot's layer is, in the operation's terms: "conv_1x7", "conv_3x3 in 16 groups", "max_pool_2", "linear".
 
     Of a block the name of its type.
     """
-    if not isinstance(layer, nn.Conv2d):
-        held = operation_of(layer)
-        return "linear" if isinstance(layer, nn.Linear) else held or type(layer).__name__
-    rows, columns = layer.kernel_size
-    groups = f" in {layer.groups} groups" if layer.groups > 1 else ""
-    return f"conv_{rows}x{columns}{groups}"
-
-
-def _pairs(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
+    held = operation_of(layer)
+    if isinstance(layer, nn.Linear):
+        return "linear"
+    if held is None or not axes_of(layer):
+        return type(layer).__name__
+    kernel = "x".join(map(str, geometry_of(cast(Layer, layer)).kernel))
+    groups = f" in {layer.groups} groups" if isinstance(layer, Conv) and layer.groups > 1 else ""
+    return f"{operation(held).type}_{kernel}{groups}"
 
 
 class _Step(NamedTuple):
@@ -111,37 +117,38 @@ def replacement(layer: nn.Module, operation: str) -> nn.Module:
     elif op.is_pooling:
         module = _pooling(op, geometry, ceil=getattr(layer, "ceil_mode", False))
     else:
-        module = _convolutions(cast(nn.Conv2d | nn.Linear, layer), op)
+        module = _convolutions(cast(Conv | nn.Linear, layer), op)
     return module.train(layer.training)
 
 
-def replacement_cost(layer: nn.Module, operation: str, height: int, width: int) -> Cost:
-    """Cost of `replacement(layer, operation)` for one image of height × width pixels at its input.
+def replacement_cost(layer: nn.Module, operation: str, *size: int) -> Cost:
+    """Cost of `replacement(layer, operation)` for one image of that size (height, width, say) at its input.
 
-    Of a linear layer: for height × width positions. Parameters include biases and the inner batch-norm; MAdds are those
+    Of a linear layer: for as many positions. Parameters include biases and the inner batch-norm; MAdds are those
     of convolutions and linear layers. ValueError as `replacement`, and where the layer's kind of padding needs a larger
     map.
     """
     op = _possible(layer, operation)
-    if not isinstance(layer, nn.Conv2d | nn.Linear) or op.is_pooling or op.type in ("skip_connect", "null"):
+    if not isinstance(layer, Conv | nn.Linear) or op.is_pooling or op.type in ("skip_connect", "null"):
         return Cost()
     before, after = channels_of(layer)
     params = madds = 0
     for i, stage in enumerate(_steps(layer, op)):
         params += 2 * before if i else 0  # of the batch-norm between two stages
         for conv, geometry in stage:
-            if isinstance(layer, nn.Conv2d):
-                _check_padding(layer, op, geometry, height, width)
-            height, width = geometry.output(height, width)
-            params += conv.weights
-            madds += conv.weights * height * width
+            if isinstance(layer, Conv):
+                _check_padding(layer, op, geometry, size)
+                size = geometry.output(*size)
+            weights = conv.out_channels * conv.in_channels // conv.groups * math.prod(geometry.kernel)
+            params += weights
+            madds += weights * math.prod(size)
     return Cost(params + (after if layer.bias is not None else 0), madds)
 
 
 def nothing(layer: nn.Module) -> nn.Module:
     """Zeros of the shape that a convolution, a linear layer, or any layer that keeps the shape would give."""
-    if type(layer) is nn.Conv2d:
-        return _zeros(layer, geometry_of(layer))
+    if type(layer) in CONVOLUTIONS:
+        return _zeros(cast(Conv, layer), geometry_of(cast(Conv, layer)))
     if type(layer) is nn.MultiheadAttention:
         return NoAttention()
     return ZerosLike(layer.out_features if type(layer) is nn.Linear else None)
@@ -153,11 +160,11 @@ def _possible(layer: nn.Module, name: str) -> Operation:
     if not isinstance(layer, LAYERS):
         if op.type == "null":
             return op
-        others = "a Conv2d, Linear, MaxPool2d or AvgPool2d has others"
+        others = "a convolution, Linear, MaxPool or AvgPool has others"
         raise ValueError(f"a {type(layer).__name__} has no replacement but null; {others}")
     if isinstance(layer, nn.Linear):
         _possible_linear(layer, op)
-    elif isinstance(layer, nn.Conv2d):
+    elif isinstance(layer, Conv):
         _possible_convolution(layer, op)
     else:
         _possible_pooling(layer, op)
@@ -165,7 +172,7 @@ def _possible(layer: nn.Module, name: str) -> Operation:
     if op.type == "skip_connect" and not geometry.keeps_size:
         raise ValueError(f"{op.name} needs stride 1 and an output as large as the input")
     if op.is_pooling:
-        for window in geometry.with_kernel((op.kernel, op.kernel)):
+        for window in geometry.with_kernel(op.kernel):
             if max(window.before, window.after) >= op.kernel:
                 raise ValueError(f"{op.name}: some of its windows would lie outside the image, in the padding")
     return op
@@ -184,7 +191,7 @@ def _possible_linear(layer: nn.Linear, op: Operation) -> None:
         )
 
 
-def _possible_rank(layer: nn.Conv2d | nn.Linear, op: Operation) -> None:
+def _possible_rank(layer: Conv | nn.Linear, op: Operation) -> None:
     before, after = channels_of(layer)
     rank = op.rank(before, after)
     if rank * (before + after) >= before * after:
@@ -193,12 +200,14 @@ def _possible_rank(layer: nn.Conv2d | nn.Linear, op: Operation) -> None:
         )
 
 
-def _possible_convolution(layer: nn.Conv2d, op: Operation) -> None:
+def _possible_convolution(layer: Conv, op: Operation) -> None:
     if op.is_low_rank:
-        if layer.groups != 1 or layer.kernel_size != (1, 1):
+        if layer.groups != 1 or max(layer.kernel_size) > 1:
             pointwise = "a dense 1×1 convolution or of a linear layer"
             raise ValueError(f"{op.name} takes the place of {pointwise}, and this one is {description(layer)}")
         _possible_rank(layer, op)
+    if op.type == "conv_1xk_kx1" and axes_of(layer) != 2:
+        raise ValueError(f"{op.name} goes along rows, then along columns, and a {type(layer).__name__} has others")
     if layer.groups != 1 and op.type in ("sep_conv", "conv_1xk_kx1"):
         raise ValueError(f"{op.name} takes a dense convolution's place, and this one has {layer.groups} groups")
     if (op.is_pooling or op.type == "skip_connect") and layer.in_channels != layer.out_channels:
@@ -207,37 +216,36 @@ def _possible_convolution(layer: nn.Conv2d, op: Operation) -> None:
         )
 
 
-def _possible_pooling(layer: nn.MaxPool2d | nn.AvgPool2d, op: Operation) -> None:
+def _possible_pooling(layer: Pool, op: Operation) -> None:
     if not op.is_pooling and op.type not in ("skip_connect", "null"):
         raise ValueError(f"a pooling becomes another pooling, skip_connect or null, not {op.name}")
-    if isinstance(layer, nn.MaxPool2d) and layer.return_indices:
+    if getattr(layer, "return_indices", False):
         raise ValueError("a pooling that returns indices has no replacement: something reads them")
-    rows, columns = geometry_of(layer)
-    rounds_up = layer.ceil_mode and (rows.stride, columns.stride) != (1, 1)
-    same = op.is_pooling and (rows.kernel, rows.dilation) == (columns.kernel, columns.dilation) == (op.kernel, 1)
+    geometry = geometry_of(layer)
+    rounds_up = layer.ceil_mode and max(geometry.stride) > 1
+    same = op.is_pooling and {(w.kernel, w.dilation) for w in geometry} == {(op.kernel, 1)}
     if rounds_up and not same:
         raise ValueError(f"{op.name}: a pooling with ceil_mode keeps its kernel, or its output may be smaller")
 
 
-def _check_padding(layer: nn.Conv2d, op: Operation, geometry: Geometry, height: int, width: int) -> None:
+def _check_padding(layer: Conv, op: Operation, geometry: Geometry, size: tuple[int, ...]) -> None:
     """ValueError where the pixels that padding repeats are more than there are."""
-    left, right, top, bottom = geometry.padding
     room = {"reflect": -1, "circular": 0}.get(layer.padding_mode)
-    if room is not None and (max(top, bottom) > height + room or max(left, right) > width + room):
+    if room is not None and any(max(w.before, w.after) > n + room for w, n in zip(geometry, size, strict=True)):
         raise ValueError(
             f"{op.name}: {layer.padding_mode} padding of {max(geometry.padding)} pixels does not fit a map of "
-            f"{height}×{width}"
+            f"{'×'.join(map(str, size))}"
         )
 
 
-def _steps(layer: nn.Conv2d | nn.Linear, op: Operation) -> tuple[tuple[_Step, ...], ...]:
+def _steps(layer: Conv | nn.Linear, op: Operation) -> tuple[tuple[_Step, ...], ...]:
     """The convolutions of an operation in the layer's place, stage after stage.
 
     Along each axis the first kernel above 1 (or the first convolution) takes the layer's stride and place; the others
     keep the size. Dilations multiply the layer's. The last convolution gives the layer's output channels.
     """
     before, after = channels_of(layer)
-    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    groups = layer.groups if isinstance(layer, Conv) else 1
     if groups > 1:
         dilation, kernel = 2 if op.type == "dil_conv" else 1, (op.kernel, op.kernel)
         plan = [[Convolution(before, after, kernel, dilation=dilation, groups=groups)]]
@@ -245,34 +253,40 @@ def _steps(layer: nn.Conv2d | nn.Linear, op: Operation) -> tuple[tuple[_Step, ..
         plan = [list(stage) for stage in stages(op.name, before, out_channels=after if op.is_low_rank else before)]
         plan[-1][-1] = plan[-1][-1]._replace(out_channels=after)
     convolutions = list(chain(*plan))
-    entries = [next((i for i, c in enumerate(convolutions) if c.kernel[axis] > 1), 0) for axis in (0, 1)]
     windows, index = geometry_of(layer), count()
+    kernels = [_kernel(conv, len(windows)) for conv in convolutions]
+    entries = [next((i for i, k in enumerate(kernels) if k[axis] > 1), 0) for axis in range(len(windows))]
     return tuple(tuple(_step(conv, windows, entries, next(index)) for conv in stage) for stage in plan)
+
+
+def _kernel(conv: Convolution, axes: int) -> tuple[int, ...]:
+    """Along each axis of the layer; one that is not square is of two."""
+    return conv.kernel if axes == 2 else conv.kernel[:1] * axes
 
 
 def _step(conv: Convolution, layer: Geometry, entries: list[int], index: int) -> _Step:
     windows = []
-    for window, kernel, entry in zip(layer, conv.kernel, entries, strict=True):
+    for window, kernel, entry in zip(layer, _kernel(conv, len(layer)), entries, strict=True):
         dilation = conv.dilation * window.dilation
         own = window.with_kernel(kernel, dilation) if index == entry else Window.keeping(kernel, dilation)
         windows.append(own)
-    return _Step(conv, Geometry(*windows))
+    return _Step(conv, Geometry(windows))
 
 
-def _convolutions(layer: nn.Conv2d | nn.Linear, op: Operation) -> nn.Module:
+def _convolutions(layer: Conv | nn.Linear, op: Operation) -> nn.Module:
     steps = _steps(layer, op)
     parts: list[nn.Module] = []
     for i, stage in enumerate(steps):
         if i:
-            weight = layer.weight
-            parts += [nn.BatchNorm2d(channels_of(layer)[0], device=weight.device, dtype=weight.dtype), nn.ReLU()]
+            norm, weight = of_axes("BatchNorm", axes_of(layer)), layer.weight
+            parts += [norm(channels_of(layer)[0], device=weight.device, dtype=weight.dtype), nn.ReLU()]
         for step in stage:
             last = step is steps[-1][-1]
             parts += _convolution(layer, step, bias=last and layer.bias is not None)
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
 
 
-def _convolution(layer: nn.Conv2d | nn.Linear, step: _Step, *, bias: bool) -> Iterator[nn.Module]:
+def _convolution(layer: Conv | nn.Linear, step: _Step, *, bias: bool) -> Iterator[nn.Module]:
     conv, geometry = step
     if isinstance(layer, nn.Linear):
         weight = layer.weight
@@ -281,13 +295,13 @@ def _convolution(layer: nn.Conv2d | nn.Linear, step: _Step, *, bias: bool) -> It
     padding = geometry.symmetric_padding
     if padding is None:
         yield from _pads(geometry.padding, layer.padding_mode)
-    yield nn.Conv2d(
+    yield of_axes("Conv", len(geometry))(
         conv.in_channels,
         conv.out_channels,
-        conv.kernel,
-        (geometry.rows.stride, geometry.columns.stride),
+        geometry.kernel,
+        geometry.stride,
         padding or 0,
-        (geometry.rows.dilation, geometry.columns.dilation),
+        geometry.dilation,
         conv.groups,
         bias,
         layer.padding_mode,
@@ -296,31 +310,35 @@ def _convolution(layer: nn.Conv2d | nn.Linear, step: _Step, *, bias: bool) -> It
     )
 
 
-def _pads(padding: tuple[int, int, int, int], mode: str, fill: float = 0.0) -> Iterator[nn.Module]:
-    """Crops where it is negative, then pads: `padding` is left, right, top, bottom."""
+def _pads(padding: tuple[int, ...], mode: str, fill: float = 0.0) -> Iterator[nn.Module]:
+    """Crops where it is negative, then pads: `padding` as torch.nn.functional.pad takes it."""
+    axes = len(padding) // 2
     if min(padding) < 0:
-        yield nn.ZeroPad2d(tuple(min(0, p) for p in padding))  # type: ignore[arg-type]
+        yield of_axes("ZeroPad", axes)(tuple(min(0, p) for p in padding))
     if max(padding) > 0:
         more = tuple(max(0, p) for p in padding)
-        yield nn.ConstantPad2d(more, fill) if mode == "constant" else _PADS[mode](more)  # type: ignore[arg-type]
+        yield of_axes("ConstantPad", axes)(more, fill) if mode == "constant" else of_axes(_PADS[mode], axes)(more)
 
 
 def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
-    geometry = layer.with_kernel((op.kernel, op.kernel))
-    stride, padding = (geometry.rows.stride, geometry.columns.stride), geometry.symmetric_padding
+    geometry, axes = layer.with_kernel(op.kernel), len(layer)
+    stride, padding = geometry.stride, geometry.symmetric_padding
     native = padding is not None and max(padding) <= op.kernel // 2
-    own = padding if native and padding is not None else (0, 0)
+    # torch's AvgPool3d alone refuses maps smaller than its kernel before they are padded
+    native = native and (axes < 3 or op.type == "max_pool" or ceil)
+    own = padding if native and padding is not None else (0,) * axes
     if op.type == "max_pool":
         pads = () if native else _pads(geometry.padding, "constant", -torch.inf)
-        parts = [*pads, nn.MaxPool2d(op.kernel, stride, own, ceil_mode=ceil)]
+        parts = [*pads, of_axes("MaxPool", axes)(op.kernel, stride, own, ceil_mode=ceil)]
         return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
     if native:
-        return nn.AvgPool2d(op.kernel, stride, own, ceil_mode=ceil, count_include_pad=False)
+        average: nn.Module = of_axes("AvgPool", axes)(op.kernel, stride, own, ceil_mode=ceil, count_include_pad=False)
+        return average
     return PaddedAverage(op.kernel, stride, geometry.padding)
 
 
 def _zeros(layer: Layer, geometry: Geometry) -> nn.Module:
     if isinstance(layer, nn.Linear):
         return ZerosLike(layer.out_features)
-    stride, margin = (geometry.rows.stride, geometry.columns.stride), (geometry.rows.margin, geometry.columns.margin)
-    return Zeros(layer.out_channels if isinstance(layer, nn.Conv2d) else None, stride, margin)
+    margin = tuple(window.margin for window in geometry)
+    return Zeros(layer.out_channels if isinstance(layer, Conv) else None, geometry.stride, margin)

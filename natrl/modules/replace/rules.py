@@ -60,12 +60,12 @@ def _choice(layer: nn.Module, held: str, name: str, calls: Sequence[Call], batch
         return Choice(nothing, f"no rule lets {held} become {name}")
     try:
         images = [images_of(layer, call.in_shape) for call in calls]
-        costs = [replacement_cost(layer, name, height, width) for _, height, width in images]
+        costs = [replacement_cost(layer, name, *size) for _, *size in images]
     except ValueError as error:
         return Choice(nothing, reason or str(error), builds=False)
     if reason is not None:
         return Choice(nothing, reason)
-    madds = sum(cost.madds * count for cost, (count, _, _) in zip(costs, images, strict=True))
+    madds = sum(cost.madds * count for cost, (count, *_) in zip(costs, images, strict=True))
     return Choice(Cost(costs[0].params, madds // batch))
 
 

@@ -18,36 +18,38 @@ class Copy(nn.Module):
 
 
 class PaddedAverage(nn.Module):
-    """Average pooling with any padding or crop (left, right, top, bottom), which is not counted."""
+    """Average pooling with any padding or crop, which is not counted: before and after, the last axis first."""
 
-    def __init__(self, kernel: int, stride: tuple[int, int], padding: tuple[int, int, int, int]) -> None:
+    def __init__(self, kernel: int, stride: tuple[int, ...], padding: tuple[int, ...]) -> None:
         super().__init__()
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
-        share = self._sums(x.new_ones((1, *x.shape[-2:])))
+        share = self._sums(x.new_ones((1, *x.shape[-len(self.stride) :])))
         return self._sums(x) / share
 
     def _sums(self, x: Tensor) -> Tensor:
-        return functional.avg_pool2d(functional.pad(x, self.padding), self.kernel, self.stride)
+        average = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[len(self.stride) - 1]
+        return average(functional.pad(x, self.padding), self.kernel, self.stride)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
 
 
 class Zeros(nn.Module):
-    """Zeros of the shape that a layer would give: ⌊(size + margin) / stride⌋ + 1 rows, and columns.
+    """Zeros of the shape that a layer would give: ⌊(size + margin) / stride⌋ + 1 along each axis.
 
     `channels` None: as many as come in.
     """
 
-    def __init__(self, channels: int | None, stride: tuple[int, int], margin: tuple[int, int]) -> None:
+    def __init__(self, channels: int | None, stride: tuple[int, ...], margin: tuple[int, ...]) -> None:
         super().__init__()
         self.channels, self.stride, self.margin = channels, stride, margin
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = ((x.shape[i - 2] + self.margin[i]) // self.stride[i] + 1 for i in (0, 1))
-        return x.new_zeros((*x.shape[:-3], self.channels or x.shape[-3], rows, columns))
+        axes = len(self.stride)
+        size = [(x.shape[i - axes] + self.margin[i]) // self.stride[i] + 1 for i in range(axes)]
+        return x.new_zeros((*x.shape[: -axes - 1], self.channels or x.shape[-axes - 1], *size))
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}, stride={self.stride}, margin={self.margin}"

@@ -1,8 +1,8 @@
 """Layers of other types than torch's own: which do what those do, with weights that they make.
 
 Weight standardisation (Qiao et al. 2019, arXiv 1903.10520; scaled as in NFNets, arXiv 2101.08692) is a subclass of
-nn.Conv2d whose weights are made from its parameters. One call tells: what comes in goes into one convolution, which
-gives what comes out.
+nn.Conv2d, say, whose weights are made from its parameters. One call tells: what comes in goes into one convolution,
+which gives what comes out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn, Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from natrl.modules.replace.geometry import channels_of, geometry_of
+from natrl.modules.replace.geometry import channels_of, Conv, CONVOLUTIONS, geometry_of
 
 __all__ = ["is_plain_layer", "kernel_of"]
 
@@ -25,15 +25,15 @@ ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups
 
 
 def is_plain_layer(module: nn.Module) -> bool:
-    """Whether a module is torch's Conv2d or Linear, or of a subclass that does what that does with other weights.
+    """Whether a module is torch's convolution or Linear, or of a subclass that does what that does with other weights.
 
     With the layer's own bias, stride, padding, dilation and groups; with weights that do not depend on what comes in
     nor on the mode (noise in training is there for a reason), and of which none is zero whatever the parameters are
     (so is a mask).
     """
-    if type(module) in (nn.Conv2d, nn.Linear):
+    if type(module) in (*CONVOLUTIONS, nn.Linear):
         return True
-    if not isinstance(module, nn.Conv2d | nn.Linear) or type(module).__module__.startswith("torch."):
+    if not isinstance(module, Conv | nn.Linear) or type(module).__module__.startswith("torch."):
         return False
     found = _KNOWN.get(module)
     if found is None:
@@ -51,20 +51,20 @@ def is_plain_layer(module: nn.Module) -> bool:
     return found
 
 
-def kernel_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
+def kernel_of(layer: Conv | nn.Linear) -> Tensor:
     """The weights that a layer convolves with, detached."""
-    if type(layer) in (nn.Conv2d, nn.Linear):
+    if type(layer) in (*CONVOLUTIONS, nn.Linear):
         return layer.weight.detach()
     made = _made_kernel(layer, 0)
     return layer.weight.detach() if made is None else made
 
 
 @torch.no_grad()
-def _made_kernel(layer: nn.Conv2d | nn.Linear, seed: int, *, training: bool = False) -> Tensor | None:
+def _made_kernel(layer: Conv | nn.Linear, seed: int, *, training: bool = False) -> Tensor | None:
     """The weights of the one operation that a copy of a layer is; None if it is something else."""
     weight, (channels, _) = layer.weight, channels_of(layer)
     size = [window.dilation * (window.kernel - 1) + 1 + window.stride for window in geometry_of(layer)]
-    shape = (1, channels, *size) if isinstance(layer, nn.Conv2d) else (2, channels)
+    shape = (1, channels, *size) if isinstance(layer, Conv) else (2, channels)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(weight)
     own = copy.deepcopy(layer).train(training)
     with torch.random.fork_rng(devices=[]), _Operations() as seen:
@@ -74,7 +74,7 @@ def _made_kernel(layer: nn.Conv2d | nn.Linear, seed: int, *, training: bool = Fa
     given, made = seen.calls[0]
     same = given["input"] is x and made is out and given["weight"].shape == weight.shape
     same = same and given.get("bias") is own.bias
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, Conv):
         theirs = copy.copy(layer)
         for name, usual in (("stride", 1), ("padding", 0), ("dilation", 1)):
             setattr(theirs, name, given.get(name, usual))
@@ -91,6 +91,6 @@ class _Operations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if func in (torch.conv2d, functional.linear):
+        if func in (torch.conv1d, torch.conv2d, torch.conv3d, functional.linear):
             self.calls.append((dict(zip(ARGUMENTS, args, strict=False)) | (kwargs or {}), out))
         return out

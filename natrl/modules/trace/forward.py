@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from torch import nn, Tensor
 
 from natrl.modules.replace.copies import NotTheModelError
+from natrl.modules.replace.geometry import LAYERS
 from natrl.modules.replace.subclasses import is_plain_layer
 from natrl.modules.trace.provenance import Provenance, tensors
 from natrl.modules.trace.sandbox import Sandbox
@@ -18,7 +19,7 @@ from natrl.modules.trace.sandbox import Sandbox
 __all__ = ["Call", "Flow", "Trace", "WATCHED", "blocks_of", "is_watched", "is_within", "trace", "trace_training"]
 
 #: The layers whose calls are recorded: torch's own types. A subclass may do something else (`is_watched`).
-WATCHED = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
+WATCHED = LAYERS
 OUTPUT, ATTRIBUTE = "the output", "an attribute"
 
 
@@ -29,7 +30,7 @@ class Call(NamedTuple):
     sources: frozenset[int]  # of its input
     met: frozenset[str]  # what its output ran into first: "add", "cat", "mul", another operation, "layer …", or OUTPUT
     gates: frozenset[frozenset[int]]  # sources of other factors that its output was multiplied with on the way there
-    in_shape: tuple[int, ...]  # (B, Cin, H, W); of a linear layer (B, …, Cin)
+    in_shape: tuple[int, ...]  # (B, Cin, H, W), say; of a linear layer (B, …, Cin)
     out_shape: tuple[int, ...]  # (B, Cout, H', W'); (B, …, Cout)
     madds: int  # of all images
     is_plain: bool = True  # it gave one tensor, and nothing else (nn.MultiheadAttention: weights, or None, besides)

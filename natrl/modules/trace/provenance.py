@@ -51,7 +51,13 @@ VALUES = frozenset(("_local_scalar_dense", "equal", "is_nonzero"))
 #: Joins whose result is not zero where one of the tensors is.
 SUMS = frozenset(("add", "cat", "copy_", "index_put", "index_put_", "where", "maximum", "minimum", "slice_scatter"))
 CONVOLUTIONS = frozenset(("convolution", "_convolution", "conv1d", "conv2d", "conv3d"))
-POOLINGS = frozenset(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"))
+POOLINGS = frozenset(
+    (
+        *("max_pool1d", "max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
+        *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "_adaptive_avg_pool2d"),
+        *("_adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
+    )
+)
 
 
 def _attention_flops(query: Tensor, *rest: Any, out_val: Any = None) -> int:
