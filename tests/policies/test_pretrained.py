@@ -12,7 +12,6 @@ import natrl
 from natrl.bench.splits import split
 from natrl.bench.trained import published_tables
 from natrl.policies.pretrained import card, pretrained_names
-from natrl.spaces import NASBENCH201
 from tests.commands.cli import error, output
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -39,7 +38,9 @@ def test_it_keeps_to_budgets_and_gains_what_its_card_says(name: str) -> None:
     assert policy.space.cost(tight).madds <= 0.6 * policy.space.cost(chosen[0]).madds
 
 
-def test_the_command_and_names(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_and_names(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "MAdds" in output(capsys, "transform", CELL, "--policy", "pretrained", "--max-madds", "60%")
     assert "nasbench201-cifar100" in error(capsys, "transform", CELL, "--policy", "pretrained:darts")
     with pytest.raises(ValueError, match="'pretrained:mine'; natrl comes with nasbench201-cifar10"):
