@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from natrl.data.examples import Examples
 from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.loaders import from_loaders
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
 
-__all__ = ["accept_reader", "accepted"]
+__all__ = ["accept_reader", "accepted", "all_loaders", "named_parts"]
 
 PARTS = ("train", "validation", "test")
 
@@ -24,7 +25,7 @@ def accept_reader(data: Any) -> Callable[..., Any]:
     """A function that returns data; what is no function is the data itself. ValueError where it can be neither."""
     if callable(data):
         return data
-    if not isinstance(data, ImageData | RawData | Mapping | tuple | list):
+    if not isinstance(data, Examples | RawData | Mapping | tuple | list):
         raise ValueError(_expected(data))
     return lambda: data
 
@@ -42,17 +43,17 @@ def accepted(data: Any, name: str) -> ImageData | RawData:
     if isinstance(data, ImageData | RawData):
         return data
     try:
-        parts = _named_parts(data)
+        parts = named_parts(data)
         if parts is None:
             return _from_arrays(name, *data)
         if any(isinstance(part, DataLoader) for part in parts.values()):
-            return from_loaders(name, _all_loaders(parts))
+            return from_loaders(name, all_loaders(parts))
         return _from_parts(name, parts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data {name!r}: {error}") from None
 
 
-def _named_parts(returned: Any) -> dict[str, Any] | None:
+def named_parts(returned: Any) -> dict[str, Any] | None:
     """The parts by name; None of (images, labels). ValueError on anything else."""
     if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(PARTS):
         return dict(returned)
@@ -65,7 +66,8 @@ def _named_parts(returned: Any) -> dict[str, Any] | None:
     raise ValueError(_expected(returned))
 
 
-def _all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:
+def all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:
+    """The parts, each of them a loader. ValueError where one is none, or nothing is left to choose by."""
     if other := [name for name, part in parts.items() if not isinstance(part, DataLoader)]:
         raise ValueError(f"some parts are DataLoaders, and {', '.join(other)} is not: give all of them as loaders")
     if set(parts) == {"train"}:

@@ -15,6 +15,7 @@ from natrl.core.architecture import Architecture
 from natrl.digests import digest
 from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.inherited import Inheriting
+from natrl.evaluation.user_code import FunctionError
 from natrl.spaces import Space
 from natrl.training.device import precision
 from natrl.training.modes import in_mode
@@ -28,8 +29,8 @@ ORIGINAL = 0.8  # what the original scores, so that there is room above it
 PROBES = 5  # random architectures that say how low scores go
 
 
-class ScoreError(ValueError):
-    """A function of the user's gave no number, or raised: then `__cause__` is its own error."""
+class ScoreError(FunctionError):
+    """A score gave no number, or raised: then `__cause__` is its own error."""
 
 
 class Scale(NamedTuple):
@@ -50,7 +51,7 @@ def scored(score: Score, network: nn.Module) -> float:
         try:
             found: Any = score(network)
         except Exception as error:  # whatever the user's code raises
-            raise ScoreError(f"score(network) raised {summary(error)}") from error
+            raise ScoreError(f"score(network) raised {summary(error)}", error) from error
     if isinstance(found, Tensor | np.ndarray) and found.ndim == 0:
         found = found.item()
     if isinstance(found, bool) or not isinstance(found, int | float | np.number) or not math.isfinite(found):

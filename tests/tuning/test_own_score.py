@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import nn, Tensor
 
 from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError
+from natrl.evaluation.user_code import FunctionError
 from natrl.modules.original import measure_original
 from natrl.report.network import write_network_report
 from natrl.tuning.optimize import optimize
@@ -120,7 +122,9 @@ def test_the_command_without_training(
         capsys, *command[:3], "denoising", *command[4:], "--example", "denoising:inputs", *small
     )
     command += ["--example", "denoising:inputs"]
-    assert "--data does not go with this: --score measures" in error(capsys, *command, *small, "--data", "digits")
+    assert "--example does not go with this: with --data, natrl trains and measures" in error(
+        capsys, *command, *small, "--data", "digits"
+    )
     assert "--expect-accuracy is a number that --score can give" in error(
         capsys, *command, *small, "--expect-accuracy", "90%"
     )
@@ -154,7 +158,7 @@ def cannot_travel(network: nn.Module, lock: threading.Lock = HELD) -> float:
         ({"score": shape}, r"score\(network\) must return a finite number, the higher the better; it returned str"),
         ({"score": nothing}, r"score\(network\) must return a finite number, .* it returned nan"),
         ({"score": broken}, r"score\(network\) raised KeyError: 'labels'"),
-        ({"score": 3}, "score must be Callable or text or None, got 3"),
+        ({"score": 3}, "score must be Callable or NamedScore or text or None, got 3"),
         ({"score": "accuracy"}, "a score is a function of a network, or \"distance\", got 'accuracy'"),
         ({"score": cannot_travel}, "the function score cannot be sent to Ray's workers: .* cannot be pickled"),
         ({"score": None, "data": "digits"}, "tune goes with score"),
@@ -174,6 +178,13 @@ def test_what_cannot_work_is_one_line_before_anything_is_paid_for(
         optimize(Outputs(), **GIVEN | {"settings": TINY, "out": tmp_path / "out"} | changes)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+    traceback = tmp_path / "out-traceback.txt"
+    assert traceback.exists() == (changes.get("score") is broken)
+    if traceback.exists():
+        assert str(caught.value).endswith(f"; its traceback is in {traceback}")
+        text = traceback.read_text()
+        assert 'raise KeyError("labels")' in text
+        assert "natrl/evaluation" not in text
 
 
 def another(network: nn.Module) -> nn.Module:
@@ -199,8 +210,21 @@ def diverges(network: nn.Module) -> None:
 def test_a_training_that_breaks_the_network_is_named(ray_session: None, tune: object, said: str) -> None:
     from natrl.tuning.optimize.tasks import _tuned
 
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(FunctionError, match=said) as caught:
         _tuned(Outputs(), (right_answers, tune))
+    travelled = pickle.loads(pickle.dumps(caught.value))
+    assert ("in diverges" in travelled.traceback) == (tune is diverges)
+
+
+def stops_computing(network: nn.Module) -> None:
+    """Changes what is no weight, and is not kept."""
+    network.forward = lambda images, factor: {"logits": torch.zeros(len(images), 10)}  # type: ignore[method-assign]
+
+
+def test_the_score_is_of_the_weights_that_are_kept(ray_session: None) -> None:
+    from natrl.tuning.optimize.tasks import _tuned
+
+    assert _tuned(Outputs(), (right_answers, stops_computing)).score == scored(right_answers, Outputs())
 
 
 @pytest.mark.parametrize("value", [np.float32(2.5), torch.tensor(2.5), 2.5, np.array(2.5)])
