@@ -3,6 +3,7 @@
 Also the same of a network on a data set, as a function of the network.
 """
 
+from natrl.evaluation.scores.measured import MeasuredScore
 from natrl.evaluation.scores.named import NamedScore, SCORES
 
-__all__ = ["SCORES", "NamedScore"]
+__all__ = ["SCORES", "MeasuredScore", "NamedScore"]
