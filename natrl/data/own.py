@@ -34,11 +34,11 @@ def accepted(data: Any, name: str) -> ImageData | RawData:
     """Data as a function of the user's returns it.
 
     One of: ImageData, taken as it is; (images, labels) as arrays or tensors: (N, H, W), (N, C, H, W) or (N, H, W, C)
-    square images and N labels, split like any other data; torch data sets of (image, label), (train, test) or (train,
-    validation, test); {"train": …, "validation": …, "test": …}, each a data set or (images, labels), of which
-    validation or test may be left out. Training images are cropped, but not mirrored: return ImageData to say
-    otherwise. In place of the data sets their DataLoaders, whose images are taken as they come out
-    (`natrl.data.loaders`). ValueError in one line on anything else.
+    square images and N labels, split like any other data; torch data sets of (image, label), or tuples
+    (images, labels), as (train, test) or (train, validation, test); {"train": …, "validation": …, "test": …}, each a
+    data set or (images, labels), of which validation or test may be left out. Training images are cropped, but not
+    mirrored: return ImageData to say otherwise. In place of the data sets their DataLoaders, whose images are taken as
+    they come out (`natrl.data.loaders`). ValueError in one line on anything else.
     """
     if isinstance(data, ImageData | RawData):
         return data
@@ -58,12 +58,16 @@ def named_parts(returned: Any) -> dict[str, Any] | None:
     if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(PARTS):
         return dict(returned)
     if isinstance(returned, tuple | list) and len(returned) in (2, 3):
-        if all(isinstance(part, Dataset | DataLoader) for part in returned):
+        if all(isinstance(part, Dataset | DataLoader) or _is_pair(part) for part in returned):
             names = PARTS if len(returned) == 3 else (PARTS[0], PARTS[2])
             return dict(zip(names, returned, strict=True))
         if len(returned) == 2:
             return None
     raise ValueError(_expected(returned))
+
+
+def _is_pair(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) == 2
 
 
 def all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ def test_parts_that_come_apart_stay_apart() -> None:
     part = TensorDataset(INPUTS, LABELS["numbers"])
     three = load_examples((part, part, part), targets("numbers"))
     assert [len(three.train), len(three.validation), len(three.test)] == [40, 40, 40]
+    pairs = load_examples(((INPUTS, LABELS["numbers"]),) * 3, targets("numbers"))
+    assert pairs.digest == replace(three, name="another").digest
     two = load_examples({"train": (INPUTS, LABELS["numbers"]), "validation": part}, targets("numbers"))
     assert [len(two.train), len(two.validation), len(two.test)] == [40, 20, 20]
     assert set(two.indices["validation"]) | set(two.indices["test"]) == set(range(40))
