@@ -1,6 +1,6 @@
 """Object detection: torchvision's SSDlite, with its own losses, a loop and a score of one's own.
 
-python examples/detection.py   # pip install 'natrl[detection]'
+python examples/detection.py   # pip install '.[detection]'
 
 draws images with squares, discs and crosses and a box around each, trains SSDlite with MobileNetV3-Small on them, and
 has natrl.optimize take 30 % of its multiply-adds, by single replacements whose effects add up. The score is the mean
