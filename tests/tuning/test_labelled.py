@@ -77,6 +77,7 @@ def test_each_score_rises_by_training_with_its_loss(name: str) -> None:
     inputs, labels, model = KINDS[name]
     data = tuple(DataLoader(part, 10) for part in parts(inputs, labels))
     task = task_of(name, data, model)
+    task.expected = -9.0
     assert task.original(model).startswith(f"the original: {name} ")
     before, tested = task.figures(model)
     training = task.training(replace(SETTINGS, distill=False), model)
@@ -87,6 +88,14 @@ def test_each_score_rises_by_training_with_its_loss(name: str) -> None:
     assert after[1] is not None
     assert tested is not None
     assert after[1] > tested
+    task.expected = None
+    assert task.original(tuned.load_into(copy.deepcopy(model))).startswith(f"the original: {name} ")
+    blind = Network(len(model.head.weight), dense=model.dense, flat=model.flat)
+    nn.init.zeros_(blind.head.weight)
+    with pytest.raises(
+        ValueError, match=r"no better than its answers to other examples .* expect_accuracy goes on all"
+    ):
+        task.original(blind)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -242,7 +251,7 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "segmenting.py").write_text(MODULE)
     command = ["optimize", "segmenting:Segmenter", "--data", "segmenting:data", "--max-madds", "60%"]
-    small = ["--iterations", 1, "-n", 2, "--epochs", 1, "-o", "out"]
+    small = ["--iterations", 1, "-n", 2, "--epochs", 1, "--expect-accuracy", 0, "-o", "out"]
     named = ["--score", "mean_iou"]
     for more, said in (
         (["--score", "mean-iou"], "unknown score 'mean-iou'; known: balanced_accuracy"),

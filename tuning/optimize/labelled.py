@@ -16,9 +16,10 @@ from natrl.data.examples import Examples
 from natrl.data.labels import labels_of, size_of
 from natrl.digests import digest
 from natrl.evaluation.own_score import Score, scored
+from natrl.evaluation.scores.guessing import guessing
 from natrl.evaluation.scores.measured import Answers, MeasuredScore
 from natrl.evaluation.scores.named import NamedScore
-from natrl.modules.original import check_outputs
+from natrl.modules.original import check_outputs, LIKELY
 from natrl.modules.replace.copies import copied
 from natrl.training.device import default_device, use_bf16
 from natrl.training.distillation import Distillation
@@ -57,6 +58,16 @@ class LabelledTask(OwnTask):
 
     def identity(self) -> dict[str, Any]:
         return {"data": self.data.name, "images": self.data.digest, "score": digest(self.named)}
+
+    def original(self, model: nn.Module) -> str:
+        line = super().original(model)
+        if self.expected is None and size_of(self.data.validation) > 1:
+            network = copied(model).to(default_device())
+            answers, turned = guessing(self.named, network, self.data.validation, seed=0)
+            if answers <= turned:
+                what = f"no better than its answers to other examples ({turned:.3g})"
+                raise ValueError(f"{line}, {what}; {LIKELY}; a number as expect_accuracy goes on all the same")
+        return line
 
     def searched(self, settings: OptimizeSettings) -> Score:
         """On as many validation examples as the settings say."""

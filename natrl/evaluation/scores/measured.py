@@ -39,9 +39,10 @@ class MeasuredScore:
 
     def __call__(self, network: nn.Module) -> float:
         """The network is in evaluation mode. ValueError of the metric's where outputs cannot be measured."""
-        return self.named.metric(self._answers(network))
+        return self.named.metric(self.answers(network))
 
-    def _answers(self, network: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    def answers(self, network: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+        """Outputs and labels of all examples, in batches, on the CPU."""
         device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
         answering = Answers(network)
         for inputs, labels in batches(self.dataset, BATCH, device=device):
