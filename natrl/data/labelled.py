@@ -103,17 +103,17 @@ class Typed(Dataset[Any]):
     """A data set of (input, label), as tensors of the types that networks and losses take."""
 
     def __init__(self, source: Dataset[Any], labels: torch.dtype) -> None:
-        self.source, self.labels = source, labels
+        self.source, self.dtype = source, labels
 
     def __len__(self) -> int:
         return size_of(self.source)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         given, label = self.source[index]
-        return _as_taken(torch.as_tensor(given)), torch.as_tensor(label).to(self.labels)
+        return _as_taken(torch.as_tensor(given)), torch.as_tensor(label).to(self.dtype)
 
     def __described__(self) -> Any:
-        return contents(self.source), str(self.labels)
+        return contents(self.source), str(self.dtype)
 
 
 def _split(parts: Mapping[str, Dataset[Any]], seed: int) -> tuple[Dataset[Any], _Part, _Part]:

@@ -11,9 +11,9 @@ import torch
 from torch import nn, Tensor
 from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
-from natrl.data import load_data
-from natrl.data.examples import Examples
+from natrl.data import Examples, load_data
 from natrl.data.labelled import load_examples
+from natrl.data.labels import labels_of
 from natrl.data.targets import TARGETS, targets
 
 INPUTS = torch.arange(40 * 3 * 4 * 5.0).reshape(40, 3, 4, 5)  # not square
@@ -35,6 +35,11 @@ class Lazy(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, float]:
         return torch.full((3, 4, 5), float(index)), index / 2
+
+
+class Whole(Lazy):
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:  # type: ignore[override]
+        return torch.zeros(3, 4, 5), index % 3
 
 
 @pytest.mark.parametrize("kind", LABELS)
@@ -76,6 +81,7 @@ def test_loaders_of_what_is_read_one_by_one() -> None:
     assert (len(data.train), len(data.validation)) == (30, 10)
     given, label = data.train[4]
     assert (given.dtype, label.dtype, label.item()) == (torch.float32, torch.float32, 2.0)
+    assert labels_of(load_examples((Whole(4),) * 3, targets("classes")).train).tolist() == [0, 1, 2, 0]
     again = pickle.loads(pickle.dumps(data))
     assert again.digest == data.digest != load_examples((loader, loader, held), targets("numbers")).digest
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from natrl.data import Examples
 from natrl.evaluation.scores import NamedScore, SCORES
 from natrl.training.fitting import measure
 from natrl.training.schedule import Schedule
@@ -131,6 +132,19 @@ def test_images_with_classes_are_prepared_as_without_a_score() -> None:
     assert task.figures(trained())[0] == pytest.approx(measure(trained(), digits().validation).accuracy, abs=0.01)
     few = task.searched(SETTINGS)
     assert len(few.dataset) == 64  # type: ignore[attr-defined]
+
+
+def test_inputs_with_classes_that_are_no_square_images() -> None:
+    """As they come, where the user says what is what; so are labels that no item of a data set in memory shows."""
+    labels = (BRIGHTNESS > 0.8).long()
+    part = TensorDataset(IMAGES, labels)
+    task = task_of("balanced_accuracy", Examples("mine", part, part, part), Network(2))
+    assert 0 <= task.figures(Network(2))[0] <= 1
+    frequent = labels.double().mean().item()
+    assert task.weights == pytest.approx((0.5 / (1 - frequent), 0.5 / frequent))
+    more = TensorDataset(IMAGES, torch.arange(200) % 3)
+    with pytest.raises(ValueError, match="training labels reach 2, and the network gives 2 classes"):
+        task_of("balanced_accuracy", Examples("mine", more, part, part), Network(2))
 
 
 def test_of_ones_own() -> None:

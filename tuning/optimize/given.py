@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import nn, Tensor
 
-from natrl.data import batches, load_data
-from natrl.data.examples import Examples
+from natrl.data import batches, Examples, load_data
 from natrl.data.labelled import load_examples
 from natrl.evaluation.distance import named_score
 from natrl.evaluation.own_score import Score
@@ -73,7 +72,7 @@ def _named(score: Score | NamedScore | str) -> NamedScore:
 
 def _examples(source: Any, named: NamedScore, seed: int, prepared: Mapping[str, Any]) -> Examples:
     """Images with classes, prepared as asked for; or anything else, as it comes."""
-    if named.labels == "classes":
+    if named.labels == "classes" and type(source) is not Examples:
         return load_data(source, seed=seed, **prepared)
     if any(value is not None for value in prepared.values()):
         raise ValueError(f"score {named.name!r} takes inputs as they come: leave out mean, std and transform")

@@ -49,7 +49,9 @@ class NamedScore:
             raise ValueError(f"class_weights: {len(given)} for {classes} classes; give one each")
         if given or not self.balanced:
             return given
-        counts = np.bincount(labels.ravel(), minlength=classes)
+        counts = np.bincount(labels, minlength=classes)
+        if len(counts) > classes:
+            raise ValueError(f"training labels reach {len(counts) - 1}, and the network gives {classes} classes")
         return tuple(float(len(labels) / (classes * n)) if n else 0.0 for n in counts)
 
 
