@@ -62,6 +62,14 @@ class Asked:
             metavar="module:function",
         ),
     ] = None
+    key: Annotated[
+        str | None,
+        _option(
+            help="With --score and --tune: a name for what they do, by which scores are found again.",
+            metavar="TEXT",
+            show_default="digests of their code and what it reads",
+        ),
+    ] = None
     example: Annotated[
         str | None,
         _option(
@@ -192,8 +200,9 @@ def transform_network(
 
 def _check_task(reference: str, asked: Asked, image_size: int | None) -> None:
     """ValueError unless either data or functions of the user's are given, with what goes with them."""
+    of_functions = {"--tune": asked.tune, "--example": asked.example, "--key": asked.key}
     if asked.score is None:
-        refuse({"--tune": asked.tune, "--example": asked.example}, "they go with --score")
+        refuse(of_functions, "it goes with --score")
         if asked.data is None:
             raise ValueError(
                 f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on; or --score, a "
@@ -247,7 +256,7 @@ def _network_and_functions(reference: str, asked: Asked) -> tuple[nn.Module, dic
             f"score {asked.score!r}: expected module:object, or {DISTANCE}; others with a name need --data"
         )
     named = {"score": asked.score, "tune": asked.tune, "example_input": asked.example}
-    task: dict[str, Any] = {"expect_accuracy": _least_score(asked)}
+    task: dict[str, Any] = {"expect_accuracy": _least_score(asked), "key": asked.key}
     task |= {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items() if text != DISTANCE}
     task.setdefault("score", DISTANCE)
     if callable(task["example_input"]):

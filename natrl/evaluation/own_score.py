@@ -76,11 +76,13 @@ class ScoreEvaluator(Inheriting):
         inputs: tuple[Tensor, ...],
         scale: Scale,
         *,
+        key: str | None = None,
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
+        """`key`: what the function is known by; None: by its code and all that it reads."""
         super().__init__(space, inputs, seed=seed, device=device)
-        self.score, self.scale = score, scale
+        self.score, self.scale, self.key = score, scale, key
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,) in [0, 1]. FailedEvaluations names those that the function cannot score."""
@@ -95,12 +97,12 @@ class ScoreEvaluator(Inheriting):
         return scores
 
     def settings(self) -> dict[str, Any]:
-        """The function is known by its code and all that it reads, inputs by their numbers."""
+        """The function is known by its code and all that it reads, or by its key; inputs by their numbers."""
         return {
             "kind": "score",
             "version": VERSION,
             **self.space.identity(),
-            "score": digest(self.score),
+            "score": self.key or digest(self.score),
             "inputs": digest(self.inputs),
             "scale": list(self.scale),
             "seed": self.seed,

@@ -13,11 +13,13 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError
+from natrl.digests import digest
+from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError, ScoreEvaluator
 from natrl.evaluation.user_code import FunctionError
 from natrl.modules.original import measure_original
 from natrl.report.network import write_network_report
 from natrl.tuning.optimize import optimize
+from natrl.tuning.optimize.given import space_and_task
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, trained
 from tests.tuning.test_modules import TINY
@@ -115,7 +117,7 @@ def test_the_command_without_training(
     command = ["optimize", "denoising:build", "--score", "denoising:closeness", "--max-madds", "60%"]
     small = ["--iterations", 1, "-n", 2, "-o", "out", "--onnx"]
     assert "--score needs --example module:object" in error(capsys, *command, *small)
-    assert "--tune does not go with this: they go with --score" in error(
+    assert "--tune does not go with this: it goes with --score" in error(
         capsys, "optimize", "denoising:build", "--data", "digits", "--tune", "denoising:build", "--max-madds", "60%"
     )
     assert "score 'denoising': expected module:object, or distance" in error(
@@ -214,6 +216,19 @@ def test_a_training_that_breaks_the_network_is_named(ray_session: None, tune: ob
         _tuned(Outputs(), (right_answers, tune))
     travelled = pickle.loads(pickle.dumps(caught.value))
     assert ("in diverges" in travelled.traceback) == (tune is diverges)
+
+
+def test_functions_are_known_by_their_code_or_by_a_key() -> None:
+    model = Outputs()
+    given = (model, None, {}, right_answers, own_training, EXAMPLE, None, TINY)
+    (space, plain), (_, keyed) = space_and_task(*given), space_and_task(*given, "right answers, 1")
+    assert {"score", "tune"} <= plain.identity().keys()
+    assert (keyed.identity()["score"], keyed.identity()["tune"]) == ("right answers, 1", "right answers, 1")
+    assert plain.identity()["score"] == digest(right_answers)
+    scores = [ScoreEvaluator(space, s, EXAMPLE, Scale(0, 1), key="1").settings() for s in (right_answers, broken)]
+    assert scores[0] == scores[1] != ScoreEvaluator(space, right_answers, EXAMPLE, Scale(0, 1)).settings()
+    with pytest.raises(ValueError, match="key is what functions of yours are known by: leave it out with data"):
+        optimize(trained(), data="digits", key="1", budget={"madds": "70%"})
 
 
 def stops_computing(network: nn.Module) -> None:

@@ -33,6 +33,7 @@ def space_and_task(
     example_input: Tensor | tuple[Tensor, ...] | None,
     expected: float | str | None,
     settings: OptimizeSettings,
+    key: str | None = None,
 ) -> tuple[ModuleSpace, Task]:
     """The arguments are those of `natrl.optimize`, its mean, std and transform in `prepared`.
 
@@ -45,7 +46,9 @@ def space_and_task(
     if data is None:
         if any(value is not None for value in prepared.values()):
             raise ValueError("score measures networks on data of its own: leave out data, mean, std and transform")
-        return _own(model, score, tune, example_input, expected)
+        return _own(model, score, tune, example_input, expected, key)
+    if key is not None:
+        raise ValueError("key is what functions of yours are known by: leave it out with data")
     named = None if score is None else _named(score)
     if tune is not None:
         raise ValueError("tune goes with score, a function of yours: with data, natrl trains and measures")
@@ -91,7 +94,12 @@ def _space(model: nn.Module, data: Examples, example_input: Tensor | tuple[Tenso
 
 
 def _own(
-    model: nn.Module, score: Any, tune: Tune | None, example_input: Any, expected: float | str | None
+    model: nn.Module,
+    score: Any,
+    tune: Tune | None,
+    example_input: Any,
+    expected: float | str | None,
+    key: str | None,
 ) -> tuple[ModuleSpace, Task]:
     if isinstance(score, NamedScore) or (score in SCORES.names() if isinstance(score, str) else False):
         name = score if isinstance(score, str) else score.name
@@ -100,7 +108,7 @@ def _own(
         raise ValueError("score needs example_input: a batch of inputs as the model takes them, without labels")
     least = _least(expected)
     space = from_module(model, example_input)
-    return space, OwnTask(model, named_score(score, model, space.example), tune, space.example, least)
+    return space, OwnTask(model, named_score(score, model, space.example), tune, space.example, least, key)
 
 
 def _least(expected: float | str | None) -> float | None:

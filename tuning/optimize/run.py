@@ -60,6 +60,7 @@ def optimize(
     data: Any = None,
     score: Score | NamedScore | str | None = None,
     tune: Tune | None = None,
+    key: str | None = None,
     mean: Numbers = None,
     std: Numbers = None,
     transform: Callable[[Any], Tensor] | str | None = None,
@@ -89,7 +90,8 @@ def optimize(
     For any other task, in place of `data`: `score`(network) → a number, the higher the better, of a network in
     evaluation mode on this worker's device, without gradients, or "distance": how far its outputs are from the
     original's, without labels (`natrl.evaluation.distance`); and `tune`(network), which trains it in place and
-    returns None or it (None: finalists are not trained). Both run in Ray's workers. Then `example_input` is also what
+    returns None or it (None: finalists are not trained). Both run in Ray's workers. Ledger and `resume` know both by
+    their code and all that it reads, or by a `key` that you change with what they do. Then `example_input` is also what
     replacements are fitted on: some dozens of unlabelled inputs, as many as memory allows.
     `budget`: such as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and
     batch_latency (for 32), values are numbers or shares of the original. `example_input`: a batch as the model takes
@@ -116,7 +118,7 @@ def optimize(
     check_policy(settings)
     check_own(settings)
     prepared = {"mean": mean, "std": std, "transform": transform}
-    space, task = space_and_task(model, data, prepared, score, tune, example_input, expect_accuracy, settings)
+    space, task = space_and_task(model, data, prepared, score, tune, example_input, expect_accuracy, settings, key)
     example = space.example
     check_travels(model, f"network {type(model).__name__}")
     learned = None if policy is None else _given_policy(policy, space)

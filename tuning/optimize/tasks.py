@@ -116,19 +116,29 @@ class OwnTask(Task):
     """Functions of the user's: any score, any training, any outputs."""
 
     def __init__(
-        self, model: nn.Module, score: Score, tune: Tune | None, inputs: tuple[Tensor, ...], expected: float | None
+        self,
+        model: nn.Module,
+        score: Score,
+        tune: Tune | None,
+        inputs: tuple[Tensor, ...],
+        expected: float | None,
+        key: str | None = None,
     ) -> None:
-        """`inputs`: as the network takes them. ValueError where a function cannot be sent to workers."""
+        """`inputs`: as the network takes them; `key`: what the functions are known by, None: by their digests.
+
+        ValueError where a function cannot be sent to workers.
+        """
         for name, function in (("score", score), ("tune", tune)):
             check_travels(function, f"the function {name}")
-        self.score, self.trains, self.inputs, self.expected = score, tune, inputs, expected
+        self.score, self.trains, self.inputs, self.expected, self.key = score, tune, inputs, expected, key
         self.measured = getattr(score, "__name__", "score").strip("<>")
         whose = "of outputs from the original's" if isinstance(score, OutputDistance) else "a function of the user's"
         self.images = f"score: {self.measured} ({whose})"
         self._first: float | None = None
 
     def identity(self) -> dict[str, Any]:
-        functions = {name: digest(f) for name, f in (("score", self.score), ("tune", self.trains)) if f is not None}
+        given = {"score": self.score, "tune": self.trains}
+        functions = {name: self.key or digest(f) for name, f in given.items() if f is not None}
         return {"data": "score", **functions, "images": digest(self.inputs)}
 
     def original(self, model: nn.Module) -> str:
@@ -147,7 +157,7 @@ class OwnTask(Task):
         assert first is not None
         if score is not self.score:
             first = scored(score, copied(space.model).to(default_device()))
-        evaluator = ScoreEvaluator(space, score, self.inputs, Scale(first - 1, first), seed=settings.seed)
+        evaluator = ScoreEvaluator(space, score, self.inputs, Scale(first - 1, first), key=self.key, seed=settings.seed)
         evaluator.scale = scale_of(evaluator, first)
         with REWARDS.lent(Reward(partial(_itself, evaluator), inherits=True)) as name:
             yield replace(settings, evaluator=replace(settings.evaluator, reward=name, steps=None))
