@@ -109,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("detector"))
     given = options.parse_args(argv)
+    torch.set_num_threads(1)  # more only wait for each other on layers as small as these
     (images, _, boxes), held_out, test = (
         draw(n, SIZE, 3 * given.seed + part)
         for part, n in enumerate((given.images, given.images // 8, given.images // 4))

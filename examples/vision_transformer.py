@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("transformer"))
     given = options.parse_args(argv)
+    torch.set_num_threads(1)  # more only wait for each other on layers as small as these
     train, held_out, test = digits()
     torch.manual_seed(given.seed)
     model = transformer()
