@@ -4,7 +4,7 @@ python examples/detection.py   # pip install '.[detection]'
 
 draws images with squares, discs and crosses and a box around each, trains SSDlite with MobileNetV3-Small on them, and
 has natrl.optimize take 30 % of its multiply-adds, by single replacements whose effects add up. The score is the mean
-average precision by torchmetrics. It takes two minutes on two cores.
+average precision by torchmetrics. It takes two to three minutes on two cores.
 """
 
 from __future__ import annotations
