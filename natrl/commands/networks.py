@@ -28,8 +28,8 @@ __all__ = ["PANEL", "Asked", "Learned", "is_reference", "transform_network"]
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
 _option = partial(typer.Option, rich_help_panel=PANEL)
 
-LEARNED = """method learn.iterations fine_tuning.epochs evaluator.surrogate evaluator.actors evaluator.num_gpus
-evaluator.timeout"""
+LEARNED = """method learn.iterations fine_tuning.epochs class_weights evaluator.surrogate evaluator.actors
+evaluator.num_gpus evaluator.timeout"""
 #: What is given of the settings of `natrl.optimize`.
 Learned = Annotated[
     dict[str, Any],
@@ -49,8 +49,10 @@ class Asked:
         str | None,
         _option(
             help="In place of --data: a function of a network that returns a number, the higher the better; or "
-            "distance, of its outputs from the original's.",
-            metavar="module:function",
+            "distance, of its outputs from the original's. Beside --data: balanced_accuracy, macro_f1, multilabel_ap, "
+            "multilabel_f1, r2, mean_iou, or module:object.",
+            metavar="module:function|NAME",
+            show_default="accuracy",
         ),
     ] = None
     tune: Annotated[
@@ -58,6 +60,14 @@ class Asked:
         _option(
             help="With --score: a function that trains the network in place.",
             metavar="module:function",
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        _option(
+            help="With --score and --tune: a name for what they do, by which scores are found again.",
+            metavar="TEXT",
+            show_default="digests of their code and what it reads",
         ),
     ] = None
     example: Annotated[
@@ -94,7 +104,8 @@ class Asked:
     expect_accuracy: Annotated[
         str | None,
         _option(
-            help="What the network has at least on the validation split, such as 83%; less stops.",
+            help="What the network has at least on the validation split, such as 83%, or a number of --score's; less "
+            "stops.",
             metavar="X",
             show_default="clearly more than guessing",
         ),
@@ -189,46 +200,78 @@ def transform_network(
 
 def _check_task(reference: str, asked: Asked, image_size: int | None) -> None:
     """ValueError unless either data or functions of the user's are given, with what goes with them."""
+    of_functions = {"--tune": asked.tune, "--example": asked.example, "--key": asked.key}
     if asked.score is None:
-        refuse({"--tune": asked.tune, "--example": asked.example}, "they go with --score")
+        refuse(of_functions, "it goes with --score")
         if asked.data is None:
             raise ValueError(
                 f"--data NAME is needed: {reference} is scored and fine-tuned on what it was trained on; or --score, a "
                 "function of your own"
             )
         return
-    of_data = {"--data": asked.data, "--mean": asked.mean, "--std": asked.std, "--transform": asked.transform}
-    refuse(of_data | {"--image-size": image_size}, "--score measures networks on data of its own")
+    if asked.data is not None:
+        refuse(
+            {"--tune": asked.tune, "--example": asked.example},
+            "with --data, natrl trains and measures by a score that has a name",
+        )
+        return
+    of_data = {"--mean": asked.mean, "--std": asked.std, "--transform": asked.transform, "--image-size": image_size}
+    refuse(of_data, "--score without --data measures networks on data of its own")
     if asked.example is None:
-        raise ValueError("--score needs --example module:object: a batch of inputs as the network takes them")
+        raise ValueError(
+            "--score needs --example module:object: a batch of inputs as the network takes them; or --data, with a "
+            "score that has a name"
+        )
 
 
 def _network_and_task(
     reference: str, asked: Asked, image_size: int | None, seed: int
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and what natrl.optimize is told of its task."""
+    preparation = Preparation(image_size, asked.mean, asked.std, asked.transform)
     if asked.score is None:
-        preparation = Preparation(image_size, asked.mean, asked.std, asked.transform)
         model, images = _network_and_data(reference, str(asked.data), asked.weights, preparation, seed)
         return model, {"data": images, "expect_accuracy": asked.expect_accuracy}
+    if asked.data is None:
+        return _network_and_functions(reference, asked)
+    from natrl.evaluation.scores import SCORES
+    from natrl.modules.references import load_network
+
+    score, expected = SCORES.get(asked.score), _least_score(asked)
+    if score.labels == "classes":
+        model, images = _network_and_data(reference, asked.data, asked.weights, preparation, seed)
+        return model, {"data": images, "score": score, "expect_accuracy": expected}
+    prepared = {"--mean": asked.mean, "--std": asked.std, "--transform": asked.transform, "--image-size": image_size}
+    refuse(prepared, f"score {asked.score!r} takes inputs as they come")
+    model = load_network(reference, num_classes=None, weights=asked.weights)
+    return model, {"data": asked.data, "score": score, "expect_accuracy": expected}
+
+
+def _network_and_functions(reference: str, asked: Asked) -> tuple[nn.Module, dict[str, Any]]:
     from natrl.modules.references import load_network
     from natrl.registry import find_object, returned_by
 
+    if asked.score != DISTANCE and ":" not in str(asked.score):
+        raise ValueError(
+            f"score {asked.score!r}: expected module:object, or {DISTANCE}; others with a name need --data"
+        )
     named = {"score": asked.score, "tune": asked.tune, "example_input": asked.example}
-    if asked.score != DISTANCE and ":" not in asked.score:
-        raise ValueError(f"score {asked.score!r}: expected module:object, or {DISTANCE}")
-    task = {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items() if text != DISTANCE}
+    task: dict[str, Any] = {"expect_accuracy": _least_score(asked), "key": asked.key}
+    task |= {name: text and find_object(text, f"{name} {text!r}") for name, text in named.items() if text != DISTANCE}
     task.setdefault("score", DISTANCE)
     if callable(task["example_input"]):
         task["example_input"] = returned_by(task["example_input"], f"example {asked.example!r}")
-    if asked.expect_accuracy is not None:
-        try:
-            task["expect_accuracy"] = float(asked.expect_accuracy)
-        except ValueError:
-            raise ValueError(
-                f"--expect-accuracy is a number that --score can give, got {asked.expect_accuracy!r}"
-            ) from None
     return load_network(reference, num_classes=None, weights=asked.weights), task
+
+
+def _least_score(asked: Asked) -> float | None:
+    """--expect-accuracy as a number of --score's. ValueError if it is none."""
+    try:
+        return None if asked.expect_accuracy is None else float(asked.expect_accuracy)
+    except ValueError:
+        raise ValueError(
+            f"--expect-accuracy is a number that --score can give, got {asked.expect_accuracy!r}"
+        ) from None
 
 
 class Preparation(NamedTuple):

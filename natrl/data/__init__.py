@@ -2,7 +2,8 @@
 
 from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
+from natrl.data.examples import Examples
 from natrl.data.images import ImageData
 from natrl.data.loading import DATA, load_data
 
-__all__ = ["DATA", "Augmentation", "ImageData", "batches", "load_data"]
+__all__ = ["DATA", "Augmentation", "Examples", "ImageData", "batches", "load_data"]

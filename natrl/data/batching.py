@@ -28,6 +28,7 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images float32 (B, C, H, W), channels last in memory, and labels int64 (B,), on the device.
 
+    Of other data sets (`natrl.data.labelled`) their inputs and labels, as these are.
     In the data set's order, or in one drawn from `shuffle_seed`, which also seeds the augmentation: the same seed gives
     the same batches on every device, and the global random state is neither read nor changed. Data sets in memory are
     indexed directly; others are read by worker processes, as many as torch may use threads, less one.
@@ -41,7 +42,7 @@ def batches(
     order = torch.arange(size) if shuffle_seed is None else torch.randperm(size, generator=generator)
     chunks = [c for c in order.split(batch_size) if not drop_last or len(c) == batch_size]
     for images, labels in _read(dataset, chunks):
-        images = images.to(device, memory_format=torch.channels_last)
+        images = images.to(device, memory_format=torch.channels_last if images.dim() == 4 else torch.preserve_format)
         yield augment(images, generator) if augment else images, labels.to(device)
 
 

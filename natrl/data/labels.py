@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 __all__ = ["class_names", "labels_of", "size_of"]
@@ -16,9 +17,12 @@ def size_of(dataset: Dataset[Any]) -> int:
 
 
 def labels_of(dataset: Dataset[Any]) -> np.ndarray:
-    """int64 (N,): from where torchvision's data sets keep them, else by reading every item."""
+    """int64 (N,): from where torchvision's data sets keep them, else by reading every item.
+
+    ValueError where those of a TensorDataset are no classes.
+    """
     if isinstance(dataset, TensorDataset):
-        return np.asarray(dataset.tensors[1], dtype=np.int64)
+        return _classes(dataset.tensors[1])
     if isinstance(dataset, Subset):
         return labels_of(dataset.dataset)[np.asarray(dataset.indices)]
     size = size_of(dataset)
@@ -31,6 +35,15 @@ def labels_of(dataset: Dataset[Any]) -> np.ndarray:
         if samples is not None and len(samples) == size:
             return np.array([label for _, label in samples], dtype=np.int64)
     return np.array([int(dataset[i][1]) for i in range(size)], dtype=np.int64)
+
+
+def _classes(labels: Tensor) -> np.ndarray:
+    if labels.dim() != 1 or labels.is_floating_point():
+        found = f"{str(labels.dtype).removeprefix('torch.')} {tuple(labels.shape)}"
+        raise ValueError(
+            f"labels must be a class for each image, whole numbers (N,), got {found}: give a score that takes them"
+        )
+    return np.asarray(labels, dtype=np.int64)
 
 
 def class_names(dataset: Dataset[Any], labels: np.ndarray) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from natrl.data.labels import class_names, labels_of
 from natrl.data.raw import HELD_OUT
 from natrl.data.splits import stratified_split, TEST_SEED
 
-__all__ = ["from_loaders"]
+__all__ = ["from_loaders", "source_of"]
 
 PREPARED = "as the loaders give them"
 FROM_TRAINING = "a fifth of the training loader's, which a network of yours may have seen"
@@ -67,6 +67,17 @@ def from_loaders(name: str, loaders: Mapping[str, DataLoader[Any]]) -> ImageData
 
 
 def _dataset(part: str, loader: DataLoader[Any]) -> Dataset[Any]:
+    dataset = source_of(part, loader)
+    image = dataset[0][0]
+    if not isinstance(image, Tensor) or not image.is_floating_point():
+        raise ValueError(f"the {part} loader gives {_kind(image)}, not float tensors: add a transform that makes them")
+    if image.dim() != 3 or image.shape[1] != image.shape[2]:
+        raise ValueError(f"images must be square, (C, H, W), got {tuple(image.shape)} from the {part} loader")
+    return dataset
+
+
+def source_of(part: str, loader: DataLoader[Any]) -> Dataset[Any]:
+    """The data set behind a loader, as far as it draws from it. ValueError where it does in a way of its own."""
     dataset = loader.dataset
     if isinstance(dataset, IterableDataset):
         raise ValueError(f"the {part} loader reads a stream: natrl needs a data set of known length")
@@ -77,13 +88,7 @@ def _dataset(part: str, loader: DataLoader[Any]) -> Dataset[Any]:
         )
     if not len(dataset):  # type: ignore[arg-type]  # torch's Dataset declares no length
         raise ValueError(f"the {part} loader's data set is empty")
-    dataset = _drawn(part, loader)
-    image = dataset[0][0]
-    if not isinstance(image, Tensor) or not image.is_floating_point():
-        raise ValueError(f"the {part} loader gives {_kind(image)}, not float tensors: add a transform that makes them")
-    if image.dim() != 3 or image.shape[1] != image.shape[2]:
-        raise ValueError(f"images must be square, (C, H, W), got {tuple(image.shape)} from the {part} loader")
-    return dataset
+    return _drawn(part, loader)
 
 
 def _drawn(part: str, loader: DataLoader[Any]) -> Dataset[Any]:

@@ -16,7 +16,7 @@ from natrl.data.published import PUBLISHED
 from natrl.data.raw import RawData
 from natrl.registry import Registry, returned_by
 
-__all__ = ["DATA", "load_data"]
+__all__ = ["DATA", "load_data", "read"]
 
 LARGEST = 2**16  # pixels
 
@@ -66,7 +66,7 @@ def load_data(
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"the seed of the splits must be a whole number in 0 … 2³²−1, got {seed!r:.60}")
     preprocessing = Preprocessing.of(mean, std, transform)
-    found = _read(name)
+    found = accepted(*read(name))
     if isinstance(found, RawData):
         return found.build(seed=seed, image_size=image_size, preprocessing=preprocessing)
     if preprocessing != BY_STATISTICS or image_size not in (None, found.image_size):
@@ -76,8 +76,8 @@ def load_data(
     return found
 
 
-def _read(data: Any) -> ImageData | RawData:
+def read(data: Any) -> tuple[Any, str]:
+    """What a reader gives, or the data themselves, and how they are called. ValueError if they cannot be had."""
     reader, argument = DATA.find(data)
     name = data if isinstance(data, str) else getattr(data, "__name__", "own data")
-    what = f"data {name!r}"
-    return accepted(returned_by(partial(reader, argument) if argument else reader, what), name)
+    return returned_by(partial(reader, argument) if argument else reader, f"data {name!r}"), name

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from natrl.data.examples import Examples
 from natrl.data.images import ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.loaders import from_loaders
 from natrl.data.parts import ArrayPart, Part
 from natrl.data.raw import RawData
 
-__all__ = ["accept_reader", "accepted"]
+__all__ = ["accept_reader", "accepted", "all_loaders", "named_parts"]
 
 PARTS = ("train", "validation", "test")
 
@@ -24,7 +25,7 @@ def accept_reader(data: Any) -> Callable[..., Any]:
     """A function that returns data; what is no function is the data itself. ValueError where it can be neither."""
     if callable(data):
         return data
-    if not isinstance(data, ImageData | RawData | Mapping | tuple | list):
+    if not isinstance(data, Examples | RawData | Mapping | tuple | list):
         raise ValueError(_expected(data))
     return lambda: data
 
@@ -33,31 +34,31 @@ def accepted(data: Any, name: str) -> ImageData | RawData:
     """Data as a function of the user's returns it.
 
     One of: ImageData, taken as it is; (images, labels) as arrays or tensors: (N, H, W), (N, C, H, W) or (N, H, W, C)
-    square images and N labels, split like any other data; torch data sets of (image, label), (train, test) or (train,
-    validation, test); {"train": …, "validation": …, "test": …}, each a data set or (images, labels), of which
-    validation or test may be left out. Training images are cropped, but not mirrored: return ImageData to say
-    otherwise. In place of the data sets their DataLoaders, whose images are taken as they come out
-    (`natrl.data.loaders`). ValueError in one line on anything else.
+    square images and N labels, split like any other data; torch data sets of (image, label), or tuples
+    (images, labels), as (train, test) or (train, validation, test); {"train": …, "validation": …, "test": …}, each a
+    data set or (images, labels), of which validation or test may be left out. Training images are cropped, but not
+    mirrored: return ImageData to say otherwise. In place of the data sets their DataLoaders, whose images are taken as
+    they come out (`natrl.data.loaders`). ValueError in one line on anything else.
     """
     if isinstance(data, ImageData | RawData):
         return data
     try:
-        parts = _named_parts(data)
+        parts = named_parts(data)
         if parts is None:
             return _from_arrays(name, *data)
         if any(isinstance(part, DataLoader) for part in parts.values()):
-            return from_loaders(name, _all_loaders(parts))
+            return from_loaders(name, all_loaders(parts))
         return _from_parts(name, parts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"data {name!r}: {error}") from None
 
 
-def _named_parts(returned: Any) -> dict[str, Any] | None:
+def named_parts(returned: Any) -> dict[str, Any] | None:
     """The parts by name; None of (images, labels). ValueError on anything else."""
     if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(PARTS):
         return dict(returned)
     if isinstance(returned, tuple | list) and len(returned) in (2, 3):
-        if all(isinstance(part, Dataset | DataLoader) for part in returned):
+        if all(isinstance(part, Dataset | DataLoader) or _is_pair(part) for part in returned):
             names = PARTS if len(returned) == 3 else (PARTS[0], PARTS[2])
             return dict(zip(names, returned, strict=True))
         if len(returned) == 2:
@@ -65,7 +66,12 @@ def _named_parts(returned: Any) -> dict[str, Any] | None:
     raise ValueError(_expected(returned))
 
 
-def _all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:
+def _is_pair(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) == 2
+
+
+def all_loaders(parts: Mapping[str, Any]) -> Mapping[str, DataLoader[Any]]:
+    """The parts, each of them a loader. ValueError where one is none, or nothing is left to choose by."""
     if other := [name for name, part in parts.items() if not isinstance(part, DataLoader)]:
         raise ValueError(f"some parts are DataLoaders, and {', '.join(other)} is not: give all of them as loaders")
     if set(parts) == {"train"}:

@@ -15,7 +15,7 @@ from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
 from natrl.data.labels import size_of
 
-__all__ = ["Passes", "in_two", "pass_length"]
+__all__ = ["Passes", "in_two", "pass_length", "taken"]
 
 
 class Passes:
@@ -72,10 +72,11 @@ def in_two(dataset: Dataset[Any], share: float, *, seed: int) -> tuple[Dataset[A
     if not 0 < first < size:
         raise ValueError(f"a share of {share} of {size} images leaves none for one of the two parts")
     order = np.random.default_rng(seed).permutation(size)
-    return _part(dataset, np.sort(order[:first])), _part(dataset, np.sort(order[first:]))
+    return taken(dataset, np.sort(order[:first])), taken(dataset, np.sort(order[first:]))
 
 
-def _part(dataset: Dataset[Any], indices: np.ndarray) -> Dataset[Any]:
+def taken(dataset: Dataset[Any], indices: np.ndarray) -> Dataset[Any]:
+    """The part of those indices, int64 (N,); in memory where the data set is."""
     if isinstance(dataset, TensorDataset):
         return TensorDataset(*(tensor[torch.from_numpy(indices)] for tensor in dataset.tensors))
     return Subset(dataset, indices.tolist())

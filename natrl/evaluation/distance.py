@@ -9,6 +9,7 @@ from torch import nn, Tensor
 from torch.nn.functional import kl_div, log_softmax
 from torch.utils._pytree import tree_leaves
 
+from natrl.evaluation.scores.named import SCORES
 from natrl.modules.replace.copies import copied
 from natrl.training.device import default_device
 from natrl.training.modes import in_mode
@@ -59,7 +60,8 @@ def named_score(score: Any, original: nn.Module, inputs: tuple[Tensor, ...]) -> 
     if not isinstance(score, str):
         return score
     if score != "distance":
-        raise ValueError(f'a score is a function of a network, or "distance", got {score!r:.60}')
+        named = f"with data, {', '.join(SCORES.names())}"
+        raise ValueError(f'a score is a function of a network, or "distance", got {score!r:.60}; {named}')
     return OutputDistance(original, inputs)
 
 

@@ -15,6 +15,7 @@ from natrl.core.architecture import Architecture
 from natrl.digests import digest
 from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.inherited import Inheriting
+from natrl.evaluation.user_code import FunctionError
 from natrl.spaces import Space
 from natrl.training.device import precision
 from natrl.training.modes import in_mode
@@ -28,8 +29,8 @@ ORIGINAL = 0.8  # what the original scores, so that there is room above it
 PROBES = 5  # random architectures that say how low scores go
 
 
-class ScoreError(ValueError):
-    """A function of the user's gave no number, or raised: then `__cause__` is its own error."""
+class ScoreError(FunctionError):
+    """A score gave no number, or raised: then `__cause__` is its own error."""
 
 
 class Scale(NamedTuple):
@@ -50,7 +51,7 @@ def scored(score: Score, network: nn.Module) -> float:
         try:
             found: Any = score(network)
         except Exception as error:  # whatever the user's code raises
-            raise ScoreError(f"score(network) raised {summary(error)}") from error
+            raise ScoreError(f"score(network) raised {summary(error)}", error) from error
     if isinstance(found, Tensor | np.ndarray) and found.ndim == 0:
         found = found.item()
     if isinstance(found, bool) or not isinstance(found, int | float | np.number) or not math.isfinite(found):
@@ -75,11 +76,13 @@ class ScoreEvaluator(Inheriting):
         inputs: tuple[Tensor, ...],
         scale: Scale,
         *,
+        key: str | None = None,
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
+        """`key`: what the function is known by; None: by its code and all that it reads."""
         super().__init__(space, inputs, seed=seed, device=device)
-        self.score, self.scale = score, scale
+        self.score, self.scale, self.key = score, scale, key
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,) in [0, 1]. FailedEvaluations names those that the function cannot score."""
@@ -94,12 +97,12 @@ class ScoreEvaluator(Inheriting):
         return scores
 
     def settings(self) -> dict[str, Any]:
-        """The function is known by its code and all that it reads, inputs by their numbers."""
+        """The function is known by its code and all that it reads, or by its key; inputs by their numbers."""
         return {
             "kind": "score",
             "version": VERSION,
             **self.space.identity(),
-            "score": digest(self.score),
+            "score": self.key or digest(self.score),
             "inputs": digest(self.inputs),
             "scale": list(self.scale),
             "seed": self.seed,

@@ -6,6 +6,7 @@ Functions and classes of his modules are pickled whole, not by name; what settin
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -14,10 +15,24 @@ from ray import cloudpickle
 
 from natrl.digests.libraries import is_library_file
 
-__all__ = ["check_travels", "share_user_code"]
+__all__ = ["FunctionError", "check_travels", "share_user_code"]
 
 OURS = ("natrl", "ray")  # wherever they are installed
 DEPTH = 20  # attributes of attributes that are looked through for the one that cannot be pickled
+
+
+class FunctionError(ValueError):
+    """A function of the user's raised, or returned what it must not; the message says so in one line.
+
+    Where it raised, `traceback` is its own as text, which comes along from workers.
+    """
+
+    def __init__(self, message: str, error: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.traceback = ""
+        if error is not None and error.__traceback__ is not None:
+            theirs = error.__traceback__.tb_next  # the first frame is natrl's call
+            self.traceback = "".join(traceback.format_exception(type(error), error, theirs))
 
 
 def share_user_code() -> None:

@@ -12,7 +12,7 @@ from natrl.data import batches, ImageData
 from natrl.modules.replace.copies import copied
 from natrl.training.device import default_device
 
-__all__ = ["Original", "check_accuracy", "check_outputs", "expected_accuracy", "measure_original"]
+__all__ = ["LIKELY", "Original", "check_accuracy", "check_outputs", "expected_accuracy", "measure_original"]
 
 BATCH = 500  # images
 LIKELY = (

@@ -90,15 +90,16 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
 def _figures(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Rows of (what, before, after, difference or share)."""
     before, after, recalibrated = found["before"], found["after"], found.get("recalibrated")
-    rows, is_own = [], after["test_accuracy"] is None
-    for kind in ("validation",) if is_own else ("test", "validation"):
+    measured, untested = found.get("measured", "accuracy"), after["test_accuracy"] is None
+    rows = []
+    for kind in ("validation",) if untested else ("test", "validation"):
         new = after[f"{kind}_accuracy"]
         olds = {"": before[f"{kind}_accuracy"]}
         olds |= {", with new batch-norm statistics before": recalibrated[kind]} if recalibrated else {}
         for what, old in olds.items():
-            if is_own:
+            if untested or measured != "accuracy":
                 was, now, gained = map(formats.score, (old, new, new - old))
-                rows.append((f"{found['measured']}{what}", was, now, gained))
+                rows.append((f"{measured}{what}" if untested else f"{kind} {measured}{what}", was, now, gained))
                 continue
             name = f"{kind} accuracy{what} (%)"
             rows.append((name, formats.accuracy(old), formats.accuracy(new), formats.points(new - old)))

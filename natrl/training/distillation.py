@@ -18,7 +18,7 @@ class Distillation:
     T² keeps the gradients' size whatever T is (section 2). ValueError on a weight outside [0, 1] or T not above 0.
     """
 
-    teacher: nn.Module  # images (B, C, H, W) → logits (B, classes); run in evaluation mode
+    teacher: nn.Module  # images (B, C, H, W) → logits (B, classes, …); run in evaluation mode
     weight: float = 0.5
     temperature: float = 4.0
 
@@ -29,14 +29,22 @@ class Distillation:
             raise ValueError(f"distillation: temperature must be above 0, got {self.temperature}")
 
     def loss(self, images: Tensor, logits: Tensor, on_labels: Tensor) -> Tensor:
-        """The loss of the student's `logits` (B, classes) on `images`, whose loss on labels is known."""
+        """The loss of the student's `logits` (B, classes) on `images`, whose loss on labels is known.
+
+        Logits (B, classes, …) of many places, such as pixels, count place by place.
+        """
         with torch.no_grad():
             taught = self.teacher.to(images.device).eval()(images)
         t = self.temperature
         divergence = functional.kl_div(
-            functional.log_softmax(logits / t, 1),
-            functional.log_softmax(taught / t, 1),
+            _by_place(functional.log_softmax(logits / t, 1)),
+            _by_place(functional.log_softmax(taught / t, 1)),
             reduction="batchmean",
             log_target=True,
         )
         return (1 - self.weight) * on_labels + self.weight * t**2 * divergence
+
+
+def _by_place(classes: Tensor) -> Tensor:
+    """(B, classes, …) → (B · …, classes)."""
+    return classes.movedim(1, -1).flatten(0, -2)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from natrl.checks.arguments import checked
 from natrl.checks.fields import Seed
 from natrl.core.architecture import Architecture
 from natrl.data import Augmentation, batches, ImageData
+from natrl.data.examples import Examples
 from natrl.data.labels import size_of
 from natrl.spaces.networks import Networks
 from natrl.training.device import default_device
@@ -26,11 +28,13 @@ from natrl.training.modes import in_mode, set_training
 from natrl.training.schedule import Schedule
 from natrl.training.thin import thin_guarded
 
-__all__ = ["Measured", "TrainingResult", "fit", "measure", "train_network"]
+__all__ = ["Loss", "Measured", "TrainingResult", "fit", "measure", "train_network"]
 
 AUXILIARY = "auxiliary."  # what the names of the auxiliary head's weights begin with
 MEASURING_BATCH = 500  # images
 ADAM_BETA2 = 0.99  # 0.999 averages over 1,000 steps, more than a short training has
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs and labels (B, …)
 
 
 class Measured(NamedTuple):
@@ -111,27 +115,30 @@ def _weights(network: nn.Module) -> dict[str, np.ndarray]:
 @checked
 def fit(
     network: nn.Module,
-    data: ImageData,
+    data: Examples,
     schedule: Schedule,
     *,
     seed: Seed,
     device: torch.device | str | None = None,
     amp: bool = False,
     distillation: Distillation | None = None,
+    loss: Loss | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> float:
     """Trains the network in place on the training split; the mean loss of the last epoch.
 
     The network gives logits (B, classes), or in training (logits, logits of auxiliary heads …). `amp`: bfloat16 where
-    autocast says so. `distillation`: a network to learn from besides the labels. `on_epoch(epoch, loss)` is called
-    after each epoch, the first being 1. FloatingPointError where the loss is not finite.
+    autocast says so. `distillation`: a network to learn from besides the labels. `loss`: in place of the cross-entropy
+    of the schedule, of whatever the network gives. `on_epoch(epoch, loss)` is called after each epoch, the first being
+    1. FloatingPointError where the loss is not finite.
     """
     device = default_device(device)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss = loss or partial(functional.cross_entropy, label_smoothing=schedule.label_smoothing)
+    _move(network, device)
     optimizer = _optimizer(network, schedule)
     size = size_of(data.train)
     steps = max(1, size // schedule.batch_size)  # an incomplete batch is used only where it is the only one
-    loss = float("nan")
+    mean = float("nan")
     with _reproducible(seed, device), thin_guarded(network):  # the network may draw, too
         for epoch in range(schedule.epochs):
             if schedule.drop_path:
@@ -146,12 +153,18 @@ def fit(
             )
             rates = [schedule.rate(epoch * steps + step, schedule.epochs * steps) for step in range(steps)]
             epoch_steps = zip(rates, epoch_batches, strict=True)
-            loss = _train_epoch(network, optimizer, schedule, epoch_steps, device, amp, distillation)
-            if not np.isfinite(loss):
-                raise FloatingPointError(f"the loss is {loss} in epoch {epoch + 1}; lower the learning rate")
+            mean = _train_epoch(network, optimizer, schedule, epoch_steps, device, amp, distillation, loss)
+            if not np.isfinite(mean):
+                raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}; lower the learning rate")
             if on_epoch:
-                on_epoch(epoch + 1, loss)
-    return loss
+                on_epoch(epoch + 1, mean)
+    return mean
+
+
+def _move(network: nn.Module, device: torch.device) -> None:
+    """To the device; channels last in memory, which 3-D convolutions do not take."""
+    plain = any(weight.dim() == 5 for weight in network.parameters())
+    network.to(device, memory_format=torch.preserve_format if plain else torch.channels_last)  # type: ignore[call-overload]
 
 
 def _train_epoch(
@@ -162,6 +175,7 @@ def _train_epoch(
     device: torch.device,
     amp: bool,
     distillation: Distillation | None,
+    loss_on_labels: Loss,
 ) -> float:
     """One step a batch; the mean loss."""
     set_training(network)
@@ -171,7 +185,7 @@ def _train_epoch(
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             outputs = network(images)
-            loss = _loss(outputs, labels, schedule)
+            loss = _loss(outputs, labels, schedule, loss_on_labels)
             if distillation is not None:
                 loss = distillation.loss(images, outputs[0] if isinstance(outputs, tuple) else outputs, loss)
         optimizer.zero_grad()
@@ -203,14 +217,11 @@ def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device |
     return Measured(correct / count, entropy / count)
 
 
-def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, schedule: Schedule) -> Tensor:
-    def entropy(logits: Tensor) -> Tensor:
-        return functional.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
-
+def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, schedule: Schedule, loss: Loss) -> Tensor:
     if not isinstance(outputs, tuple):
-        return entropy(outputs)
+        return loss(outputs, labels)
     logits, *auxiliary = outputs
-    return entropy(logits) + schedule.auxiliary * sum(entropy(other) for other in auxiliary)
+    return loss(logits, labels) + schedule.auxiliary * sum(loss(other, labels) for other in auxiliary)
 
 
 def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -220,7 +231,9 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     return torch.optim.AdamW(weights, rate, (schedule.momentum, ADAM_BETA2), weight_decay=decay, fused=True)
 
 
-def _augmentation(data: ImageData, schedule: Schedule) -> Augmentation:
+def _augmentation(data: Examples, schedule: Schedule) -> Augmentation:
+    if not isinstance(data, ImageData):
+        return data.augmentation
     return replace(data.augmentation, cutout=round(schedule.cutout * data.image_size / 32))
 
 

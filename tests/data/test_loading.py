@@ -133,9 +133,9 @@ def test_image_data_checks_its_classes() -> None:
     data = load_data("digits")
     parts = (data.train, data.validation, data.test)
     with pytest.raises(ValueError, match="at least 2 classes, got 1"):
-        ImageData("mine", *parts, 1, 8, 1, ("a",), Augmentation())
+        ImageData("mine", *parts, 1, 8, 1, ("a",), augmentation=Augmentation())
     with pytest.raises(ValueError, match="1 names for 10 classes"):
-        ImageData("mine", *parts, 10, 8, 1, ("a",), Augmentation())
+        ImageData("mine", *parts, 10, 8, 1, ("a",), augmentation=Augmentation())
 
 
 def test_cifar10_jpeg_says_where_it_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

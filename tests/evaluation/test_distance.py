@@ -11,7 +11,8 @@ import torch
 from torch import nn, Tensor
 
 from natrl.evaluation.distance import named_score, OutputDistance
-from natrl.tuning.optimize.run import _space_and_task
+from natrl.tuning.optimize import OptimizeSettings
+from natrl.tuning.optimize.given import space_and_task
 
 
 class Given(nn.Module):
@@ -75,7 +76,7 @@ def test_what_cannot_be_compared_is_said() -> None:
 def test_optimize_takes_it_by_name() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
-    space, task = _space_and_task(model, None, "distance", None, torch.rand(8, 1, 6, 6), None, 0, None, None, None)
+    space, task = space_and_task(model, None, {}, "distance", None, torch.rand(8, 1, 6, 6), None, OptimizeSettings())
     assert task.original(model) == "the original: distance 0"
     changed = space.build(space.with_operations({"0": "conv_1x1"}))
     assert task.figures(changed)[0] < -0.01

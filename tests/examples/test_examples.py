@@ -6,6 +6,7 @@ In this process, so that torch is imported and Ray started once: 3 to 8 s each.
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ SHORT = {
 
 def test_every_example_is_tried() -> None:
     """own_network, which is none of the task, by tests/docs."""
-    assert {name.split()[0] for name in SHORT} | {"own_network", "nasbench_macro", "segmentation"} == {
+    assert {name.split()[0] for name in SHORT} | {"own_network", "nasbench_macro", *OPTIMIZED} == {
         p.stem for p in EXAMPLES.glob("[a-z]*.py")
     }
 
@@ -44,13 +45,27 @@ def test_learns_what_held_out_architectures_gain_by(name, monkeypatch, capsys):
     assert f"{after:.3f} after" in capsys.readouterr().out
 
 
+#: Of each example in which a network is optimized: options.
+OPTIMIZED = {
+    "segmentation": ["--images", "24", "--epochs", "1", "--iterations", "1"],
+    "detection": ["--images", "16", "--epochs", "1", "--candidates", "1", "--max-madds", "90%"],
+    "vision_transformer": ["--epochs", "1", "--iterations", "1"],
+    "text": ["--snippets", "20", "--epochs", "1", "--candidates", "1"],
+}
+
+
 @pytest.mark.usefixtures("ray_session")
-def test_segmentation_is_optimized_by_its_own_score(monkeypatch, capsys, tmp_path):
-    """A network that has seen 24 images once: ten seconds."""
+@pytest.mark.filterwarnings("ignore")  # as above
+@pytest.mark.parametrize("name", OPTIMIZED)
+def test_a_network_is_optimized_by_its_own_score(name, monkeypatch, capsys, tmp_path):
+    """A network that has seen little: ten seconds."""
+    if name == "detection":
+        pytest.importorskip("torchmetrics")
     monkeypatch.syspath_prepend(EXAMPLES)
-    main = importlib.import_module("segmentation").main
-    main(["--images", "24", "--epochs", "1", "--iterations", "1", "--out", str(tmp_path / "out")])
+    importlib.import_module(name).main([*OPTIMIZED[name], "--out", str(tmp_path / "out")])
     printed = capsys.readouterr().out
-    assert "mean IoU: " in printed
-    assert "mean IoU on test images: " in printed
+    assert re.search(r" on test \w+, MAdds$", printed, re.MULTILINE)
+    rows = [line.split()[-1 if name != "detection" else -4] for line in printed.splitlines()[-3:]]
+    assert rows[:2] == ["100.0%", "100.0%"]
+    assert float(rows[2].rstrip("%")) <= 90
     assert (tmp_path / "out" / "model.safetensors").is_file()

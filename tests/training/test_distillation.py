@@ -23,6 +23,17 @@ class Fixed(nn.Module):
         return self.logits.expand(len(images), -1)
 
 
+class Constant(nn.Module):
+    """Gives these logits for everything."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
 def test_the_loss_is_hintons() -> None:
     """By hand for two classes: teacher logits (2 ln 3, 0) at T = 2 are (3/4, 1/4), the student's (0, 0) are halves."""
     teacher = Fixed([2 * math.log(3), 0.0])
@@ -33,6 +44,17 @@ def test_the_loss_is_hintons() -> None:
     loss.backward()
     assert teacher.logits.grad is None
     assert student.grad is not None
+
+
+def test_pixels_count_as_so_many_images() -> None:
+    """Logits (2, 3, 4, 5) of pixels give the loss of the same ones as 40 images."""
+    taught, said = torch.randn(2, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0)).unbind()
+    places = [logits.permute(0, 2, 3, 1).reshape(40, 3) for logits in (taught, said)]
+    found = [
+        Distillation(Constant(teacher), weight=1.0).loss(torch.zeros(1), student, torch.zeros(())).item()
+        for teacher, student in ((taught, said), places)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_a_student_learns_the_teachers_answers_without_labels() -> None:

@@ -27,7 +27,7 @@ SMALL = Skeleton(channels=2, cells=2, image_size=8, image_channels=1)
 def noise(n: int = 40) -> ImageData:
     generator = torch.Generator().manual_seed(0)
     split = TensorDataset(torch.randn(n, 1, 8, 8, generator=generator), torch.arange(n) % 10)
-    return ImageData("noise", split, split, split, 10, 8, 1, tuple("0123456789"), Augmentation(padding=1))
+    return ImageData("noise", split, split, split, 10, 8, 1, tuple("0123456789"), augmentation=Augmentation(padding=1))
 
 
 def make_trainer(settings: WeightSettings = FAIR, space: str = "darts", seed: int = 0) -> SupernetTrainer:

@@ -109,3 +109,14 @@ def test_more_iterations_are_taken_up_and_fewer_are_not(tmp_path: Path) -> None:
     begun_document(begun(tmp_path / "few", asked()), asked(settings=more))
     with pytest.raises(ValueError, match=r"another learn.iterations \(24 then, 16 now\).*iterations can be added"):
         begun_document(begun(tmp_path / "more", asked(settings=more)), asked())
+
+
+def test_a_training_that_failed_can_be_mended_until_one_has_trained(tmp_path: Path) -> None:
+    then = asked() | {"score": "1", "tune": "2"}
+    create_run(tmp_path / "out", OptimizeSettings().run, "natrl optimize", **{NETWORK: then})
+    begun_document(tmp_path / "out", then | {"tune": "3"})
+    with pytest.raises(ValueError, match="another score"):
+        begun_document(tmp_path / "out", then | {"score": "4"})
+    (tmp_path / "out" / "finalists").mkdir()
+    with pytest.raises(ValueError, match="was begun with another tune; give what"):
+        begun_document(tmp_path / "out", then | {"tune": "3"})

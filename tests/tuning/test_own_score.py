@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError
+from natrl.digests import digest
+from natrl.evaluation.own_score import ORIGINAL, Scale, scored, ScoreError, ScoreEvaluator
+from natrl.evaluation.user_code import FunctionError
 from natrl.modules.original import measure_original
 from natrl.report.network import write_network_report
 from natrl.tuning.optimize import optimize
+from natrl.tuning.optimize.given import space_and_task
 from tests.commands.cli import error, output
 from tests.modules.trained import digits, trained
 from tests.tuning.test_modules import TINY
@@ -113,14 +117,16 @@ def test_the_command_without_training(
     command = ["optimize", "denoising:build", "--score", "denoising:closeness", "--max-madds", "60%"]
     small = ["--iterations", 1, "-n", 2, "-o", "out", "--onnx"]
     assert "--score needs --example module:object" in error(capsys, *command, *small)
-    assert "--tune does not go with this: they go with --score" in error(
+    assert "--tune does not go with this: it goes with --score" in error(
         capsys, "optimize", "denoising:build", "--data", "digits", "--tune", "denoising:build", "--max-madds", "60%"
     )
     assert "score 'denoising': expected module:object, or distance" in error(
         capsys, *command[:3], "denoising", *command[4:], "--example", "denoising:inputs", *small
     )
     command += ["--example", "denoising:inputs"]
-    assert "--data does not go with this: --score measures" in error(capsys, *command, *small, "--data", "digits")
+    assert "--example does not go with this: with --data, natrl trains and measures" in error(
+        capsys, *command, *small, "--data", "digits"
+    )
     assert "--expect-accuracy is a number that --score can give" in error(
         capsys, *command, *small, "--expect-accuracy", "90%"
     )
@@ -154,7 +160,7 @@ def cannot_travel(network: nn.Module, lock: threading.Lock = HELD) -> float:
         ({"score": shape}, r"score\(network\) must return a finite number, the higher the better; it returned str"),
         ({"score": nothing}, r"score\(network\) must return a finite number, .* it returned nan"),
         ({"score": broken}, r"score\(network\) raised KeyError: 'labels'"),
-        ({"score": 3}, "score must be Callable or text or None, got 3"),
+        ({"score": 3}, "score must be Callable or NamedScore or text or None, got 3"),
         ({"score": "accuracy"}, "a score is a function of a network, or \"distance\", got 'accuracy'"),
         ({"score": cannot_travel}, "the function score cannot be sent to Ray's workers: .* cannot be pickled"),
         ({"score": None, "data": "digits"}, "tune goes with score"),
@@ -174,6 +180,13 @@ def test_what_cannot_work_is_one_line_before_anything_is_paid_for(
         optimize(Outputs(), **GIVEN | {"settings": TINY, "out": tmp_path / "out"} | changes)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+    traceback = tmp_path / "out-traceback.txt"
+    assert traceback.exists() == (changes.get("score") is broken)
+    if traceback.exists():
+        assert str(caught.value).endswith(f"; its traceback is in {traceback}")
+        text = traceback.read_text()
+        assert 'raise KeyError("labels")' in text
+        assert "natrl/evaluation" not in text
 
 
 def another(network: nn.Module) -> nn.Module:
@@ -199,8 +212,34 @@ def diverges(network: nn.Module) -> None:
 def test_a_training_that_breaks_the_network_is_named(ray_session: None, tune: object, said: str) -> None:
     from natrl.tuning.optimize.tasks import _tuned
 
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(FunctionError, match=said) as caught:
         _tuned(Outputs(), (right_answers, tune))
+    travelled = pickle.loads(pickle.dumps(caught.value))
+    assert ("in diverges" in travelled.traceback) == (tune is diverges)
+
+
+def test_functions_are_known_by_their_code_or_by_a_key() -> None:
+    model = Outputs()
+    given = (model, None, {}, right_answers, own_training, EXAMPLE, None, TINY)
+    (space, plain), (_, keyed) = space_and_task(*given), space_and_task(*given, "right answers, 1")
+    assert {"score", "tune"} <= plain.identity().keys()
+    assert (keyed.identity()["score"], keyed.identity()["tune"]) == ("right answers, 1", "right answers, 1")
+    assert plain.identity()["score"] == digest(right_answers)
+    scores = [ScoreEvaluator(space, s, EXAMPLE, Scale(0, 1), key="1").settings() for s in (right_answers, broken)]
+    assert scores[0] == scores[1] != ScoreEvaluator(space, right_answers, EXAMPLE, Scale(0, 1)).settings()
+    with pytest.raises(ValueError, match="key is what functions of yours are known by: leave it out with data"):
+        optimize(trained(), data="digits", key="1", budget={"madds": "70%"})
+
+
+def stops_computing(network: nn.Module) -> None:
+    """Changes what is no weight, and is not kept."""
+    network.forward = lambda images, factor: {"logits": torch.zeros(len(images), 10)}  # type: ignore[method-assign]
+
+
+def test_the_score_is_of_the_weights_that_are_kept(ray_session: None) -> None:
+    from natrl.tuning.optimize.tasks import _tuned
+
+    assert _tuned(Outputs(), (right_answers, stops_computing)).score == scored(right_answers, Outputs())
 
 
 @pytest.mark.parametrize("value", [np.float32(2.5), torch.tensor(2.5), 2.5, np.array(2.5)])

@@ -33,6 +33,7 @@ __all__ = ["begun_document", "found_before", "keep_tuned", "request", "tuned_bef
 
 #: Of an evaluator: on what it runs, and what is the call's.
 NOT_ASKED = ("actors", "num_cpus", "num_gpus", "timeout", "max_attempts", "space", "data", "seed")
+FINALISTS = "finalists"  # the folder of those that were fine-tuned
 DIGESTS = ("weights", "network", "images", "score", "tune", "policy")  # what a request knows by its digest
 
 
@@ -61,13 +62,17 @@ def request(
 def begun_document(directory: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """config.json of what was begun there. ValueError if nothing was, or something else than what is asked now.
 
-    More iterations may be asked for.
+    More iterations may be asked for, and another training by `tune` as long as nothing was trained by that: one that
+    failed can be mended.
     """
     if (directory / "optimize.json").exists():
         raise ValueError(f"{directory} was begun by an older natrl, before 0.2: begin anew in another directory")
     document = read_document_of("natrl.optimize", directory, CONFIG, "settings", NETWORK)
     check_versions(directory, document["versions"])
-    check_same(directory, document[NETWORK], asked, iterations="settings.learn.iterations", digests=DIGESTS)
+    then = document[NETWORK]
+    if "tune" in then and "tune" in asked and not (directory / FINALISTS).is_dir():
+        then = {**then, "tune": asked["tune"]}
+    check_same(directory, then, asked, iterations="settings.learn.iterations", digests=DIGESTS)
     return document
 
 
@@ -110,4 +115,4 @@ def keep_tuned(directory: Path, architecture: Architecture, tuned: Tuned) -> Non
 
 def _file(directory: Path, architecture: Architecture) -> Path:
     name = sha256(architecture.key.encode()).hexdigest()[:16]
-    return directory / "finalists" / f"{name}.safetensors"
+    return directory / FINALISTS / f"{name}.safetensors"

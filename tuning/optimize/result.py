@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,22 +28,17 @@ class Figures:
     """What a network costs and reaches."""
 
     cost: Cost
-    validation_accuracy: float  # of the whole split, in [0, 1]; or the user's score
-    test_accuracy: float | None  # in [0, 1]; None: a score of the user's knows no test data
+    validation_accuracy: float  # of the whole split, in [0, 1]; or another score
+    test_accuracy: float | None  # in [0, 1], or another score; None: a score of the user's knows no test data
     latency: tuple[Latency, ...]  # at batch 1 and at a throughput batch
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Of the whole splits, in [0, 1]; or the user's score."""
+    """Of the whole splits, in [0, 1]; or another score."""
 
     validation: float
     test: float | None
-
-    def __str__(self) -> str:
-        if self.test is None:
-            return formats.score(self.validation)
-        return f"test {self.test:.2%}, validation {self.validation:.2%}"
 
 
 @dataclass(frozen=True)
@@ -104,14 +99,13 @@ class Optimized:
         """Accuracies, costs and latencies in a few lines."""
         b, a = self.before, self.after
         madds, params = a.cost.madds / b.cost.madds, a.cost.params / b.cost.params
-        if b.test_accuracy is None or a.test_accuracy is None:
-            figures = f"{formats.score(b.validation_accuracy)} ⇒ {formats.score(a.validation_accuracy)}"
-        else:
-            figures = f"test {b.test_accuracy:.2%} ⇒ {a.test_accuracy:.2%}, "
-            figures += f"validation {b.validation_accuracy:.2%} ⇒ {a.validation_accuracy:.2%}"
+        c = self.recalibrated
+        alike = _both_splits(self.measured, [c.test], [c.validation])
+        tests, validations = [b.test_accuracy, a.test_accuracy], [b.validation_accuracy, a.validation_accuracy]
+        figures = _both_splits(self.measured, tests, validations)
         lines = [
             f"{self.measured}: {figures}",
-            f"the original with new batch-norm statistics, as candidates have them: {self.recalibrated}",
+            f"the original with new batch-norm statistics, as candidates have them: {alike}",
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
@@ -164,6 +158,13 @@ def layer_changes(space: ModuleSpace, architecture: Architecture) -> tuple[Layer
         )
         for s in space.slots
     )
+
+
+def _both_splits(measured: str, tests: Sequence[float | None], validations: Sequence[float]) -> str:
+    """One figure, or before ⇒ after: accuracies in %, others in their own unit."""
+    show: Callable[[float], str] = "{:.2%}".format if measured == "accuracy" else formats.score
+    tested, validated = (" ⇒ ".join(show(f) for f in figures if f is not None) for figures in (tests, validations))
+    return f"test {tested}, validation {validated}" if tested else validated
 
 
 def _arrow(before: int, after: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,19 +16,16 @@ from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
-from natrl.data import batches, load_data
 from natrl.data.preprocessing import Numbers
-from natrl.evaluation.distance import named_score
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.own_score import Score
+from natrl.evaluation.scores.named import NamedScore
 from natrl.evaluation.user_code import check_travels
 from natrl.export.module_code import module_code
 from natrl.files.locks import locked
-from natrl.files.paths import absolute, absolute_reference
+from natrl.files.paths import absolute
 from natrl.files.writing import check_new, write_json
-from natrl.modules.importing import from_module
-from natrl.modules.original import expected_accuracy
 from natrl.modules.space import ModuleSpace
 from natrl.news import say
 from natrl.policies import load_policy, Policy
@@ -42,11 +38,13 @@ from natrl.tuning.configuration import check_own, check_policy, run_configuratio
 from natrl.tuning.finalists import choose, Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer
 from natrl.tuning.optimize.budgets import check_budget
+from natrl.tuning.optimize.given import space_and_task
 from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
 from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.optimize.settings import OptimizeSettings
-from natrl.tuning.optimize.tasks import ImageTask, OwnTask, Task, Tune
+from natrl.tuning.optimize.tasks import Task, Tune
+from natrl.tuning.optimize.tracebacks import kept_traceback
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.run import learn
 from natrl.tuning.session import check_resources, ray_session
@@ -60,8 +58,9 @@ def optimize(
     *,
     budget: Mapping[str, float | str] | Limits,
     data: Any = None,
-    score: Score | str | None = None,
+    score: Score | NamedScore | str | None = None,
     tune: Tune | None = None,
+    key: str | None = None,
     mean: Numbers = None,
     std: Numbers = None,
     transform: Callable[[Any], Tensor] | str | None = None,
@@ -86,10 +85,13 @@ def optimize(
     and `std`, or `transform`, say how; ImageData and DataLoaders (train, validation, test) are prepared already. The
     original is measured first; `expect_accuracy`, such as 0.83 or "83%", is what it has at least on the validation
     split, and stops the call where it has not; None: clearly more than guessing.
+    With `data`, `score` may be the name of one, or a `natrl.evaluation.scores.NamedScore`, in place of the accuracy: it
+    brings its loss, and says what labels and outputs are; `expect_accuracy` is then what it is at least.
     For any other task, in place of `data`: `score`(network) → a number, the higher the better, of a network in
     evaluation mode on this worker's device, without gradients, or "distance": how far its outputs are from the
     original's, without labels (`natrl.evaluation.distance`); and `tune`(network), which trains it in place and
-    returns None or it (None: finalists are not trained). Both run in Ray's workers. Then `example_input` is also what
+    returns None or it (None: finalists are not trained). Both run in Ray's workers. Ledger and `resume` know both by
+    their code and all that it reads, or by a `key` that you change with what they do. Then `example_input` is also what
     replacements are fitted on: some dozens of unlabelled inputs, as many as memory allows.
     `budget`: such as {"madds": "80%"}; kinds are madds, params, latency (seconds for one image on this machine) and
     batch_latency (for 32), values are numbers or shares of the original. `example_input`: a batch as the model takes
@@ -99,6 +101,8 @@ def optimize(
     fine-tuned networks are there; with more iterations in the settings, too. `address`: a Ray cluster, as `ray_session`
     has it, which also ends this process where Ray ends under it. `callbacks`: Tune's, as `natrl.tuning.run.train` has
     them.
+
+    What a function of the user's raises is said in one line, which names the file that its traceback is in.
 
     ValueError in one line where the model cannot be imported or sent to workers, nothing satisfies the budget, the
     original is worth less than expected, `out` holds something else than what is to be resumed, or the cluster can
@@ -113,9 +117,8 @@ def optimize(
         raise ValueError(f"{what}: method 'additive' has no policy, whose training could be logged; leave that out")
     check_policy(settings)
     check_own(settings)
-    space, task = _space_and_task(
-        model, data, score, tune, example_input, expect_accuracy, settings.seed, mean, std, transform
-    )
+    prepared = {"mean": mean, "std": std, "transform": transform}
+    space, task = space_and_task(model, data, prepared, score, tune, example_input, expect_accuracy, settings, key)
     example = space.example
     check_travels(model, f"network {type(model).__name__}")
     learned = None if policy is None else _given_policy(policy, space)
@@ -128,10 +131,17 @@ def optimize(
         check_new(run, "choose another directory, or go on with what is there by resume")
         mask = space.masks(space.architecture, settings.rule, settings.cost)
         allowed, steps = check_budget(space, limits, example, mask), settings.evaluator.steps
-    original = task.original(model)
+    with kept_traceback(run):
+        original = task.original(model)
     hint = f"what was done is in {run}: call it again with --resume (resume=True)"
     hold = locked if resume else begun
-    with hold(run), ray_session(address, hint=hint), SPACES.lent(space) as home, ExitStack() as lent:
+    with (
+        kept_traceback(run),
+        hold(run),
+        ray_session(address, hint=hint),
+        SPACES.lent(space) as home,
+        ExitStack() as lent,
+    ):
         spec = replace(settings.evaluator, space=home, seed=settings.seed, steps=steps)
         settings = lent.enter_context(task.lent(replace(settings, evaluator=spec, budget=allowed), space))
         check_resources(max(1, spec.actors), spec.num_cpus, spec.num_gpus)  # a fine-tuning needs as much
@@ -156,42 +166,6 @@ def optimize(
     result = _result(space, task, evaluator, choose(finalists, space.cost), count, run)
     result.save()
     return result
-
-
-def _space_and_task(
-    model: nn.Module,
-    data: Any,
-    score: Score | str | None,
-    tune: Tune | None,
-    example_input: Tensor | tuple[Tensor, ...] | None,
-    expected: float | str | None,
-    seed: int,
-    mean: Numbers,
-    std: Numbers,
-    transform: Callable[[Any], Tensor] | str | None,
-) -> tuple[ModuleSpace, Task]:
-    """What the network can become, and what it is for. ValueError where what is given does not go together."""
-    if score is None:
-        if data is None:
-            raise ValueError('give data, such as "cifar10", or a score of your own: a function of a network')
-        if tune is not None:
-            raise ValueError("tune goes with score: with data, natrl trains and measures")
-        source = absolute_reference(data) if isinstance(data, str) else data
-        accuracy = expected_accuracy(expected)
-        images = load_data(source, seed=seed, mean=mean, std=std, transform=transform)
-        example = next(batches(images.validation, 2))[0].contiguous() if example_input is None else example_input
-        space = from_module(model, example)
-        if len(space.example) > 1:
-            raise ValueError(f"{space.name} takes {len(space.example)} inputs, and data gives one: give score instead")
-        return space, ImageTask(model, images, space.example[0], accuracy)
-    if (data, mean, std, transform) != (None, None, None, None):
-        raise ValueError("score measures networks on data of its own: leave out data, mean, std and transform")
-    if example_input is None:
-        raise ValueError("score needs example_input: a batch of inputs as the model takes them, without labels")
-    if isinstance(expected, bool | str) or not math.isfinite(expected or 0):
-        raise ValueError(f"expect_accuracy is a number that score can give, got {expected!r:.60}")
-    space = from_module(model, example_input)
-    return space, OwnTask(model, named_score(score, model, space.example), tune, space.example, expected)
 
 
 def _fine_tune(

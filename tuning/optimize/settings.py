@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, MISSING, replace
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -68,6 +69,10 @@ class OptimizeSettings(RunSettings):
     ] = 24
     finalists: Annotated[Count, Doc("Of these, by validation score, are fine-tuned; the best one is the result.")] = 3
     fine_tuning: Annotated[Schedule, Doc("Of each finalist.")] = FINE_TUNING
+    class_weights: Annotated[
+        tuple[float, ...] | str,
+        Doc("With a named score whose loss knows classes: their weights in it (1,5,2); else the score says."),
+    ] = ()
     distill: Annotated[bool, Doc("Fine-tuning learns from the original's outputs besides the labels.")] = True
 
     def __post_init__(self) -> None:
@@ -78,6 +83,7 @@ class OptimizeSettings(RunSettings):
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
         check_choice("method", self.method, Method)
         check_choice("effects", self.effects, Effects)
+        object.__setattr__(self, "class_weights", _weights(self.class_weights))
         if self.method == "additive":
             self._check_additive()
         elif self.effects != OptimizeSettings.effects:
@@ -118,6 +124,17 @@ class OptimizeSettings(RunSettings):
     def run(self) -> RunSettings:
         """The run alone."""
         return RunSettings(**{f.name: getattr(self, f.name) for f in fields(RunSettings)})
+
+
+def _weights(given: tuple[float, ...] | str) -> tuple[float, ...]:
+    """From numbers or their text, such as 1,5,2. ValueError unless they are finite and at least 0, and one is above."""
+    try:
+        weights = tuple(float(w) for w in (given.split(",") if isinstance(given, str) else given))
+    except ValueError:
+        weights = (math.nan,)
+    if not all(0 <= w < math.inf for w in weights) or (weights and not any(weights)):
+        raise ValueError(f"class_weights must be numbers of at least 0, such as 1,5,2, got {given!r:.60}")
+    return weights
 
 
 def _usual(settings: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from natrl.evaluation.distance import OutputDistance
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.own_score import Scale, scale_of, Score, scored, ScoreEvaluator
 from natrl.evaluation.rewards import Reward, REWARDS
-from natrl.evaluation.user_code import check_travels
+from natrl.evaluation.user_code import check_travels, FunctionError
 from natrl.modules.original import check_accuracy, check_outputs, measure_original
 from natrl.modules.replace.copies import copied
 from natrl.modules.space import ModuleSpace
@@ -115,19 +116,29 @@ class OwnTask(Task):
     """Functions of the user's: any score, any training, any outputs."""
 
     def __init__(
-        self, model: nn.Module, score: Score, tune: Tune | None, inputs: tuple[Tensor, ...], expected: float | None
+        self,
+        model: nn.Module,
+        score: Score,
+        tune: Tune | None,
+        inputs: tuple[Tensor, ...],
+        expected: float | None,
+        key: str | None = None,
     ) -> None:
-        """`inputs`: as the network takes them. ValueError where a function cannot be sent to workers."""
+        """`inputs`: as the network takes them; `key`: what the functions are known by, None: by their digests.
+
+        ValueError where a function cannot be sent to workers.
+        """
         for name, function in (("score", score), ("tune", tune)):
             check_travels(function, f"the function {name}")
-        self.score, self.trains, self.inputs, self.expected = score, tune, inputs, expected
+        self.score, self.trains, self.inputs, self.expected, self.key = score, tune, inputs, expected, key
         self.measured = getattr(score, "__name__", "score").strip("<>")
         whose = "of outputs from the original's" if isinstance(score, OutputDistance) else "a function of the user's"
         self.images = f"score: {self.measured} ({whose})"
         self._first: float | None = None
 
     def identity(self) -> dict[str, Any]:
-        functions = {name: digest(f) for name, f in (("score", self.score), ("tune", self.trains)) if f is not None}
+        given = {"score": self.score, "tune": self.trains}
+        functions = {name: self.key or digest(f) for name, f in given.items() if f is not None}
         return {"data": "score", **functions, "images": digest(self.inputs)}
 
     def original(self, model: nn.Module) -> str:
@@ -142,9 +153,11 @@ class OwnTask(Task):
     def lent(self, settings: OptimizeSettings, space: ModuleSpace) -> Iterator[OptimizeSettings]:
         if settings.evaluator.reward != "inherited":
             raise ValueError(f"score takes the place of the reward: leave out {settings.evaluator.reward!r}")
-        seed, first = settings.seed, self._first
+        score, first = self.searched(settings), self._first
         assert first is not None
-        evaluator = ScoreEvaluator(space, self.score, self.inputs, Scale(first - 1, first), seed=seed)
+        if score is not self.score:
+            first = scored(score, copied(space.model).to(default_device()))
+        evaluator = ScoreEvaluator(space, score, self.inputs, Scale(first - 1, first), key=self.key, seed=settings.seed)
         evaluator.scale = scale_of(evaluator, first)
         with REWARDS.lent(Reward(partial(_itself, evaluator), inherits=True)) as name:
             yield replace(settings, evaluator=replace(settings.evaluator, reward=name, steps=None))
@@ -156,13 +169,21 @@ class OwnTask(Task):
         self, networks: Sequence[nn.Module], settings: OptimizeSettings, original: nn.Module, on_result: OnResult
     ) -> list[Tuned]:
         spec = settings.evaluator
-        functions = put((self.score, self.trains))
+        functions = put((self.score, self.training(settings, original)))
         calls = [{"network": deepcopy(network).cpu(), "functions": functions} for network in networks]
         resources = {"num_cpus": spec.num_cpus, "num_gpus": spec.num_gpus}
         return run_tasks(_tuned, calls, what="a training by tune", on_result=on_result, **resources)
 
     def figures(self, network: nn.Module) -> tuple[float, float | None]:
         return scored(self.score, copied(network).to(default_device())), None
+
+    def searched(self, settings: OptimizeSettings) -> Score:
+        """What candidates are scored by."""
+        return self.score
+
+    def training(self, settings: OptimizeSettings, original: nn.Module) -> Tune | None:
+        """What finalists are trained by."""
+        return self.trains
 
 
 def _inheriting(evaluator: Evaluator) -> Inheriting:
@@ -175,18 +196,26 @@ def _itself(evaluator: ScoreEvaluator) -> ScoreEvaluator:
 
 
 def _tuned(network: nn.Module, functions: tuple[Score, Tune | None]) -> Tuned:
-    """What the user's function makes of the network, on this worker's device, and its score."""
+    """What the user's function makes of the network, on this worker's device, and the score of its weights."""
     score, tune = functions
-    network, expected = network.to(default_device()), {n: t.shape for n, t in network.state_dict().items()}
+    network = network.to(default_device())
+    whole = copied(network)
     found: Any = None
     if tune is not None:
         try:
             found = tune(network)
         except Exception as error:  # whatever the user's code raises
-            raise ValueError(f"tune(network) raised {summary(error)}") from error
+            raise FunctionError(f"tune(network) raised {summary(error)}", error) from error
     found = network if found is None else found
     if not isinstance(found, nn.Module):
-        raise ValueError(f"tune(network) must return None or the network, it returned {type(found).__name__}")
-    if {name: tensor.shape for name, tensor in found.state_dict().items()} != expected:
-        raise ValueError("tune(network) must leave the network as it is but for its weights: its layers are others now")
-    return Tuned(state_of(found), score=scored(score, found))
+        raise FunctionError(f"tune(network) must return None or the network, it returned {type(found).__name__}")
+    if _shapes(found) != _shapes(whole):
+        raise FunctionError(
+            "tune(network) must leave the network as it is but for its weights: its layers are others now"
+        )
+    tuned = Tuned(state_of(found), score=math.nan)
+    return replace(tuned, score=scored(score, tuned.load_into(whole)))  # of what is kept, whatever else was changed
+
+
+def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
