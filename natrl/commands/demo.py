@@ -68,9 +68,13 @@ def demo(
     check_new(out)
     folder = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
+        from natrl.data import load_data
         from natrl.demo.acts import ACTS, settings_of
 
         settings = settings_of(given | {k: v for k, v in of_cells.items() if v is not None}, quick=quick)
+        cells = settings["cells"]
+        if "cells" in acts[1:]:  # what cannot be read is said now
+            load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
         console, documents = Console(), {}
         for name in acts:
             if not as_json:

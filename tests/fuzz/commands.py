@@ -18,7 +18,7 @@ TABLE = ("--space", "nasbench201", "--reward", "table:nasbench201")
 NETWORK = ("transform", "usercode:network", "--data", "digits", "--max-madds", "80%")
 #: A sound command line, to which one bad option is added.
 SOUND: dict[str, tuple[tuple[str, ...], ...]] = {
-    "demo": (("--quick",),),
+    "demo": (("--quick",), ("network", "--quick"), ("cells", "--quick")),
     "show": (("DARTS",),),
     "train": ((*TABLE, "--iterations", "2", "--batch-size", "16", "--out", "new"),),
     "transform": ((ARCH, "--policy", "run"), (*NETWORK[1:], "-o", "new")),
