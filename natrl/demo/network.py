@@ -62,6 +62,7 @@ class NetworkSettings:
     budget: Annotated[float, Range(0, 1, above=True)] = 0.5  # share of the MAdds
     epochs: Count = 20  # of the original's training
     iterations: Count = 8  # of the policy
+    tuning_epochs: Count = 6  # of each finalist
     actors: Count = 2
     gpus_per_actor: Amount = 0.0
     seed: Seed = 0
@@ -77,7 +78,7 @@ class NetworkSettings:
             method=method,
             learn=usual.learn if method == "additive" else learn,
             evaluator=replace(usual.evaluator, actors=self.actors, num_gpus=self.gpus_per_actor),
-            fine_tuning=replace(FINE_TUNING, epochs=6),
+            fine_tuning=replace(FINE_TUNING, epochs=self.tuning_epochs),
             seed=self.seed,
         )
 

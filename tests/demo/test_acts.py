@@ -106,7 +106,7 @@ def test_what_cannot_be_played(capsys, tmp_path):
     assert "unknown act 'truths'; known: truth, network, cells" in error(capsys, "demo", "truths")
     assert "--data does not go with this: truth has no use for it" in error(capsys, "demo", "truth", "--data", "digits")
     assert "seeds must be at least 2" in error(capsys, "demo", "cells", "--seeds", 1, "-o", tmp_path / "out")
-    assert "unknown data set 'nonsense'" in error(capsys, "demo", "--data", "nonsense", "-o", tmp_path / "out")
+    assert "unknown data 'nonsense'" in error(capsys, "demo", "--data", "nonsense", "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
