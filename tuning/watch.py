@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import select
+import socket
 import sys
 import threading
 import time
@@ -40,10 +42,12 @@ def watched(hint: str) -> Iterator[None]:
         yield
         return
     done = threading.Event()
+    ours, theirs = socket.socketpair()
 
     def look() -> None:
-        while not done.wait(PERIOD_S):
-            if (reason := watch.lost()) and not done.is_set():
+        while not done.is_set():
+            select.select([theirs, *watch.exits], [], [], PERIOD_S)
+            if not done.is_set() and (reason := watch.lost()):
                 _end(watch, reason, hint)
 
     thread = threading.Thread(target=look, name="natrl: is Ray there", daemon=True)
@@ -56,7 +60,11 @@ def watched(hint: str) -> Iterator[None]:
         raise
     finally:
         done.set()
+        ours.close()  # which wakes the thread
         thread.join()
+        theirs.close()
+        for descriptor in watch.exits:
+            os.close(descriptor)
 
 
 class _OwnRay:
@@ -66,6 +74,8 @@ class _OwnRay:
         self._services = {name: node.all_processes[name][0].process for name in NAMES}
         self._others = [i.process for infos in node.all_processes.values() for i in infos]
         self._workers: set[Any] = set()
+        #: Readable at once when one has ended: Ray ends a process that puts an object then, without a word.
+        self.exits = [os.pidfd_open(p.pid) for p in self._services.values()] if hasattr(os, "pidfd_open") else []
 
     def lost(self) -> str | None:
         """Why it is gone; None: it is there."""
@@ -89,6 +99,8 @@ class _OwnRay:
 
 class _Cluster:
     """A cluster that this process has joined; it is left alone."""
+
+    exits: tuple[int, ...] = ()
 
     def __init__(self, gcs: Any, node_id: Any) -> None:
         self._gcs, self._node_id = gcs, node_id

@@ -73,7 +73,7 @@ def demo(
 
         settings = settings_of(given | {k: v for k, v in of_cells.items() if v is not None}, quick=quick)
         cells = settings["cells"]
-        if "cells" in acts[1:]:  # what cannot be read is said now
+        if "cells" in acts:  # what cannot be read is said before anything is played
             load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
         console, documents = Console(), {}
         for name in acts:
