@@ -13,12 +13,13 @@ import torch
 from torch import fx, nn, Tensor
 
 from natrl.export.traced import is_leaf
-from natrl.modules.replace.stand_ins import Copy, NoAttention, PaddedAverage, Zeros, ZerosLike
+from natrl.modules.replace.stand_ins import Copy, Crop, NoAttention, PaddedAverage, Zeros, ZerosLike
 
 __all__ = ["OWN", "construction"]
 
 OWN = (
     Copy,
+    Crop,
     NoAttention,
     PaddedAverage,
     Zeros,

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from natrl.checks.arguments import checked
 from natrl.checks.errors import summary
+from natrl.export.evaluator import evaluator
 from natrl.export.program import export_program, is_restricted, is_taken
 from natrl.export.subject import Subject
 from natrl.files.writing import replacing
@@ -79,20 +80,18 @@ def _write(exported: ExportedProgram, path: Path) -> None:
 
 def _check(path: Path, subject: Subject, program: ExportedProgram) -> None:
     """ValueError unless the file gives what the network gives."""
-    from onnx.reference import ReferenceEvaluator
-
     if any(t.dtype is torch.bfloat16 for t in subject.inputs):
         return  # numpy has no such type
-    evaluator = ReferenceEvaluator(str(path))
+    file = evaluator(path)
     for sizes in (subject.smaller(1), subject.smaller(2, odd=True)):
         inputs, wanted = next(found for found in sizes if is_taken(program, found[0]))
-        _check_on(evaluator, inputs, wanted)
+        _check_on(file, inputs, wanted)
 
 
-def _check_on(evaluator: Any, inputs: tuple[Tensor, ...], wanted: Any) -> None:
+def _check_on(file: Any, inputs: tuple[Tensor, ...], wanted: Any) -> None:
     """ValueError unless an evaluator of the file gives for the inputs what the network gives."""
     try:
-        given = evaluator.run(None, dict(zip(evaluator.input_names, (t.numpy() for t in inputs), strict=True)))
+        given = file.run(None, dict(zip(file.input_names, (t.numpy() for t in inputs), strict=True)))
     except Exception as error:
         raise ValueError(f"the file does not run: {summary(error)}") from None
     tensors = [t.numpy() for t in tree_leaves(wanted) if isinstance(t, Tensor)]

@@ -22,9 +22,12 @@ from natrl.core.architecture import make_cell
 from natrl.core.genotypes import parse
 from natrl.core.operations import VOCABULARY
 from natrl.export.code import model_code
+from natrl.export.evaluator import evaluator
 from natrl.export.folder import export_architecture, export_architectures
+from natrl.export.module_code import module_code
 from natrl.export.onnx_file import export_onnx
 from natrl.files.writing import new_folder
+from natrl.modules.importing import from_module
 from natrl.training.weights import save_weights
 from tests.report.examples import NASBENCH
 
@@ -208,10 +211,8 @@ def load_onnx(path: Path) -> Any:
 
 def run_onnx(path: Path, *inputs: torch.Tensor) -> np.ndarray:
     """By the reference evaluator of the onnx package, which is none of torch's doing."""
-    from onnx.reference import ReferenceEvaluator
-
-    evaluator = ReferenceEvaluator(str(path))
-    return evaluator.run(None, dict(zip(evaluator.input_names, (x.numpy() for x in inputs), strict=True)))[0]
+    file = evaluator(path)
+    return file.run(None, dict(zip(file.input_names, (x.numpy() for x in inputs), strict=True)))[0]
 
 
 @pytest.fixture
@@ -242,6 +243,48 @@ def test_onnx_of_any_module(onnx, tmp_path):
         expected = module.eval()(x, y)
     np.testing.assert_allclose(run_onnx(path, x, y), expected.numpy(), atol=1e-6)
     assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def without_padding(axes: int) -> nn.Sequential:
+    """LeNet, or what it would be along one axis, for any size (torch.export fixes that at a MaxPool1d)."""
+    pooling = "AvgPool" if axes == 1 else "MaxPool"
+    conv, pool, average = (getattr(nn, f"{kind}{axes}d") for kind in ("Conv", pooling, "AdaptiveAvgPool"))
+    features = (conv(1, 6, 5), nn.ReLU(), pool(2), conv(6, 8, 5), nn.ReLU(), pool(5, 1), average(1))
+    return nn.Sequential(*features, nn.Flatten(), nn.Linear(8, 10)).eval()
+
+
+@pytest.mark.parametrize(("axes", "sizes"), [(1, [(28,), (61,)]), (2, [(24, 24), (25, 31)])])
+def test_networks_whose_replacements_crop(onnx, tmp_path, axes, sizes):  # seconds: torch traces them
+    model, x = without_padding(axes), torch.randn(2, 1, *sizes[0])
+    space = from_module(model, x)
+    chosen = space.with_operations({"0": "conv_3x3", "3": "sep_conv_3x3", "5": "avg_pool_3x3"})
+    separable = 3**axes * 6 + 6 * 6 + 2 * 6 + 3**axes * 6 + 6 * 8 + 8
+    assert space.cost(chosen).params == (3**axes * 6 + 6) + separable + (8 * 10 + 10)
+    network = space.build(chosen).eval()
+    export_onnx(network, x, tmp_path / "a.onnx")
+    names: dict = {"__name__": "model"}
+    exec(module_code(network, x), names)
+    written = names["Network"]().eval()
+    written.load_state_dict(network.state_dict())
+    for size in sizes:
+        x = torch.randn(3, 1, *size)
+        with torch.no_grad():
+            assert torch.equal(space.build(space.architecture)(x), model(x))
+            assert torch.equal(written(x), network(x))
+            np.testing.assert_allclose(run_onnx(tmp_path / "a.onnx", x), network(x).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (nn.MaxPool1d(3, 1, 1), torch.randn(2, 3, 9)),
+        (nn.MaxPool3d(3, 1, 1, ceil_mode=True), torch.randn(2, 3, 5, 6, 7)),
+        (nn.ZeroPad2d((-1, 2, 0, -3)), torch.randn(2, 3, 8, 9)),
+    ],
+)
+def test_what_the_onnx_package_gets_wrong_is_written(onnx, tmp_path, layer, x):  # a second
+    path = export_onnx(nn.Sequential(layer), x, tmp_path / "a.onnx")
+    np.testing.assert_array_equal(run_onnx(path, x), layer(x).numpy())
 
 
 class Resized(nn.Module):

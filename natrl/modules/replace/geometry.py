@@ -115,6 +115,16 @@ class Geometry(tuple[Window, ...]):
         """As torch's layers take it; None where they cannot: different sides, or a crop."""
         return tuple(w.before for w in self) if all(w.before == w.after >= 0 for w in self) else None
 
+    @property
+    def border(self) -> tuple[int, ...]:
+        """The pixels that are cropped, in the order of `padding`."""
+        return tuple(max(0, -side) for side in self.padding)
+
+    @property
+    def inside(self) -> Geometry:
+        """What it is on the pixels that a crop leaves."""
+        return Geometry(replace(w, before=max(0, w.before), after=max(0, w.after)) for w in self)
+
     def output(self, *size: int) -> tuple[int, ...]:
         return tuple(window.output(n) for window, n in zip(self, size, strict=True))
 

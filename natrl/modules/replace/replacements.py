@@ -35,7 +35,7 @@ from natrl.modules.replace.geometry import (
     Pool,
     Window,
 )
-from natrl.modules.replace.stand_ins import Copy, NoAttention, PaddedAverage, Zeros, ZerosLike
+from natrl.modules.replace.stand_ins import Copy, Crop, NoAttention, PaddedAverage, Zeros, ZerosLike
 from natrl.modules.replace.subclasses import is_plain_layer
 
 __all__ = ["description", "held_by", "nothing", "operation_of", "replacement", "replacement_cost"]
@@ -292,9 +292,11 @@ def _convolution(layer: Conv | nn.Linear, step: _Step, *, bias: bool) -> Iterato
         weight = layer.weight
         yield nn.Linear(conv.in_channels, conv.out_channels, bias, device=weight.device, dtype=weight.dtype)
         return
+    yield from _crop(geometry)
+    geometry = geometry.inside
     padding = geometry.symmetric_padding
     if padding is None:
-        yield from _pads(geometry.padding, layer.padding_mode)
+        yield _pad(geometry.padding, layer.padding_mode)
     yield of_axes("Conv", len(geometry))(
         conv.in_channels,
         conv.out_channels,
@@ -310,31 +312,41 @@ def _convolution(layer: Conv | nn.Linear, step: _Step, *, bias: bool) -> Iterato
     )
 
 
-def _pads(padding: tuple[int, ...], mode: str, fill: float = 0.0) -> Iterator[nn.Module]:
-    """Crops where it is negative, then pads: `padding` as torch.nn.functional.pad takes it."""
+def _crop(geometry: Geometry) -> list[nn.Module]:
+    """What comes first where the layer's place is smaller than its input."""
+    return [Crop(geometry.border)] if any(geometry.border) else []
+
+
+def _pad(padding: tuple[int, ...], mode: str, fill: float = 0.0) -> nn.Module:
+    """`padding` as torch.nn.functional.pad takes it."""
     axes = len(padding) // 2
-    if min(padding) < 0:
-        yield of_axes("ZeroPad", axes)(tuple(min(0, p) for p in padding))
-    if max(padding) > 0:
-        more = tuple(max(0, p) for p in padding)
-        yield of_axes("ConstantPad", axes)(more, fill) if mode == "constant" else of_axes(_PADS[mode], axes)(more)
+    pad: nn.Module = (
+        of_axes("ConstantPad", axes)(padding, fill) if mode == "constant" else of_axes(_PADS[mode], axes)(padding)
+    )
+    return pad
 
 
 def _pooling(op: Operation, layer: Geometry, *, ceil: bool) -> nn.Module:
     geometry, axes = layer.with_kernel(op.kernel), len(layer)
+    parts = [*_crop(geometry), *_pooled(op, geometry.inside, axes, ceil)]
+    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
+
+
+def _pooled(op: Operation, geometry: Geometry, axes: int, ceil: bool) -> Iterator[nn.Module]:
+    """A pooling that crops nothing: torch's own where its padding allows, or what does the same."""
     stride, padding = geometry.stride, geometry.symmetric_padding
     native = padding is not None and max(padding) <= op.kernel // 2
     # torch's AvgPool3d alone refuses maps smaller than its kernel before they are padded
     native = native and (axes < 3 or op.type == "max_pool" or ceil)
     own = padding if native and padding is not None else (0,) * axes
     if op.type == "max_pool":
-        pads = () if native else _pads(geometry.padding, "constant", -torch.inf)
-        parts = [*pads, of_axes("MaxPool", axes)(op.kernel, stride, own, ceil_mode=ceil)]
-        return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
-    if native:
-        average: nn.Module = of_axes("AvgPool", axes)(op.kernel, stride, own, ceil_mode=ceil, count_include_pad=False)
-        return average
-    return PaddedAverage(op.kernel, stride, geometry.padding)
+        if not native:
+            yield _pad(geometry.padding, "constant", -torch.inf)
+        yield of_axes("MaxPool", axes)(op.kernel, stride, own, ceil_mode=ceil)
+    elif native:
+        yield of_axes("AvgPool", axes)(op.kernel, stride, own, ceil_mode=ceil, count_include_pad=False)
+    else:
+        yield PaddedAverage(op.kernel, stride, geometry.padding)
 
 
 def _zeros(layer: Layer, geometry: Geometry) -> nn.Module:

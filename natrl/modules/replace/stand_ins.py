@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn, Tensor
 from torch.nn import functional
 
-__all__ = ["Copy", "NoAttention", "PaddedAverage", "Zeros", "ZerosLike"]
+__all__ = ["Copy", "Crop", "NoAttention", "PaddedAverage", "Zeros", "ZerosLike"]
 
 
 class Copy(nn.Module):
@@ -17,8 +17,28 @@ class Copy(nn.Module):
         return x.clone()
 
 
+class Crop(nn.Module):
+    """Without so many pixels at the borders: before and after, the last axis first, as torch's padding takes them.
+
+    By slices: a negative padding is not known to all that runs ONNX files.
+    """
+
+    def __init__(self, border: tuple[int, ...]) -> None:
+        super().__init__()
+        self.border = border
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i in range(len(self.border) // 2):
+            before, after = self.border[2 * i : 2 * i + 2]
+            x = x.narrow(-1 - i, before, x.shape[-1 - i] - before - after)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"border={self.border}"
+
+
 class PaddedAverage(nn.Module):
-    """Average pooling with any padding or crop, which is not counted: before and after, the last axis first."""
+    """Average pooling with any padding, which is not counted: before and after, the last axis first."""
 
     def __init__(self, kernel: int, stride: tuple[int, ...], padding: tuple[int, ...]) -> None:
         super().__init__()
