@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
 from natrl.modules.replace.copies import copied
+from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.replace.geometry import Conv
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
@@ -51,7 +52,8 @@ class Alternatives(nn.Module):
 class ModuleSupernet(nn.Module):
     """A copy of a space's network in which every slot with a choice has all of its operations.
 
-    The path of the original computes the same as the network, to the last bit, until weights are trained.
+    The path of the original computes the same as the network, to the last bit, until weights are trained (but that the
+    parts of torch's transformers are called: natrl.modules.replace.fast_paths).
     """
 
     settings = INHERITED
@@ -73,7 +75,7 @@ class ModuleSupernet(nn.Module):
 
     def _inherit(self, images: Tensor, seed: int) -> None:
         """Fits each choice to what its layer gives for what that reads in the original."""
-        original = copied(self.space.model)
+        original = calling_parts(copied(self.space.model))
         layers = {slot.name: original.get_submodule(slot.name) for slot in self.space.slots}
         fitted = {name: layer for name, layer in layers.items() if isinstance(layer, Conv | nn.Linear)}
         reference = Reference(original, list(fitted), images, seed=seed)

@@ -19,6 +19,7 @@ from torch import nn, Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from natrl.checks.errors import summary
+from natrl.modules.replace.fast_paths import asked_before_calls, calling_parts
 from natrl.modules.trace.reach import attributes, reached, storage_key
 
 __all__ = ["NotTheModelError", "OriginalModel", "copied"]
@@ -37,11 +38,15 @@ def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = No
 
     ValueError naming the attribute where the model cannot be copied.
     """
+    replaced = replaced or {}
     try:
-        return copy.deepcopy(model, {id(old): new for old, new in (replaced or {}).items()})
+        found = copy.deepcopy(model, {id(old): new for old, new in replaced.items()})
     except Exception as error:
         kind, reason = type(model).__name__, _uncopied(model) or summary(error)
         raise ValueError(f"{kind} cannot be copied ({reason}): {COPYING}") from None
+    for old, new in replaced.items():
+        vars(new).update(asked_before_calls(old))
+    return calling_parts(found, replaced.values())
 
 
 def _uncopied(model: nn.Module) -> str | None:

@@ -16,6 +16,7 @@ from torch import nn, Tensor
 from torch.utils._pytree import tree_map
 
 from natrl.modules.replace.copies import copied
+from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.trace.provenance import tensors
 from natrl.modules.trace.sandbox import random_numbers_kept
 
@@ -28,7 +29,7 @@ def cutting_off(model: nn.Module, inputs: Sequence[Tensor], nullable: Sequence[s
     The last one by which it depends on the input all the same; all of them where no single one is enough; none where
     the output depends on it without any, or where NaN does not show that it does. `nullable` in the order of the calls.
     """
-    network = copied(model).eval()
+    network = calling_parts(copied(model)).eval()
     if not nullable or _depends(network, inputs, nullable) is not False:
         return set()
     for name in reversed(nullable):

@@ -26,6 +26,7 @@ from torch.nn.parameter import is_lazy
 
 from natrl.checks.errors import summary
 from natrl.modules.replace.copies import copied, NotTheModelError, OriginalModel
+from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.trace.places import without_fake_tensors
 
 __all__ = [
@@ -110,7 +111,7 @@ class Sandbox:
             stack.enter_context(random_numbers_kept(self.inputs[0].device))
             if self.fake:
                 stack.enter_context(FakeCopyMode(self._mode))
-            found = copied(model, replaced)
+            found = calling_parts(copied(model, replaced))
             return found.train() if self.training else found.eval()
 
     def run(self, model: nn.Module, *modes: AbstractContextManager[Any], inputs: Sequence[Tensor] | None = None) -> Any:
