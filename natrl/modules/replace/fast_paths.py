@@ -38,4 +38,6 @@ def asked_before_calls(layer: nn.Module) -> dict[str, object]:
 
     Without a bias of its own it is called, and its weights are not read.
     """
-    return dict(batch_first=layer.batch_first, in_proj_bias=None) if isinstance(layer, nn.MultiheadAttention) else {}
+    if not isinstance(layer, nn.MultiheadAttention):
+        return {}
+    return {"batch_first": layer.batch_first, "in_proj_bias": None}
