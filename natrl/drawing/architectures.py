@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +17,7 @@ from natrl.drawing.canvas import BETWEEN, Canvas, change_width, FONT, HEADING, l
 from natrl.drawing.frames import change_frame
 from natrl.drawing.layout import CellLayout, layout_cell
 from natrl.drawing.palette import looks_of
+from natrl.drawing.strips import strips
 from natrl.formats import count, signed_percent
 from natrl.spaces.networks import Networks
 
@@ -73,8 +77,10 @@ def architecture_figure(
     """One column a cell; with `before` a row for it above. Each changed slot is numbered in both, and listed below.
 
     Where `networks` (a space or a skeleton) says what networks cost, this and what each change saves are written too.
-    Cells that are too wide for one row stand below each other. Artists carry ids: "slot-CELL-I" is the arrow of slot I
-    of a cell, "label-CELL-I" its label, "changed-N" a mark of change N. ValueError where `before` has another topology.
+    Cells that are too wide for one row stand below each other, and those that are too wide by themselves in strips: the
+    nodes at the end of one are those at the beginning of the next. Artists carry ids: "slot-CELL-I" is the arrow of
+    slot I of a cell, "label-CELL-I" its label, "changed-N" a mark of change N. ValueError where `before` has another
+    topology.
     """
     versions = {"": architecture} if before is None else {"before": before, "after": architecture}
     rows = _rows(versions)
@@ -116,14 +122,24 @@ def _rows(versions: dict[str, Architecture]) -> list[list[Panel]]:
                     v.operations[slots.start : slots.stop],
                     changes,
                     layout,
+                    *strips(layout, math.inf),
                 )
                 for name, v in versions.items()
             ]
         )
     width = sum(column[0].width for column in columns) + BETWEEN * (len(columns) - 1)
     if width > WIDE:
-        return [[panel] for column in columns for panel in column]
+        return [[panel] for column in columns for panel in _in_strips(column)]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _in_strips(versions: list[Panel]) -> Iterator[Panel]:
+    """A cell's panels, or where they are too wide their strips: of each strip all versions."""
+    found = strips(versions[0].layout, WIDE)
+    for i, strip in enumerate(found, start=1):
+        for panel in versions:
+            heading = " ".join([panel.heading, f"({i} of {len(found)})"] if len(found) > 1 else [panel.heading])
+            yield replace(panel, heading=heading.strip(), strip=strip)
 
 
 def _shared_layout(

@@ -18,6 +18,7 @@ from matplotlib.textpath import text_to_path
 from natrl.core.architecture import Cell
 from natrl.drawing.layout import Box, CellLayout, Route
 from natrl.drawing.palette import INK, Look, look_of, MUTED, PAPER
+from natrl.drawing.strips import Strip
 
 __all__ = ["Canvas", "FONT", "Panel", "label_size"]
 
@@ -44,17 +45,18 @@ def label_size(operation: str, changed: bool) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Panel:
-    """One cell of one architecture: what is drawn in one place of a figure."""
+    """One cell of one architecture, or a strip of it: what is drawn in one place of a figure."""
 
     heading: str
     cell: Cell
     operations: tuple[str, ...]  # of the cell's slots
     changes: tuple[int | None, ...]  # for each slot the number of its change
     layout: CellLayout
+    strip: Strip
 
     @property
     def width(self) -> float:
-        return max(self.layout.width, text_width(self.heading, HEADING, "bold"))
+        return max(self.strip.width, text_width(self.heading, HEADING, "bold"))
 
 
 class Canvas:
@@ -88,10 +90,10 @@ class Canvas:
 
     def row(self, panels: Sequence[Panel], widths: Sequence[float]) -> None:
         """Panels beside each other, each in a column of the given width."""
-        x, top, height = MARGIN, self.y + HEADING * LINE + 16, max(panel.layout.height for panel in panels)
+        x, top, height = MARGIN, self.y + HEADING * LINE + 16, max(panel.strip.height for panel in panels)
         for panel, width in zip(panels, widths, strict=True):
             self.text(x, self.y + 8 + HEADING * LINE / 2, panel.heading, HEADING, "bold")
-            _draw_cell(self, panel, x, top + (height - panel.layout.height) / 2)
+            _draw_cell(self, panel, x, top + (height - panel.strip.height) / 2)
             x += width + BETWEEN
         self.y = top + height + 14
 
@@ -136,15 +138,23 @@ class Canvas:
         size = SMALL - 0.5 if number < 10 else SMALL - 1.3
         self.text(x, y, str(number), size, "bold", color=PAPER, ha="center", zorder=7)
 
-    def arrow(self, route: Route, look: Look, **style: Any) -> None:
-        """An arrow along a route of the layout."""
+    def arrow(self, route: Route, look: Look, *, head: bool = True, **style: Any) -> None:
+        """An arrow along a route of the layout; without its head where it goes on elsewhere."""
         curve = PathPatch(
-            _curve(route), fc="none", ec=look.color, lw=look.width, ls=look.line, capstyle="butt", **style
+            _curve(route, 4.0 if head else 0.0),
+            fc="none",
+            ec=look.color,
+            lw=look.width,
+            ls=look.line,
+            capstyle="butt",
+            **style,
         )
         self.axes.add_artist(curve)
+        if not head:
+            return
         (x, y), half = route[-1], 2.2 + 0.5 * look.width
-        head = ((x, y), (x - 6, y - half), (x - 6, y + half))
-        self.axes.add_artist(Polygon(head, fc=look.color, ec="none", zorder=curve.get_zorder() + 0.1))
+        corners = ((x, y), (x - 6, y - half), (x - 6, y + half))
+        self.axes.add_artist(Polygon(corners, fc=look.color, ec="none", zorder=curve.get_zorder() + 0.1))
 
 
 def change_width(line: str) -> float:
@@ -152,8 +162,8 @@ def change_width(line: str) -> float:
     return BADGE + 6 + text_width(line, SMALL)
 
 
-def _curve(route: Route) -> Curve:
-    """Straight and bent pieces in turns, as `Route` says; the end stays under the arrow's head."""
+def _curve(route: Route, head: float) -> Curve:
+    """Straight and bent pieces in turns, as `Route` says; the end stays under the arrow's head, of that length."""
     vertices, codes = [route[0]], [Curve.MOVETO]
     for i, (x, y) in enumerate(route[1:]):
         before_x, before_y = vertices[-1]
@@ -164,32 +174,40 @@ def _curve(route: Route) -> Curve:
         else:
             vertices.append((x, y))
             codes.append(Curve.LINETO)
-    vertices[-1] = (vertices[-1][0] - 4, vertices[-1][1])
+    vertices[-1] = (vertices[-1][0] - head, vertices[-1][1])
     return Curve(vertices, codes)
 
 
 def _draw_cell(canvas: Canvas, panel: Panel, x: float, y: float) -> None:
-    """Draws one panel with the top left corner of its layout at (x, y)."""
-    layout, cell = panel.layout, panel.cell
+    """Draws one panel with the top left corner of its strip at (x, y)."""
+    layout, cell, strip = panel.layout, panel.cell, panel.strip
+    x, y = x - strip.left, y - strip.top
 
     def moved(box: Box) -> Box:
         return box._replace(x=x + box.x, y=y + box.y)
 
-    def shifted(route: Route) -> Route:
-        return tuple((x + a, y + b) for a, b in route)
+    def draw(route: Route, look: Look, **style: Any) -> None:
+        if part := strip.part(route):
+            canvas.arrow(tuple((x + a, y + b) for a, b in part), look, head=part[-1] == route[-1], **style)
 
     for route in layout.concat:
-        canvas.arrow(shifted(route), Look("", MUTED, width=0.8), zorder=1)
+        draw(route, Look("", MUTED, width=0.8), zorder=1)
     for i, (op, route) in enumerate(zip(panel.operations, layout.slots, strict=True)):
-        canvas.arrow(shifted(route), look_of(op), gid=f"slot-{cell.name}-{i}", zorder=1.5 if op == "null" else 2)
-        _draw_label(canvas, moved(layout.labels[i]), op, panel.changes[i], gid=f"label-{cell.name}-{i}")
-    for node, box in enumerate(map(moved, layout.nodes)):
+        draw(route, look_of(op), gid=f"slot-{cell.name}-{i}", zorder=1.5 if op == "null" else 2)
+        if strip.holds(layout.labels[i]):
+            _draw_label(canvas, moved(layout.labels[i]), op, panel.changes[i], gid=f"label-{cell.name}-{i}")
+    for node, place in enumerate(layout.nodes):
+        if not strip.holds(place):
+            continue
+        box = moved(place)
         outside = node < cell.inputs
         canvas.box(box, 5, fc="#d9e2ea" if outside else "#eef1f4", ec=INK, lw=0.9, zorder=4)
         name = f"$c_{{k-{cell.inputs - node}}}$" if outside else str(node)
         canvas.text(box.x, box.y, name, HEADING, ha="center", va="center", parse_math=True, zorder=5)
         if outside:
             canvas.text(box.x - box.width / 2 + 3, box.y - box.height / 2 + 5, str(node), 6, color="#5a6670", zorder=5)
+    if not strip.holds(layout.output):
+        return
     canvas.box(moved(layout.output), 5, fc="#d9e2ea", ec=INK, lw=0.9, zorder=4)
     at = moved(layout.output)
     canvas.text(at.x, at.y, "$c_{k}$", HEADING, ha="center", va="center", parse_math=True, zorder=5)

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from natrl.core.architecture import Cell
 
-__all__ = ["Box", "CellLayout", "layout_cell", "Route"]
+__all__ = ["Box", "CellLayout", "NODE_SIZE", "layout_cell", "Route"]
 
 NODE_SIZE = 24.0
 INPUT_SIZE = 34.0  # of the inputs and the output
