@@ -24,12 +24,14 @@ def calling_parts(model: Model, parts: Collection[nn.Module] | None = None) -> M
     """
     wanted = None if parts is None else set(parts)
     for module in model.modules():
+        if not isinstance(module, nn.TransformerEncoder | nn.TransformerEncoderLayer):
+            continue
         if wanted is not None and wanted.isdisjoint(module.modules()):
             continue
-        if isinstance(module, nn.TransformerEncoderLayer):
-            module.activation_relu_or_gelu = 0  # for another activation there is no such operation
-        elif isinstance(module, nn.TransformerEncoder):
+        if isinstance(module, nn.TransformerEncoder):
             module.use_nested_tensor = False
+        else:
+            module.activation_relu_or_gelu = 0  # for another activation there is no such operation
     return model
 
 
