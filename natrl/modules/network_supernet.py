@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack, suppress
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -142,13 +143,13 @@ class ModuleSupernet(nn.Module):
 
 def _present_or_not(layer: nn.Module) -> Alternatives:
     """A layer that is no slot, or what stands in its place where nulls leave it out."""
-    return Alternatives(PRESENT, {PRESENT: copied(layer), "null": nothing(layer)})
+    return Alternatives(PRESENT, {PRESENT: deepcopy(layer), "null": nothing(layer)})
 
 
 def _alternatives(space: ModuleSpace, slot: ModuleSlot, mask: np.ndarray) -> Alternatives:
     """The layer itself, what the mask allows it to become, and null, which it is where nothing uses it."""
     layer = space.model.get_submodule(slot.name)
-    operations: dict[str, nn.Module] = {slot.operation: copied(layer)}
+    operations: dict[str, nn.Module] = {slot.operation: deepcopy(layer)}
     for name, allowed in zip(space.primitives, mask, strict=True):
         if allowed and name != slot.operation:
             operations[name] = replacement(layer, name)

@@ -246,6 +246,8 @@ REFUSED = {
     collects_globally: "the forward hook of layer 'block' changes",
     counts: "the forward hook of layer 'block' changes",
     moving_average: "the forward hook of layer 'block' changes",
+    keeps_a_graph: "the kept of layer 'block.1' holds a tensor with the graph of a forward pass; run the model",
+    pruned: "the weight of layer 'block.0' holds a tensor with the graph",
     its_own_copy: "layer 'block.2' is not copied",
     reset: "'block.0.weight' is not the same",
 }
@@ -288,7 +290,7 @@ def pruned_and_run(model: Net) -> None:
 
 
 ACCEPTED = [constant, bound_to_itself, bound_to_a_part, partial_of_a_part, callable_object, hook_of_an_object]
-ACCEPTED += [plain_list, keeps_a_graph, pruned, pruned_and_run]
+ACCEPTED += [plain_list, pruned_and_run]
 
 
 def digest(model: nn.Module) -> list[object]:

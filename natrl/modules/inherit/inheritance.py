@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, TYPE_CHECKING
 
 import torch
@@ -9,7 +10,6 @@ from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import inherit, Reference
-from natrl.modules.replace.copies import copied
 from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.replace.geometry import Conv
 
@@ -32,7 +32,7 @@ class Inheritance:
     ) -> None:
         """`reference`: inputs as the network takes them, (N, C, H, W); the seed is of the pixels that fits read."""
         self.space, self.device = space, device
-        original = calling_parts(copied(space.model)).to(device)
+        original = calling_parts(deepcopy(space.model)).to(device)
         modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
         self._layers = {name: module for name, module in modules.items() if isinstance(module, Conv | nn.Linear)}
         inputs = [t.to(device) for t in (reference if isinstance(reference, tuple) else (reference,))]

@@ -36,15 +36,11 @@ class NotTheModelError(ValueError):
 def copied(model: nn.Module, replaced: Mapping[nn.Module, nn.Module] | None = None) -> nn.Module:
     """A deep copy in which other modules stand for some, wherever the model refers to them.
 
-    Tensors that a forward pass with gradients left in attributes are without their graph in it, as if it had been run
-    without. ValueError naming the attribute where the model cannot be copied.
+    ValueError naming the attribute where the model cannot be copied.
     """
     replaced = replaced or {}
-    kept = [(t, t.detach()) for t in reached([model]) if isinstance(t, Tensor) and not t.is_leaf]
-    memo: dict[int, Any] = {id(old): new for old, new in replaced.items()}
     try:
-        memo |= {id(tensor): copy.deepcopy(detached, memo) for tensor, detached in kept}
-        found = copy.deepcopy(model, memo)
+        found = copy.deepcopy(model, {id(old): new for old, new in replaced.items()})
     except Exception as error:
         kind, reason = type(model).__name__, _uncopied(model) or summary(error)
         raise ValueError(f"{kind} cannot be copied ({reason}): {COPYING}") from None
@@ -60,7 +56,11 @@ def _uncopied(model: nn.Module) -> str | None:
             try:
                 copy.deepcopy(value, {id(m): m for m in model.modules()})
             except Exception as error:
-                return f"{summary(error)}: the {label} of {_where(name)}"
+                whose = f"the {label} of {_where(name)}"
+                if any(isinstance(t, Tensor) and not t.is_leaf for t in reached([value])):
+                    graph = "a tensor with the graph of a forward pass; run the model under torch.no_grad() before"
+                    return f"{type(error).__name__}: {whose} holds {graph}"
+                return f"{summary(error)}: {whose}"
     return None
 
 
