@@ -9,7 +9,7 @@ from natrl.files.paths import quote
 __all__ = ["next_steps"]
 
 FIRST = (
-    ("natrl demo", "the whole path on real images, in a few minutes on two cores"),
+    ("natrl demo", "three acts on real data, five minutes on two cores"),
     ("natrl show DARTS", "operations and cost of an architecture"),
     (
         "natrl train --space nasbench201 --reward table:nasbench201 --out runs/first",

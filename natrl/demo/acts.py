@@ -86,7 +86,7 @@ def settings_of(given: Mapping[str, Any], *, quick: bool = False) -> dict[str, A
     kinds: dict[str, Any] = {"truth": TruthSettings, "network": NetworkSettings, "cells": CellsSettings}
     fast: dict[str, dict[str, Any]] = {
         "truth": {"evaluations": 100, "iterations": 12, "held_out": 10},
-        "network": {"epochs": 5, "iterations": 1, "tuning_epochs": 1},
+        "network": {"epochs": 5, "iterations": 1, "tuning_epochs": 1, "finalists": 1, "candidates": 4},
         "cells": {"share": 0.1},
     }
     usual = {name: kind() for name, kind in kinds.items()}

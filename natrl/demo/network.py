@@ -63,6 +63,8 @@ class NetworkSettings:
     epochs: Count = 20  # of the original's training
     iterations: Count = 8  # of the policy
     tuning_epochs: Count = 6  # of each finalist
+    finalists: Count = 3
+    candidates: Count = 24
     actors: Count = 2
     gpus_per_actor: Amount = 0.0
     seed: Seed = 0
@@ -79,6 +81,8 @@ class NetworkSettings:
             learn=usual.learn if method == "additive" else learn,
             evaluator=replace(usual.evaluator, actors=self.actors, num_gpus=self.gpus_per_actor),
             fine_tuning=replace(FINE_TUNING, epochs=self.tuning_epochs),
+            finalists=self.finalists,
+            candidates=self.candidates,
             seed=self.seed,
         )
 

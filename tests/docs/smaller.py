@@ -11,6 +11,8 @@ __all__ = ["PARSED", "SHARED", "smaller", "smaller_file"]
 
 _TINY_NETWORK = "--channels 4 --cells 1"
 _FEW_IMAGES = "--data digits --image-size 8 --train-images 100 --epochs 1"
+#: A fifth of the pixels, at which the network trained on all of them is near chance.
+_SMALL_IMAGES = "--image-size 28 --expect-accuracy 0"
 _SMALLER = (
     (r"^natrl train .*--resume", ""),
     (r"^natrl train .*--config", "--iterations 2"),
@@ -29,9 +31,12 @@ _SMALLER = (
     (r"^natrl bench", "--seeds 1 --queries 200 --methods ceiling,random,random-search"),
     (r"^natrl transform .*--expect-accuracy", "-n 1 --epochs 1 --policy out --expect-accuracy 15%"),
     (r"^natrl transform .*--transform", "-n 1 --epochs 1 --policy out"),
-    (r"^natrl transform .*--actors", "-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0"),
-    (r"^natrl transform \S+:\S+ .*--policy", "-n 1 --epochs 1 --actors 1 --gpus-per-actor 0"),
-    (r"^natrl (transform|optimize) \S+:\S+", "-n 1 --iterations 2 --epochs 1 --actors 1 --gpus-per-actor 0"),
+    (r"^natrl transform .*--actors", f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
+    (r"^natrl transform \S+:\S+ .*--policy", f"-n 1 --epochs 1 --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
+    (
+        r"^natrl (transform|optimize) \S+:\S+",
+        f"-n 1 --iterations 2 --epochs 1 --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}",
+    ),
     (r"^python examples/own_network.py", "--epochs 2"),
     (r"^python benchmarks/budgets.py", "--seeds 0 --iterations 1 --held-out 2"),
     (
