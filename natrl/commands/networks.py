@@ -228,6 +228,10 @@ def _network_and_task(
     reference: str, asked: Asked, image_size: int | None, seed: int
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and what natrl.optimize is told of its task."""
+    if asked.data is not None:
+        from natrl.data.loading import DATA
+
+        DATA.find(asked.data)  # an unknown name is told before weights are downloaded
     preparation = Preparation(image_size, asked.mean, asked.std, asked.transform)
     if asked.score is None:
         model, images = _network_and_data(reference, str(asked.data), asked.weights, preparation, seed)

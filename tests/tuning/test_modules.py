@@ -232,6 +232,16 @@ def itself(image: torch.Tensor) -> torch.Tensor:
     return image
 
 
+@pytest.mark.parametrize("more", [(), ("--score", "r2"), ("--weights", "DEFAULT")])
+def test_an_unknown_data_set_is_told_before_weights_are_loaded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    for name in ("load_network", "load_published"):
+        monkeypatch.setattr(f"natrl.modules.references.{name}", None)
+    said = error(capsys, "optimize", "torchvision:resnet18", "--data", "digit", "--max-madds", "80%", *more)
+    assert said.startswith("natrl: unknown data 'digit'; known: digits, ")
+
+
 def test_published_weights_prepare_images_unless_the_user_does(monkeypatch: pytest.MonkeyPatch) -> None:
     normalisation = {"mean": (0.5,), "std": (0.25,)}
     published = Published(trained(), lambda image: (image - 0.5) / 0.25, normalisation)
