@@ -70,19 +70,20 @@ def read_results(file: Path) -> list[dict[str, float]]:
     """What `read_progress` reads, from the result.json of any trial. ValueError on what Tune never writes."""
     if not file.exists() and not file.is_symlink():
         return []
+    with open_file(file) as opened:
+        content = opened.read()  # at once: Tune writes a running trial's anew each time, and a line may end meanwhile
     rows: dict[float, dict[str, float]] = {}
-    with open_file(file) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                result = json.loads(line)
-            except (ValueError, RecursionError):
-                if _is_torn(line):
-                    continue
-                raise ValueError(f"{file}, line {number} is damaged: no JSON, got {shown(line)}") from None
-            row = _metrics(result)
-            if not math.isfinite(row.get("training_iteration", math.nan)):
-                raise ValueError(f"{file}, line {number}: expected the metrics of an iteration, got {shown(result)}")
-            rows[row["training_iteration"]] = row
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        try:
+            result = json.loads(line)
+        except (ValueError, RecursionError):
+            if _is_torn(line):
+                continue
+            raise ValueError(f"{file}, line {number} is damaged: no JSON, got {shown(line)}") from None
+        row = _metrics(result)
+        if not math.isfinite(row.get("training_iteration", math.nan)):
+            raise ValueError(f"{file}, line {number}: expected the metrics of an iteration, got {shown(result)}")
+        rows[row["training_iteration"]] = row
     return [rows[iteration] for iteration in sorted(rows)]
 
 

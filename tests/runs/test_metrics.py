@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -30,6 +31,29 @@ def test_whole_rows_are_read(tmp_path: Path, text: str, iterations: list[int]) -
     assert [r["training_iteration"] for r in rows] == iterations
     if "0.75" in text:
         assert rows[1]["reward_mean"] == 0.75, "the last one counts"
+
+
+class Grows(io.RawIOBase):
+    """A file that another process writes: what a reader gets, and ends there or goes on where it waits for more."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = list(parts)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        part = self.parts.pop(0) if self.parts else b""
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_a_line_that_ends_while_it_is_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "result.json").touch()
+    text = f"{row(1)}\n{row(2)}\n".encode()
+    growing = io.BufferedReader(Grows(text[:-20], b"", text[-20:]))
+    monkeypatch.setattr("natrl.runs.metrics.open_file", lambda file: growing)
+    assert [r["training_iteration"] for r in read_results(tmp_path / "result.json")] == [1]
 
 
 @pytest.mark.parametrize("text", ["\0\0\0", "noise\n", f"{row(1)}\n{row(2)[:20]}\n", f"{row(1)}\n[1]\n"])
