@@ -1,9 +1,9 @@
 """What natrl.optimize makes of a trained network, by both of its methods, against three simple ways to the same budget.
 
 For each seed a network is trained; then, within --budget of its MAdds,
-    natrl      a policy is learned, its finalists are fine-tuned, validation data chooses (natrl.optimize);
-    additive   the same without a policy: every single replacement is scored, and finalists are chosen among the
-               combinations whose effects add up to most (method "additive", as LANA and Puzzle choose);
+    natrl      a policy is learned from the effects of single replacements, finalists among what it proposes and the
+               combinations whose effects add up to most are fine-tuned, validation data chooses (natrl.optimize);
+    additive   the same without a policy, combinations alone (method "additive", as LANA and Puzzle choose);
     random     a random valid transformation of the MAdds nearest to natrl's;
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
@@ -86,15 +86,8 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         "seed": seed,
     }
     usual = OptimizeSettings()
-    of_policy = {
-        "iterations": options.iterations,
-        "batch_size": options.batch_size,
-        "minibatch_size": options.batch_size,
-    }
     settings = OptimizeSettings(
-        learn=replace(usual.learn, **of_policy),
-        evaluator=replace(usual.evaluator, surrogate=options.surrogate),
-        **given,
+        learn_from=options.learn_from, evaluator=replace(usual.evaluator, surrogate=options.surrogate), **given
     ).with_rounds()
     share = float(options.budget.rstrip("%")) / 100
     with ray_session():
@@ -131,8 +124,7 @@ def main() -> None:
     parser = network_options(__doc__, width=0.25, train_images=10_000)
     parser.add_argument("--tuning-epochs", type=int, default=3)
     parser.add_argument("--budget", default="70%")
-    parser.add_argument("--iterations", type=int, default=16, help="of the policy")
-    parser.add_argument("--batch-size", type=int, default=16, help="candidates an iteration")
+    parser.add_argument("--learn-from", choices=("effects", "scores"), default="effects", help="the policy")
     parser.add_argument("--surrogate", type=int, help="evaluations that others are predicted from")
     parser.add_argument("--finalists", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

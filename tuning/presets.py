@@ -13,7 +13,7 @@ from natrl.rllib.registry import ALGORITHMS, REINFORCE
 from natrl.spaces import space as find_space
 from natrl.training.weight_settings import PAPER
 
-__all__ = ["NETWORK_LEARN", "NETWORK_RUN", "in_turns", "one_pass", "presets_of", "without_presets"]
+__all__ = ["EFFECTS_LEARN", "NETWORK_LEARN", "NETWORK_RUN", "in_turns", "one_pass", "presets_of", "without_presets"]
 
 Presets = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # of the evaluator, the algorithm and the run
 
@@ -38,6 +38,17 @@ NETWORK_LEARN: dict[str, Any] = {
     "final_learning_rate": 5e-4,
     "entropy": 0.005,
     "final_entropy": 0.001,
+}
+#: … and where it learns from sums of effects, which cost nothing.
+EFFECTS_LEARN: dict[str, Any] = {
+    **NETWORK_LEARN,
+    "iterations": 60,
+    "batch_size": 128,
+    "minibatch_size": 32,
+    "epochs": 4,
+    "learning_rate": 2e-3,
+    "final_learning_rate": 2e-4,
+    "entropy": 0.01,
 }
 NETWORK_RUN: dict[str, Any] = {"initial": "original", "keep": 3.0, "checkpoint_every": 1}
 

@@ -26,7 +26,6 @@ from natrl.training.schedule import FINE_TUNING, Schedule
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
 from natrl.tuning.optimize.alike import fine_tuned_alike
 from natrl.tuning.optimize.settings import Method
-from natrl.tuning.presets import NETWORK_LEARN
 
 __all__ = ["Digits", "NetworkSettings", "network"]
 
@@ -61,7 +60,7 @@ class NetworkSettings:
 
     budget: Annotated[float, Range(0, 1, above=True)] = 0.5  # share of the MAdds
     epochs: Count = 20  # of the original's training
-    iterations: Count = 8  # of the policy
+    iterations: Count = 30  # of the policy
     tuning_epochs: Count = 6  # of each finalist
     finalists: Count = 3
     candidates: Count = 24
@@ -74,7 +73,7 @@ class NetworkSettings:
 
     def optimize(self, *, method: Method) -> OptimizeSettings:
         usual = OptimizeSettings()
-        learn = replace(usual.learn, **NETWORK_LEARN | {"iterations": self.iterations})
+        learn = replace(usual.learn, iterations=self.iterations)
         return replace(
             usual,
             method=method,

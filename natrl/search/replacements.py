@@ -31,8 +31,8 @@ class Replacements:
         first = first[(made.choices[first] != self._before.choices).any(-1)]
         self.batch = made.take(first)  # R architectures that differ, none of them the original
         actions = actions[rows[first]]
-        self._slots = (actions != self._own).argmax(-1)  # (R,)
-        self._primitives = actions[np.arange(len(actions)), self._slots]  # (R,)
+        self.slots = (actions != self._own).argmax(-1)  # (R,)
+        self.primitives = actions[np.arange(len(actions)), self.slots]  # (R,)
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -78,7 +78,7 @@ class Replacements:
         """
         actions = np.tile(self._own, (len(chosen), 1))
         row, r = np.nonzero(chosen)
-        actions[row, self._slots[r]] = self._primitives[r]
+        actions[row, self.slots[r]] = self.primitives[r]
         return self._carried_out(actions)
 
     def _carried_out(self, actions: np.ndarray) -> tuple[Batch, np.ndarray]:

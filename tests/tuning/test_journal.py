@@ -107,7 +107,7 @@ def test_more_iterations_are_taken_up_and_fewer_are_not(tmp_path: Path) -> None:
     few = OptimizeSettings()
     more = replace(few, learn=replace(few.learn, iterations=few.learn.iterations + 8))
     begun_document(begun(tmp_path / "few", asked()), asked(settings=more))
-    with pytest.raises(ValueError, match=r"another learn.iterations \(24 then, 16 now\).*iterations can be added"):
+    with pytest.raises(ValueError, match=r"another learn.iterations \(68 then, 60 now\).*iterations can be added"):
         begun_document(begun(tmp_path / "more", asked(settings=more)), asked())
 
 

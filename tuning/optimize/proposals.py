@@ -23,7 +23,7 @@ from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize.budgets import fast_enough, fewest_madds
 from natrl.tuning.optimize.settings import OptimizeSettings
 
-__all__ = ["PolicyProposer", "Proposer", "propose"]
+__all__ = ["PolicyProposer", "Proposer", "propose", "scoring"]
 
 TIGHTER = 0.85  # factor on the MAdds where no candidate is fast enough, and how often it is tried
 TRIES = 6
@@ -59,9 +59,13 @@ class PolicyProposer(Proposer):
         return limits.budget(self.space, self.space.architecture)
 
     def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
+        return self.samples(budget, scorer, self._settings.candidates)
+
+    def samples(self, budget: Budget, scorer: Evaluator, n: int) -> dict[Architecture, float]:
+        """The network, what is most probable, and at most n samples."""
         found = self._policy.transform(
             self.space.architecture,
-            n=self._settings.candidates,
+            n=n,
             evaluator=scorer,
             max_madds=budget.madds,
             max_params=budget.params,
@@ -87,7 +91,7 @@ def propose(
     """
     space, budget = proposer.space, proposer.first(limits)
     least = fewest_madds(space, proposer.mask)
-    with closing(settings.chooser.behind(partial(_itself, evaluator), ledger)) as scorer:
+    with closing(scoring(settings, evaluator, ledger)) as scorer:
         for _ in range(TRIES):
             scores = proposer.candidates(budget, scorer)
             costs = {a: space.cost(a) for a in scores}
@@ -102,6 +106,11 @@ def propose(
         return finalists, 1
     wanted = " and ".join(f"{kind} {getattr(limits, kind)}" for kind in limits.timed)
     raise ValueError(f"no candidate keeps to {wanted}, not even that of the fewest MAdds any more; allow more")
+
+
+def scoring(settings: OptimizeSettings, evaluator: Inheriting, ledger: Path | None) -> Evaluator:
+    """What candidates are chosen by, on its actors; scores are looked up in the ledger, and kept there."""
+    return settings.chooser.behind(partial(_itself, evaluator), ledger)
 
 
 def _itself(evaluator: Inheriting) -> Inheriting:

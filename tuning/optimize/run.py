@@ -36,7 +36,7 @@ from natrl.training.fine_tuning import Tuned
 from natrl.training.latency import measure_latency
 from natrl.tuning.configuration import check_own, check_policy, run_configuration
 from natrl.tuning.finalists import choose, Finalist
-from natrl.tuning.optimize.additive import AdditiveProposer
+from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, JointProposer
 from natrl.tuning.optimize.budgets import check_budget
 from natrl.tuning.optimize.given import space_and_task
 from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
@@ -75,10 +75,12 @@ def optimize(
 ) -> Optimized:
     """Replaces operations of a trained network such that it keeps to a budget and loses as little accuracy as can be.
 
-    A policy learns with RLlib which layers can do with less: candidates inherit their weights from `model` and are
-    scored on validation images (`natrl.evaluation.inherited`). Or, with `OptimizeSettings(method="additive")`, every
-    replacement of a single layer is scored, and combinations whose effects add up to most within the budget are
-    proposed (`natrl.search.combinations`). The best few of what is proposed are fine-tuned, on Ray, and validation data
+    Replacements of single layers are scored, those that may matter (`natrl.search.effects`): each makes a network that
+    inherits its weights from `model`, and whose outputs on validation images are compared with the original's. From
+    these a policy learns with RLlib which layers can do with less; what it proposes is scored, and so are combinations
+    whose effects add up to most within the budget (`natrl.search.combinations`), with
+    `OptimizeSettings(method="additive")` these alone. About a hundred scores in all; or, with `learn_from="scores"`,
+    the policy learns from the scores of what it proposes. The best few are fine-tuned, on Ray, and validation data
     chooses; test data is read once, for the accuracies in the result. `model` is not changed.
 
     `data`: a data set as `natrl.data.load_data` takes it, by name or itself, prepared as the model was trained: `mean`
@@ -115,6 +117,8 @@ def optimize(
     if settings.method == "additive" and (policy is not None or callbacks):
         what = "policy" if policy is not None else "callbacks"
         raise ValueError(f"{what}: method 'additive' has no policy, whose training could be logged; leave that out")
+    if policy is not None:
+        settings = replace(settings, learn_from="scores")  # it has learned
     check_policy(settings)
     check_own(settings)
     prepared = {"mean": mean, "std": std, "transform": transform}
@@ -153,19 +157,26 @@ def optimize(
         else:
             create_run(run, settings.run, " ".join(sys.argv), **{NETWORK: asked})
         with progress_bar() as bar:
+            additive = AdditiveProposer(space, settings, bar) if settings.by_effects else None
             if learned is None and settings.method == "policy":
-                config = run_configuration(started(settings, run), ledger_file(run))
-                folder = learn(run, settings, config, progress=bar, callbacks=callbacks, hint=f"; {hint}")
+                with from_effects(additive, settings, evaluator, run) as learning:
+                    config = run_configuration(started(learning, run), ledger_file(run))
+                    folder = learn(run, learning, config, progress=bar, callbacks=callbacks, hint=f"; {hint}")
                 learned = load_policy(folder, space=space)
-            proposer: Proposer = (
-                AdditiveProposer(space, settings, bar) if learned is None else PolicyProposer(learned, settings)
-            )
+            proposer = _proposer(learned, additive, settings)
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
             finalists = _fine_tune(finalists, task, settings, model, run, bar)
     result = _result(space, task, evaluator, choose(finalists, space.cost), count, run)
     result.save()
     return result
+
+
+def _proposer(learned: Policy | None, additive: AdditiveProposer | None, settings: OptimizeSettings) -> Proposer:
+    if learned is None:
+        assert additive is not None
+        return additive
+    return PolicyProposer(learned, settings) if additive is None else JointProposer(learned, additive, settings)
 
 
 def _fine_tune(

@@ -16,12 +16,16 @@ from natrl.evaluation.rewards import REWARDS
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.training.schedule import FINE_TUNING, Schedule
-from natrl.tuning.presets import NETWORK_LEARN, NETWORK_RUN
+from natrl.tuning.presets import EFFECTS_LEARN, NETWORK_LEARN, NETWORK_RUN
 
 __all__ = ["Method", "OptimizeSettings"]
 
 Method = Literal["policy", "additive"]
+LearnFrom = Literal["effects", "scores"]
 Effects = Literal["divergence", "cross_entropy", "accuracy"]  # the first of natrl.evaluation.divergence
+
+#: Where nobody says how a policy learns: from scores, each of which costs one, and from effects.
+PRESETS = {False: LearnSettings(**NETWORK_LEARN), True: LearnSettings(**EFFECTS_LEARN)}
 
 #: What only a policy that is learned has.
 OF_POLICY = (
@@ -32,6 +36,7 @@ OF_POLICY = (
     "horizon",
     "budgets",
     "reward_clip",
+    "learn_from",
     "start",
     "checkpoint_every",
     "evaluator.metric",
@@ -50,19 +55,23 @@ class OptimizeSettings(RunSettings):
     evaluator: Annotated[EvaluatorSpec, Doc("What the policy learns from; inherited weights choose.")] = field(
         default_factory=partial(EvaluatorSpec, reward="inherited")
     )
-    learn: Annotated[LearnSettings, Doc("The algorithm.")] = field(
-        default_factory=partial(LearnSettings, **NETWORK_LEARN)
+    learn: Annotated[LearnSettings, Doc("The algorithm; from scores, which cost more, fewer episodes.")] = field(
+        default_factory=partial(LearnSettings, **EFFECTS_LEARN)
     )
     keep: Annotated[Logit, Doc("As in `RunSettings`; the network itself comes first.")] = NETWORK_RUN["keep"]
     initial: Annotated[str | tuple[str, ...], Doc("original: the network.")] = NETWORK_RUN["initial"]
     checkpoint_every: Annotated[Count, Doc("Iterations, each of minutes.")] = NETWORK_RUN["checkpoint_every"]
     method: Annotated[
         Method,
-        Doc("Candidates: of a policy, which is learned; or additive, the best sums of single replacements."),
+        Doc("Candidates: a policy's, and the best sums of single replacements; or additive, these alone."),
     ] = "policy"
+    learn_from: Annotated[
+        LearnFrom,
+        Doc("A policy learns from effects, sums over replacements; or from scores of what it proposes."),
+    ] = "effects"
     effects: Annotated[
         Effects,
-        Doc("Additive, with data: single replacements by divergence of outputs, cross_entropy or accuracy."),
+        Doc("With data: single replacements by divergence of outputs, cross_entropy or accuracy."),
     ] = "divergence"
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
@@ -84,10 +93,20 @@ class OptimizeSettings(RunSettings):
         check_choice("method", self.method, Method)
         check_choice("effects", self.effects, Effects)
         object.__setattr__(self, "class_weights", _weights(self.class_weights))
+        check_choice("learn_from", self.learn_from, LearnFrom)
         if self.method == "additive":
             self._check_additive()
-        elif self.effects != OptimizeSettings.effects:
-            raise ValueError(f"effects are of method 'additive', this is {self.method!r}: leave them out")
+        elif not self.by_effects and self.effects != OptimizeSettings.effects:
+            raise ValueError("effects are of single replacements, which nothing here scores: leave them out")
+        if self.learn in PRESETS.values():
+            object.__setattr__(self, "learn", PRESETS[self.by_effects])
+
+    @property
+    def by_effects(self) -> bool:
+        """Whether single replacements are scored. (A reward, metric or surrogate is for the scores of a policy.)"""
+        spec, usual = self.evaluator, _usual(EvaluatorSpec)
+        ours = spec.kind.inherits and spec.surrogate is None and spec.metric == usual["metric"]
+        return self.method == "additive" or (self.learn_from == "effects" and ours and spec.reward != "divergence")
 
     def _check_additive(self) -> None:
         """ValueError where something is said of a policy."""
@@ -101,11 +120,11 @@ class OptimizeSettings(RunSettings):
 
     @property
     def chooser(self) -> EvaluatorSpec:
-        """What candidates are chosen by: inherited weights; of additive effects what measures them."""
+        """What candidates are chosen by: inherited weights; beside effects what measures these."""
         if self.evaluator.kind.inherits and not REWARDS.is_ours(self.evaluator.reward):
             return replace(self.evaluator, surrogate=None)  # a score of the user's
         spec = replace(self.evaluator, reward="inherited", schedule=EvaluatorSpec.schedule, surrogate=None)
-        if self.method != "additive":
+        if not self.by_effects:
             return spec
         if self.effects == "divergence":
             return replace(spec, reward="divergence")
