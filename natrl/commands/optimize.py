@@ -46,8 +46,9 @@ def optimize(
     for option, needs in (("--onnx", onnx), ("--resume", asked.resume)):
         if needs and out is None:
             raise ValueError(f"{option} needs --out DIR: give that too")
-    if policy is not None and "learn" in given:
-        refuse({"--iterations": given["learn"]}, "--policy is a policy that was trained before")
+    if policy is not None:
+        of_learning = {"--iterations": given.get("learn"), "--learn-from": given.get("learn_from")}
+        refuse(of_learning | {"--effects": given.get("effects")}, "--policy is a policy that was trained before")
     if given.get("method") == "additive":
         given_of_policy = {"--policy": policy, "--mlflow": mlflow, "--wandb": wandb, "--iterations": given.get("learn")}
         refuse(given_of_policy, "--method additive learns no policy")
