@@ -42,10 +42,10 @@ def prepare(image: Image.Image | Tensor) -> Tensor:
     return v2.Compose([v2.ToImage(), v2.Resize(SIZE), v2.ToDtype(torch.float32, scale=True), NORMALISE])(image)
 
 
-def write_images(folder: Path) -> None:
+def write_images(folder: Path, count: int) -> None:
     """A folder a class, as `--data folder:images` takes them."""
     digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for number, (pixels, label) in enumerate(zip(digits.images[:count], digits.target[:count], strict=True)):
         path = folder / str(label) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((pixels * 255 / 16).astype("uint8")).resize((SIZE, SIZE)).save(path)
@@ -54,8 +54,9 @@ def write_images(folder: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--epochs", type=int, default=6)
+    options.add_argument("--images", type=int, default=1797)
     arguments = options.parse_args(argv)
-    write_images(IMAGES)
+    write_images(IMAGES, arguments.images)
     data = load_data(f"folder:{IMAGES}")
     model = torchvision.models.resnet18(num_classes=10)
     fit(model, data, Schedule(epochs=arguments.epochs, batch_size=64, learning_rate=0.1, warmup=0.2), seed=0)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from safetensors.torch import load_file
+from torch.utils.data import Subset
 
 from natrl import build_network, parse
 from natrl.core.isomorphism import function_key
+from natrl.data import load_data
 from natrl.demo.acts import ACTS, settings_of
+from natrl.demo.network import Digits
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.evaluation.table import nasbench201_accuracies
 from natrl.report.results import read_results
@@ -25,6 +29,8 @@ def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     quickly = partial(measure_latency, rounds=1, min_seconds=0.001)
     for module in ("natrl.demo.network", "natrl.tuning.optimize.run"):
         monkeypatch.setattr(f"{module}.measure_latency", quickly)
+    monkeypatch.setattr(Digits.__init__, "__defaults__", (8,))  # channels
+    monkeypatch.setattr("natrl.demo.cells.load_data", few_images)
     text = output(capsys, "demo", "--quick", "--seeds", 2, "--out", tmp_path / "demo")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["cells", "network", "truth"]
     check_truth(tmp_path / "demo" / "truth", text)
@@ -32,6 +38,13 @@ def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     check_cells(tmp_path / "demo" / "cells", text)
     for picture in ("truth/truth", "truth/front", "network/network", "cells/before", "cells/after"):
         assert (tmp_path / "demo" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def few_images(name, **said):
+    """A quarter of each split."""
+    data = load_data(name, **said)
+    parts = ((split, getattr(data, split)) for split in ("train", "validation", "test"))
+    return replace(data, **{split: Subset(part, range(0, len(part), 4)) for split, part in parts})
 
 
 def check_truth(folder, text):
