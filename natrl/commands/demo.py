@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from natrl.commands.options import Actors, Address, check_new, Gpus, invocation, Json, refuse, Seed, Verbose
+from natrl.commands.options import Address, check_new, invocation, Json, refuse, Verbose
+from natrl.commands.settings_options import flag, Options
+from natrl.demo.settings import ACTS, CellsSettings, settings_of
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
 
-#: The acts, in their order.
-WHAT = {
-    "truth": "a policy among 15,625 architectures that were all trained",
-    "network": "a trained network, at half its cost",
-    "cells": "the papers' setting: a supernet, a policy, everything trained again",
-}
+OF_CELLS = "data image_size seeds"
 
 
 def demo(
@@ -31,20 +28,11 @@ def demo(
             metavar="[ACT]",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set of cells.", metavar="NAME", show_default="digits")] = None,
-    image_size: Annotated[
-        int | None,
-        typer.Option(help="Scale its images to this many pixels (8 keeps it quick).", metavar="PX"),
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="Trainings of each of the cells at the end.", metavar="N", show_default="3")
-    ] = None,
-    actors: Actors = 2,
-    gpus_per_actor: Gpus = 0.0,
+    *,
+    given: Annotated[dict[str, Any], Options(CellsSettings, OF_CELLS + " actors gpus_per_actor seed")],
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the training: shows the path, not the result.")
     ] = False,
-    seed: Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -62,24 +50,22 @@ def demo(
     """
     acts = _acts(act)
     if "cells" not in acts:
-        refuse({"--data": data, "--image-size": image_size, "--seeds": seeds}, f"{act} has no use for it")
-    given = {"actors": actors, "gpus_per_actor": gpus_per_actor, "seed": seed}
-    of_cells = {"data": data, "image_size": image_size, "seeds": seeds}
+        refuse({flag(name): given.get(name) for name in OF_CELLS.split()}, f"{act} has no use for it")
     check_new(out)
     folder = out or _free_name(Path("demo"))
     with ray_session(address, verbose=verbose):
         from natrl.data import load_data
-        from natrl.demo.acts import ACTS, settings_of
+        from natrl.demo.acts import PLAYED
 
-        settings = settings_of(given | {k: v for k, v in of_cells.items() if v is not None}, quick=quick)
+        settings = settings_of(given, quick=quick)
         cells = settings["cells"]
         if "cells" in acts:  # what cannot be read is said before anything is played
             load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
         console, documents = Console(), {}
         for name in acts:
             if not as_json:
-                console.rule(f"[bold]{name}[/]: {WHAT[name]}")
-            shown = ACTS[name](settings[name], folder / name, invocation())
+                console.rule(f"[bold]{name}[/]: {_what(name)}")
+            shown = PLAYED[name](settings[name], folder / name, invocation())
             documents[name] = shown.document
             if not as_json:
                 console.print(*shown.tables, sep="\n")
@@ -92,10 +78,16 @@ def demo(
 def _acts(act: str | None) -> tuple[str, ...]:
     """Which ones are played. ValueError on an unknown name."""
     if act is None:
-        return tuple(WHAT)
-    if act not in WHAT:
-        raise ValueError(f"unknown act {act!r}; known: {', '.join(WHAT)}")
+        return tuple(ACTS)
+    if act not in ACTS:
+        raise ValueError(f"unknown act {act!r}; known: {', '.join(ACTS)}")
     return (act,)
+
+
+def _what(act: str) -> str:
+    """One line that says what is played."""
+    text = ACTS[act].__doc__ or ""
+    return f"{text[0].lower()}{text[1:].rstrip('.')}"
 
 
 def _free_name(base: Path) -> Path:

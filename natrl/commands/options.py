@@ -18,10 +18,8 @@ from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
 
 __all__ = [
-    "Actors",
     "Address",
     "Data",
-    "Gpus",
     "ImageSize",
     "Json",
     "MaxMadds",
@@ -44,8 +42,6 @@ Seed = Annotated[int, option_of(RunSettings, "seed")]
 Data = Annotated[str, option_of(EvaluatorSpec, "data")]
 ImageSize = Annotated[int | None, option_of(Skeleton, "image_size?")]
 Onnx = Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs onnx and onnxscript).")]
-Actors = Annotated[int, option_of(EvaluatorSpec, "actors?")]
-Gpus = Annotated[float, option_of(EvaluatorSpec, "num_gpus?")]
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster: auto or host:port. Without it, a Ray of this command's own.")
 ]

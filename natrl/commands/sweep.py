@@ -10,8 +10,10 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, invocation, Json, Mlflow, Verbose, Wandb
+from natrl.commands.settings_options import Options
 from natrl.files.paths import quote
 from natrl.tuning.session import ray_session
+from natrl.tuning.sweep.extent import Extent
 
 __all__ = ["sweep"]
 
@@ -23,16 +25,12 @@ def sweep(
             help="Search space: a YAML file, or natrl's ppo, reinforce, policy or ablation.", metavar="FILE.yaml"
         ),
     ] = None,
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of the sweep; must not exist yet.", metavar="DIR")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this sweep instead.", metavar="DIR")] = None,
-    trials: Annotated[
-        int | None, typer.Option(help="Samples of the search space, instead of the file's.", metavar="N")
-    ] = None,
-    concurrent: Annotated[
-        int | None, typer.Option(help="Trials at a time, instead of as many as fit.", metavar="N")
-    ] = None,
+    given: Annotated[dict[str, Any], Options(Extent, "trials? concurrent")],
     mlflow: Mlflow = None,
     wandb: Wandb = None,
     address: Address = None,
@@ -49,8 +47,7 @@ def sweep(
         with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(resume)}"):
             from natrl.tuning.sweep import resume_sweep
 
-            changes = {"trials": trials, "concurrent": concurrent}
-            _report(resume, resume_sweep(resume, file, **changes), as_json)
+            _report(resume, resume_sweep(resume, file, **given), as_json)
         return
     if file is None or out is None:
         raise ValueError("give FILE.yaml and -o DIR (a new sweep), or --resume DIR (go on with one)")
@@ -58,7 +55,7 @@ def sweep(
     from natrl.tuning.sweep import read_plan, run_sweep
 
     check_new_run(out)
-    plan = read_plan(file, trials=trials, concurrent=concurrent)
+    plan = read_plan(file, **given)
     with ray_session(address, verbose=verbose, hint=f"go on with natrl sweep --resume {quote(out)}"):
         from natrl.tuning.tracking import trackers
 

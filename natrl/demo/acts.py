@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import RenderableType
 from rich.table import Table
 
-from natrl.demo.cells import CellsSettings, demonstrate
-from natrl.demo.network import network, NetworkSettings
-from natrl.demo.truth import truth, TruthSettings
+from natrl.demo.cells import demonstrate
+from natrl.demo.network import network
+from natrl.demo.settings import CellsSettings, NetworkSettings, TruthSettings
+from natrl.demo.truth import truth
 from natrl.drawing.architectures import draw, save_figure
 from natrl.files.writing import write_json
 from natrl.report.front import front_figure
@@ -25,7 +26,7 @@ from natrl.report.tables import comparison_table, summary_line
 from natrl.report.truth import truth_figure, truth_sentence, truth_table
 from natrl.tuning.progress import progress_bar
 
-__all__ = ["ACTS", "Shown", "settings_of"]
+__all__ = ["PLAYED", "Shown"]
 
 
 class Shown(NamedTuple):
@@ -77,23 +78,5 @@ def _drawn(results: Results, out: Path) -> list[Path]:
     ]
 
 
-#: By name, in their order: plays it into a new folder; Ray must run. The last argument is the command that repeats it.
-ACTS: dict[str, Callable[[Any, Path, str], Shown]] = {"truth": _truth, "network": _network, "cells": _cells}
-
-
-def settings_of(given: Mapping[str, Any], *, quick: bool = False) -> dict[str, Any]:
-    """The settings of each act: those given that it has. `quick`: a tenth of the training. ValueError out of range."""
-    kinds: dict[str, Any] = {"truth": TruthSettings, "network": NetworkSettings, "cells": CellsSettings}
-    fast: dict[str, dict[str, Any]] = {
-        "truth": {"evaluations": 100, "iterations": 12, "held_out": 10},
-        "network": {"epochs": 5, "iterations": 1, "tuning_epochs": 1, "finalists": 1, "candidates": 4},
-        "cells": {"share": 0.1},
-    }
-    usual = {name: kind() for name, kind in kinds.items()}
-    return {
-        name: replace(
-            usual[name],
-            **(fast[name] if quick else {}) | {k: v for k, v in given.items() if hasattr(usual[name], k)},
-        )
-        for name in ACTS
-    }
+#: By name: plays it into a new folder; Ray must run. The last argument is the command that repeats it.
+PLAYED: dict[str, Callable[[Any, Path, str], Shown]] = {"truth": _truth, "network": _network, "cells": _cells}

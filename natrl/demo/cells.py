@@ -5,100 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 
-from natrl.checks.fields import Amount, check_fields, Range, Seed, Size
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import zoo
 from natrl.data import ImageData, load_data
 from natrl.data.labels import size_of
-from natrl.evaluation.factory import EvaluatorSpec
+from natrl.demo.settings import CellsSettings
 from natrl.export.folder import export_architectures, Weights
 from natrl.policies import load_policy, Policy
 from natrl.report.results import Correlation, Results, Row
 from natrl.report.scores import CANDIDATES, write_candidates
-from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import versions
-from natrl.runs.settings import RunSettings
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import network_cost, Skeleton, Space
 from natrl.spaces import space as find_space
 from natrl.training.fitting import TrainingResult
-from natrl.training.schedule import Schedule
-from natrl.training.schedule import schedule as find_schedule
 from natrl.tuning.comparison import train_all
 from natrl.tuning.finalists import candidate_scores, choose, Finalist
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import train
 
-__all__ = ["CellsSettings", "demonstrate"]
+__all__ = ["demonstrate"]
 
 NAMED = ("VGG", "Mobilenetv2", "DARTS", "ENAS")
 RANDOM = 1  # random architectures beside the named ones
 FINALISTS = 2  # candidates that are trained on validation data, besides the original
-DIGITS = 800  # training images of the embedded data set
 CHOICE_SEEDS = (1000, 1001)  # other seeds than those of the final training
-
-
-@dataclass(frozen=True)
-class CellsSettings:
-    """What `natrl demo cells` does."""
-
-    data: str = "digits"
-    image_size: Size | None = None
-    seeds: Annotated[int, Range(2, 10_000)] = 3  # final trainings of each architecture
-    actors: Annotated[int, Range(1, 100_000)] = 2
-    gpus_per_actor: Amount = 0.0
-    share: Annotated[float, Range(0, 1, above=True)] = 1.0  # of all training steps and epochs, in (0, 1]
-    seed: Seed = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def schedule(self, images: int) -> Schedule:
-        """The training from scratch on so many images: about as many steps as on digits, at least one epoch."""
-        full = find_schedule("quick")
-        epochs = full.epochs * self.share * min(1.0, DIGITS / images)
-        return replace(full, epochs=max(1, round(epochs)))
-
-    @property
-    def run(self) -> RunSettings:
-        """The policy's training: supernet-notes' settings for a small supernet."""
-        warmup, iterations = max(1, round(1200 * self.share)), max(1, round(30 * self.share))
-        return RunSettings(
-            evaluator=EvaluatorSpec(
-                reward="supernet",
-                space="darts",
-                data=self.data,
-                image_size=self.image_size,
-                metric="cross_entropy",
-                skeleton=Skeleton(channels=8, cells=3),
-                total_steps=warmup,
-                seed=self.seed,
-                actors=self.actors,
-                num_gpus=self.gpus_per_actor,
-            ),
-            learn=LearnSettings(
-                iterations=iterations,
-                batch_size=64,
-                minibatch_size=32,
-                entropy=0.01,
-                final_entropy=0.01,
-                reward_scale=1.0,
-                warmup_steps=warmup,
-            ),
-            keep=2.0,
-            initial="pool:80",
-            reward_clip=1.0,
-            seed=self.seed,
-        )
 
 
 def demonstrate(settings: CellsSettings, out: Path, *, command: str) -> Results:

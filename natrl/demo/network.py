@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import NamedTuple
 
 import torch
 from torch import nn, Tensor
 
-from natrl.checks.fields import Amount, check_fields, Count, Range, Seed
 from natrl.core.architecture import Architecture
-from natrl.core.operations import Cost
 from natrl.data import batches, ImageData, load_data
+from natrl.demo.settings import NetworkSettings
 from natrl.evaluation.ledger.file import read_ledger
+from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES
 from natrl.report.side_by_side import Network
 from natrl.runs.directory import ledger_file
 from natrl.search.random_transform import cost_matched_random
 from natrl.training.fitting import fit, measure
 from natrl.training.latency import Latency, measure_latency
-from natrl.training.schedule import FINE_TUNING, Schedule
-from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
+from natrl.training.schedule import Schedule
+from natrl.tuning.optimize import optimize, Optimized
 from natrl.tuning.optimize.alike import fine_tuned_alike
 from natrl.tuning.optimize.settings import Method
 
-__all__ = ["Digits", "NetworkSettings", "network"]
+__all__ = ["Digits", "network"]
+
+
+METHODS: dict[Method, str] = {"policy": "natrl, a policy", "additive": "natrl, additive"}
 
 
 class Digits(nn.Module):
@@ -54,77 +56,59 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-@dataclass(frozen=True)
-class NetworkSettings:
-    """What `natrl demo network` does."""
-
-    budget: Annotated[float, Range(0, 1, above=True)] = 0.5  # share of the MAdds
-    epochs: Count = 20  # of the original's training
-    iterations: Count = 30  # of the policy
-    tuning_epochs: Count = 6  # of each finalist
-    finalists: Count = 3
-    candidates: Count = 24
-    actors: Count = 2
-    gpus_per_actor: Amount = 0.0
-    seed: Seed = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def optimize(self, *, method: Method) -> OptimizeSettings:
-        usual = OptimizeSettings()
-        learn = replace(usual.learn, iterations=self.iterations)
-        return replace(
-            usual,
-            method=method,
-            learn=usual.learn if method == "additive" else learn,
-            evaluator=replace(usual.evaluator, actors=self.actors, num_gpus=self.gpus_per_actor),
-            fine_tuning=replace(FINE_TUNING, epochs=self.tuning_epochs),
-            finalists=self.finalists,
-            candidates=self.candidates,
-            seed=self.seed,
-        )
-
-
 def network(settings: NetworkSettings, out: Path) -> tuple[list[Network], Optimized]:
     """The original, the same fine-tuned, and what natrl and others made of it within the budget; Ray must run.
 
     Results are in `out`/policy and `out`/additive, new folders. The test split is read here, once for each row.
     """
     data = load_data("digits", seed=settings.seed)
-    model, seconds = trained(data, settings), {}
-    results: dict[Method, Optimized] = {}
-    methods: tuple[Method, ...] = ("policy", "additive")
-    for method in methods:
-        start = time.perf_counter()
-        given = settings.optimize(method=method)
-        results[method] = optimize(
-            model, data=data, budget={"madds": settings.budget}, settings=given, out=out / method
-        )
-        seconds[method] = time.perf_counter() - start
-    found = results["policy"]
+    model = trained(data, settings)
+    policy, additive = (_optimized(model, data, settings, method, out) for method in METHODS)
+    found = policy.found
+    original = _Made("the original", found.space.architecture, model)
+    rows = [original, *_by_others(found, data, settings), additive.made, policy.made]
+    times = _times([row.network for row in rows], next(batches(data.validation, 2))[0])
+    return [_measured(row, found.space, data, latency) for row, latency in zip(rows, times, strict=True)], found
+
+
+class _Made(NamedTuple):
+    """A row of the comparison, before it is measured."""
+
+    name: str
+    architecture: Architecture
+    network: nn.Module
+    seconds: float = 0
+    evaluations: int = 0
+
+
+class _Ours(NamedTuple):
+    made: _Made
+    found: Optimized
+
+
+def _optimized(model: nn.Module, data: ImageData, settings: NetworkSettings, method: Method, out: Path) -> _Ours:
+    """What natrl makes of the network by a method."""
+    start = time.perf_counter()
+    given, budget = settings.optimize(method=method), {"madds": settings.budget}
+    found = optimize(model, data=data, budget=budget, settings=given, out=out / method)
+    seconds, paid = time.perf_counter() - start, len(read_ledger(ledger_file(found.directory)))
+    return _Ours(_Made(METHODS[method], found.architecture, found.model, seconds, paid), found)
+
+
+def _by_others(found: Optimized, data: ImageData, settings: NetworkSettings) -> list[_Made]:
+    """What is fine-tuned as natrl's networks are: the original, and a random network of their cost."""
+    space, before = found.space, found.space.architecture
     others = {
-        "fine-tuned alike": found.space.architecture,
-        "random, same cost": cost_matched_random(
-            found.space, found.space.architecture, found.after.cost.madds, settings.seed
-        ),
+        "fine-tuned alike": before,
+        "random, same cost": cost_matched_random(space, before, found.after.cost.madds, settings.seed),
     }
     tuned = fine_tuned_alike(found, others, data, settings.optimize(method="policy"))
-    rows: list[tuple[str, Architecture, nn.Module, float, int]] = [
-        ("the original", found.space.architecture, model, 0, 0)
-    ]
-    rows += [(name, others[name], tuned[name], 0, 0) for name in others]
-    names: dict[Method, str] = {"additive": "natrl, additive", "policy": "natrl, a policy"}
-    for method, name in names.items():
-        of = results[method]
-        rows.append((name, of.architecture, of.model, seconds[method], len(read_ledger(ledger_file(of.directory)))))
-    times = _times([each for _, _, each, _, _ in rows], next(batches(data.validation, 2))[0])
-    compared = []
-    for (name, architecture, each, took, evaluations), latency in zip(rows, times, strict=True):
-        cost: Cost = found.space.cost(architecture)
-        accuracy = measure(each, data.test).accuracy
-        compared.append(Network(name, accuracy, cost.madds, cost.params, latency, took, evaluations))
-    return compared, found
+    return [_Made(name, architecture, tuned[name]) for name, architecture in others.items()]
+
+
+def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[Latency, ...]) -> Network:
+    cost, accuracy = space.cost(row.architecture), measure(row.network, data.test).accuracy
+    return Network(row.name, accuracy, cost.madds, cost.params, latency, row.seconds, row.evaluations)
 
 
 def trained(data: ImageData, settings: NetworkSettings) -> Digits:

@@ -6,17 +6,15 @@ NAS-Bench-201 (arXiv 2001.00326): 15,625 architectures, each trained on CIFAR-10
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from rich.progress import Progress
 
 from natrl.bench.trained import Judge, published_tables, TrainedTable
-from natrl.checks.fields import check_fields, Count, Range, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import to_nasbench201
+from natrl.demo.settings import TruthSettings
 from natrl.evaluation import Evaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.files.writing import write_atomically
@@ -31,25 +29,11 @@ from natrl.spaces import Space
 from natrl.tuning.documents import complete
 from natrl.tuning.run import train
 
-__all__ = ["TruthSettings", "truth"]
+__all__ = ["truth"]
 
 DATA = "cifar10"
 RUN, SIGNAL = "run", "signal.csv"  # in the folder of the demo
 STARTS = 1000  # architectures that the policy starts from in training
-
-
-@dataclass(frozen=True)
-class TruthSettings:
-    """What `natrl demo truth` does."""
-
-    evaluations: Annotated[int, Range(100, 15_625)] = 1000  # trainings that may be looked up, in all
-    iterations: Count = 120  # of the policy
-    held_out: Annotated[int, Range(2, 1000)] = 50  # architectures that it never starts from
-    budget: Annotated[float, Range(0, 1, above=True)] = 0.6  # a second question: at most this share of the MAdds
-    seed: Seed = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progress | None = None) -> Truth:

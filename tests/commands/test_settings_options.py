@@ -96,7 +96,12 @@ def test_every_field_says_what_it_is(settings):
 
 def test_commands_offer_what_fields_have():
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    for command, names in (("train", ["learn.iterations", "seed"]), ("optimize", ["candidates", "evaluator.num_gpus"])):
+    for command, names in (
+        ("train", ["learn.iterations", "seed"]),
+        ("optimize", ["candidates", "evaluator.num_gpus"]),
+        ("sweep", ["trials", "concurrent"]),
+        ("demo", ["data", "image_size", "seeds", "actors", "gpus_per_actor", "seed"]),
+    ):
         offered = {name for option in commands[command].params for name in option.opts}
         assert set(map(flag, names)) <= offered
 

@@ -13,8 +13,9 @@ from torch.utils.data import Subset
 from natrl import build_network, parse
 from natrl.core.isomorphism import function_key
 from natrl.data import load_data
-from natrl.demo.acts import ACTS, settings_of
+from natrl.demo.acts import PLAYED
 from natrl.demo.network import Digits
+from natrl.demo.settings import settings_of
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.evaluation.table import nasbench201_accuracies
 from natrl.report.results import read_results
@@ -130,6 +131,6 @@ def test_what_cannot_be_played(ray_session, capsys, tmp_path):
 
 def test_settings_go_where_they_belong():
     found = settings_of({"seed": 7, "actors": 3, "seeds": 4})
-    assert [*found] == [*ACTS]
-    assert [found[name].seed for name in ACTS] == [7, 7, 7]
+    assert [*found] == [*PLAYED]
+    assert [found[name].seed for name in PLAYED] == [7, 7, 7]
     assert (found["network"].actors, found["cells"].actors, found["cells"].seeds) == (3, 3, 4)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, fields
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from natrl.checks.arguments import checked
-from natrl.checks.fields import check_fields, Range, Seed
+from natrl.checks.fields import check_fields, Seed
 from natrl.core.transitions import check_choice
 from natrl.documents import read_document
 from natrl.files.paths import absolute_settings
@@ -21,6 +21,7 @@ from natrl.runs.metrics import METRICS
 from natrl.runs.parameters import known, Parameter, put
 from natrl.runs.settings import field_names, RunSettings
 from natrl.tuning.documents import complete, in_vain, unheeded
+from natrl.tuning.sweep.extent import Extent
 from natrl.tuning.sweep.search import check_scheduler, make_scheduler, read_scheduler
 
 __all__ = ["SHIPPED", "SweepPlan", "read_plan"]
@@ -33,7 +34,7 @@ Mode = Literal["max", "min"]
 
 
 @dataclass(frozen=True)
-class SweepPlan:
+class SweepPlan(Extent):
     """A search space and how it is searched."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # of every trial, as `complete` reads them
@@ -42,8 +43,6 @@ class SweepPlan:
     mode: Mode = "max"
     sampler: Sampler = "random"
     scheduler: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"none": {}})  # name → its arguments
-    trials: Annotated[int, Range(1, 10**6)] = 16  # samples; with grid parameters, of each point of the grid
-    concurrent: Annotated[int, Range(1, 10**6)] | None = None  # trials at a time; None: as many as fit
     seed: Seed = 0  # of the sampler
 
     def __post_init__(self) -> None:
