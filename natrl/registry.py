@@ -104,6 +104,13 @@ class Registry(Generic[T]):
         entry, _ = self._registered(name)
         return entry is not None and isinstance(entry.target, str) and entry.target.startswith("natrl.")
 
+    def unheard(self, name: str) -> str:
+        """One line where installed packages offer something under a name that is taken; else empty."""
+        entry, _ = self._registered(name)
+        offers = [] if entry is None else self._offered(entry.name)
+        others = " and ".join(f"that of {_package(offer)} ({offer.value})" for offer in offers)
+        return f"{self.kind} {name!r} is the registered one, not {others}: name that as module:object" if offers else ""
+
     def remember(self, entry: Entry) -> None:
         """Takes what `own` gave into this process, a Ray worker, unless it knows the name by itself."""
         if ":" not in entry.name or _loaded(entry.name) is None:
@@ -148,6 +155,9 @@ class Registry(Generic[T]):
 
         return sorted(entry_points(group=self.group))
 
+    def _offered(self, name: str) -> list[EntryPoint]:
+        return [offer for offer in self._offers() if self._same(offer.name) == self._same(name)]
+
     def _same(self, name: str) -> str:
         return name if ":" in name else self._key(name)
 
@@ -166,7 +176,7 @@ class Registry(Generic[T]):
             return find_object(entry.target, what) if isinstance(entry.target, str) else entry.target
         if ":" in name:
             return find_object(name, what)
-        offers = [offer for offer in self._offers() if self._same(offer.name) == self._same(name)]
+        offers = self._offered(name)
         if len(offers) > 1:
             raise ValueError(f"{what} is offered by {' and '.join(map(_package, offers))}; name one as module:object")
         if offers:

@@ -146,6 +146,10 @@ def test_installed_packages_offer_more(tmp_path: Path, monkeypatch: pytest.Monke
     assert registry.names() == ("one", "maximum", "broken", "seven", "twice", "wrong")
     assert "user_of_registry" not in sys.modules, "listing imports nothing"
     assert registry.get("one") == 1
+    unheard = (
+        "number 'one' is the registered one, not that of package numberpackage (absent:one): name that as module:object"
+    )
+    assert [registry.unheard(name) for name in ("one", "seven", "maximum:3")] == [unheard, "", ""]
     assert registry.get("seven") == 7
     assert registry.own("seven") is None, "workers have the package too"
     assert {e.name: e.description for e in registry.entries()}["seven"] == "of package numberpackage"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ def check_settings(settings: RunSettings) -> None:
 
 
 def check_own(settings: RunSettings) -> None:
-    """ValueError where what this process alone knows cannot be sent to workers."""
+    """ValueError where what this process alone knows cannot be sent to workers; says which names mean something else.
+
+    (What an installed package offers under a name that is taken is not heard.)
+    """
+    for line in (*settings.unheard(), *settings.learn.unheard(), *settings.evaluator.unheard()):
+        say(line, level=WARNING)
     for name, entry in (settings.own | settings.learn.own | settings.evaluator.own).items():
         check_travels(entry.target, f"{name} {entry.name!r}")
 

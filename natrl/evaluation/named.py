@@ -43,6 +43,11 @@ class Named:
         named = {field: self.registry(field).own(getattr(self, field)) for field in self.heeded()}
         return {field: entry for field, entry in named.items() if entry is not None}
 
+    def unheard(self) -> list[str]:
+        """One line for each field whose name is taken, so that what an installed package offers is not meant."""
+        lines = (self.registry(field).unheard(getattr(self, field)) for field in self.heeded())
+        return [line for line in lines if line]
+
     def __getstate__(self) -> dict[str, Any]:
         own, operations = self.own, registered_operations()
         if own or operations:

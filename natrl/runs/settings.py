@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import reduce
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from annotated_doc import Doc
@@ -16,7 +17,7 @@ from natrl.files.paths import absolute_settings
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces.budget import Budget, Resource
 
-__all__ = ["RunSettings", "field_names"]
+__all__ = ["RunSettings", "field_names", "with_name", "with_names"]
 
 Settings = TypeVar("Settings", bound="RunSettings")
 
@@ -105,3 +106,26 @@ def field_names(cls: Any = RunSettings, prefix: str = "") -> list[str]:
         group = group_of(cls, f.name)
         names += field_names(group, f"{prefix}{f.name}.") if group else [f"{prefix}{f.name}"]
     return names
+
+
+def with_name(name: str, value: Any) -> Any:
+    """The value of a setting, by its dotted name; an object that may stand in a name's place gives way to its name.
+
+    ValueError where it is none of the kind.
+    """
+    *groups, last = name.split(".")
+    cls = reduce(group_of, groups, RunSettings)
+    return cls.registry(last).name_of(value) if last in getattr(cls, "registries", ()) else value
+
+
+def with_names(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields and values, such as a part of a run's settings, with names in the place of objects."""
+    known = field_names()
+    return {
+        name: with_name(f"{prefix}{name}", value)
+        if f"{prefix}{name}" in known
+        else with_names(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping)
+        else value
+        for name, value in document.items()
+    }

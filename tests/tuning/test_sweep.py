@@ -21,10 +21,11 @@ import natrl
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.policies.heads import JointHead
 from natrl.report.sweep import sweep_figure
+from natrl.rllib.reinforce import configure
 from natrl.runs.directory import ledger_file
 from natrl.runs.metrics import read_progress, read_results
 from natrl.runs.parameters import Parameter
-from natrl.runs.settings import RunSettings
+from natrl.spaces.cells import CellSpace
 from natrl.tuning.documents import complete, read_settings
 from natrl.tuning.run import RunError
 from natrl.tuning.sweep import read_plan, resume_sweep, run_sweep, SweepPlan
@@ -46,6 +47,10 @@ TINY = {
     "parameters": {"learn.learning_rate": {"loguniform": [1e-4, 1e-2]}, "learn.epochs": {"randint": [1, 4]}},
     "trials": 3,
 }
+
+
+def made_up(space):
+    """A reward."""
 
 
 def plan(**changes):
@@ -110,7 +115,10 @@ def test_samples_lie_between_the_extremes_and_reach_them(kind, values):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"samplers": "random"}, r"unknown 'samplers'; did you mean sampler\? known: settings, parameters, metric"),
+        (
+            {"samplers": "random"},
+            r"unknown 'samplers'; did you mean sampler\? known: trials, concurrent, settings",
+        ),
         ({"parameters": {"learn.learnin_rate": {"choice": [1]}}}, "did you mean learn.learning_rate"),
         ({"parameters": {"learn.clip": {"loguniforn": [1, 2]}}}, "'loguniforn'; did you mean loguniform"),
         ({"parameters": {"learn.clip": 0.2}}, "learn.clip: expected one of choice, grid, uniform"),
@@ -246,6 +254,24 @@ def test_picture_shows_each_trial_where_its_value_is():
     assert figure.get_suptitle() == "2 trials, 1 failed"
 
 
+def test_objects_stand_where_names_do(tmp_path):
+    """Their names are kept, and what these stand for is there for trials."""
+    space, heads = CellSpace("unnamed", nodes=2), [type("Own", (JointHead,), {}), "joint"]
+    named = SweepPlan(
+        settings={"evaluator": {"space": space, "reward": made_up, "data": "digits"}},
+        parameters=(Parameter("head", "choice", heads), Parameter("learn.algorithm", "grid", (configure, "ppo"))),
+    )
+    documents = list(named.extremes())
+    assert documents == json.loads(json.dumps(documents))
+    settings = [complete(document) for document in documents]
+    assert {s.evaluator.home for s in settings} == {space}
+    assert {s.learn.algorithm for s in settings} == {"natrl.rllib.reinforce:configure", "ppo"}
+    assert settings[0].own["head"].target is heads[0]
+    assert SweepPlan.from_dict(json.loads(json.dumps(named.to_dict()))) == named
+    with pytest.raises(ValueError, match=r"head: expected a natrl\.policies\.network\.Head or a subclass"):
+        plan(parameters={"head": {"choice": [int]}})
+
+
 # Sweeps
 
 
@@ -319,7 +345,7 @@ def test_population_based_training_hands_policies_on(ray_session, tmp_path):
 
     Their head is one that this process alone knows, and documents of trials only name.
     """
-    head = RunSettings(head=type("Own", (JointHead,), {})).head
+    head = type("Own", (JointHead,), {})
     pbt = {"pbt": {"perturbation_interval": 2, "quantile_fraction": 0.5}}
     parameters = {"learn.learning_rate": {"loguniform": [1e-3, 1.1e-3]}, "learn.epochs": {"choice": [1, 2]}}
     settings = TINY["settings"] | {"head": head}

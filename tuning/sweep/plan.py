@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -19,7 +19,7 @@ from natrl.documents import read_document
 from natrl.files.paths import absolute_settings
 from natrl.runs.metrics import METRICS
 from natrl.runs.parameters import known, Parameter, put
-from natrl.runs.settings import field_names, RunSettings
+from natrl.runs.settings import field_names, RunSettings, with_name, with_names
 from natrl.tuning.documents import complete, in_vain, unheeded
 from natrl.tuning.sweep.extent import Extent
 from natrl.tuning.sweep.search import check_scheduler, make_scheduler, read_scheduler
@@ -35,7 +35,10 @@ Mode = Literal["max", "min"]
 
 @dataclass(frozen=True)
 class SweepPlan(Extent):
-    """A search space and how it is searched."""
+    """A search space and how it is searched.
+
+    What has a name may in Python be the object itself, in settings and among a parameter's values: its name is kept.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)  # of every trial, as `complete` reads them
     parameters: tuple[Parameter, ...] = ()  # what differs between trials
@@ -47,8 +50,7 @@ class SweepPlan(Extent):
 
     def __post_init__(self) -> None:
         check_fields(self)
-        object.__setattr__(self, "settings", absolute_settings(self.settings))
-        object.__setattr__(self, "parameters", tuple(p.absolute() for p in self.parameters))
+        object.__setattr__(self, "settings", absolute_settings(with_names(self.settings)))
         check_choice("sampler", self.sampler, Sampler)
         check_choice("mode", self.mode, Mode)
         if self.metric not in METRICS:
@@ -65,6 +67,9 @@ class SweepPlan(Extent):
         for parameter in self.parameters:
             if parameter.name not in names:
                 raise ValueError(f"parameters: unknown {known(parameter.name, names)}")
+        named = (replace(p, values=tuple(with_name(p.name, value) for value in p.values)) for p in self.parameters)
+        object.__setattr__(self, "parameters", tuple(p.absolute() for p in named))
+        for parameter in self.parameters:
             parameter.domain()
         grid = [p.name for p in self.parameters if p.kind == "grid"]
         if self.sampler == "grid" and len(grid) < len(self.parameters):
