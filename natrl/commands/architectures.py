@@ -10,7 +10,7 @@ from typing import Any, TYPE_CHECKING
 
 from rich.console import Console
 
-from natrl.commands.options import check_new
+from natrl.commands.options import check_new, check_picture
 from natrl.core.genotypes import parse
 from natrl.files.paths import quote
 from natrl.spaces import Space
@@ -43,6 +43,7 @@ def transform_architecture(
     if policy is None:
         raise ValueError("--policy RUN is needed: natrl train makes one")
     check_new(out)
+    check_picture(picture)
     from natrl.export.folder import export_architecture
     from natrl.export.onnx_file import check_onnx
     from natrl.policies import load_policy

@@ -53,14 +53,15 @@ def demo(
         refuse({flag(name): given.get(name) for name in OF_CELLS.split()}, f"{act} has no use for it")
     check_new(out)
     folder = out or _free_name(Path("demo"))
-    with ray_session(address, verbose=verbose):
+    settings = settings_of(given, quick=quick)
+    cells = settings["cells"]
+    if "cells" in acts:  # what cannot be read is said before anything starts
         from natrl.data import load_data
+
+        load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
+    with ray_session(address, verbose=verbose):
         from natrl.demo.acts import PLAYED
 
-        settings = settings_of(given, quick=quick)
-        cells = settings["cells"]
-        if "cells" in acts:  # what cannot be read is said before anything is played
-            load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
         console, documents = Console(), {}
         for name in acts:
             if not as_json:

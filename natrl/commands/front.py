@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from natrl.commands.architectures import build_scorer
-from natrl.commands.options import check_file, Json, Picture, Seed
+from natrl.commands.options import check_picture, Json, Picture, Seed
 from natrl.commands.settings_options import Options
 from natrl.commands.show import ArchitectureArgument
 from natrl.core.genotypes import parse
@@ -60,11 +60,7 @@ def front(
     """
     if evaluations is not None and evaluator == "none":
         raise ValueError("--evaluations limits what --evaluator KIND scores: give that too")
-    check_file(picture, "--picture")
-    if picture is not None:
-        from natrl.drawing.architectures import picture_kind, save_figure
-
-        kind = picture_kind(picture)
+    check_picture(picture)
     from rich.console import Console
 
     from natrl.policies import load_policy
@@ -88,9 +84,10 @@ def front(
         seed=seed,
     )
     if picture is not None:
+        from natrl.drawing.architectures import picture_kind, save_figure
         from natrl.report.front import front_figure
 
-        save_figure(front_figure(found), picture, kind)
+        save_figure(front_figure(found), picture, picture_kind(picture))
     if as_json:
         print(json.dumps(found.to_dict()))
         return

@@ -32,6 +32,7 @@ __all__ = [
     "Wandb",
     "check_file",
     "check_new",
+    "check_picture",
     "invocation",
     "refuse",
     "refuse_unheeded",
@@ -69,6 +70,15 @@ def check_file(file: Path | None, option: str, *, new: bool = False) -> None:
     """ValueError if a command could not write the file that it is to write, or (`new`) there is one already."""
     if file is not None:
         files.check_file(file, option, new=new)
+
+
+def check_picture(picture: Path | None) -> None:
+    """ValueError if a picture could not be drawn to this file."""
+    if picture is not None:
+        from natrl.drawing.architectures import picture_kind
+
+        picture_kind(picture)
+        check_file(picture, "--picture")
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from natrl.commands.moves import NetworkRule, show_network
 from natrl.commands.networks import is_reference
-from natrl.commands.options import Json, Picture, refuse
+from natrl.commands.options import check_picture, Json, Picture, refuse
 from natrl.commands.settings_options import flag, Options
 from natrl.core.genotypes import parse, zoo
 from natrl.spaces import live_cost, network_cost, Skeleton
@@ -45,6 +45,7 @@ def show(
     the moves of its layers, which layers stay and why, and the smallest cost that can be reached.
     Example: natrl show torchvision:resnet50
     """
+    check_picture(picture)
     if is_reference(architecture):
         refuse({flag(name): shape.get(name) for name in ("channels", "cells")}, f"{architecture} is a network")
         Skeleton(**shape)  # refuses sizes that cannot be

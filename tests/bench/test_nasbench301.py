@@ -101,10 +101,13 @@ def test_other_files_are_refused(capsys, tmp_path, options, message):  # type: i
 def test_a_graph_of_another_layout_is_refused(tmp_path):  # type: ignore[no-untyped-def]
     import onnx
 
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["a"], ["b"])], "g", [], [])
-    onnx.save(onnx.helper.make_model(graph), str(tmp_path / "small.onnx"))
-    with pytest.raises(ValueError, match="is not NAS-Bench-301's surrogate"):
-        SurrogateFile(tmp_path / "small.onnx")
+    flat = [onnx.numpy_helper.from_array(np.zeros(3), f"embds_fct.{i}.weight") for i in range(34)]
+    for weights in ([], flat):
+        node = onnx.helper.make_node("Identity", ["a"], ["b"])
+        graph = onnx.helper.make_graph([node], "g", [], [], initializer=weights)
+        onnx.save(onnx.helper.make_model(graph), str(tmp_path / "small.onnx"))
+        with pytest.raises(ValueError, match="is not NAS-Bench-301's surrogate"):
+            SurrogateFile(tmp_path / "small.onnx")
 
 
 def test_bad_noise_and_what_cannot_be_listed(file):  # type: ignore[no-untyped-def]

@@ -121,6 +121,7 @@ def test_dead_architectures_are_called_so(capsys):
         (["show", "torchvision:resnet18", "--image-size", "-3"], "image_size must be a whole number of at least 1"),
         (["show", "torchvision:resnet18", "--classes", "0"], "num_classes must be a whole number of at least 1"),
         (["show", "DARTS", "--picture", "a.bmp"], ".png, .svg"),
+        (["transform", "DARTS", "--policy", "nowhere", "--picture", "a.bmp"], ".png, .svg"),
         (["show", "DARTS", "--chanels", "3"], "No such option"),
         (["show", "DARTS", "--rule", "nat"], "--rule does not go with this: it is about networks"),
         (["show", "torchvision:resnet18", "--cells", "3"], "--cells does not go with this: torchvision:resnet18 is a"),

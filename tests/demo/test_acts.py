@@ -121,7 +121,7 @@ def check_cells(run, text):
     assert weights.keys() == build_network(chosen, results.skeleton).state_dict().keys()
 
 
-def test_what_cannot_be_played(ray_session, capsys, tmp_path):
+def test_what_cannot_be_played(capsys, tmp_path):
     assert "unknown act 'truths'; known: truth, network, cells" in error(capsys, "demo", "truths")
     assert "--data does not go with this: truth has no use for it" in error(capsys, "demo", "truth", "--data", "digits")
     assert "seeds must be at least 2" in error(capsys, "demo", "cells", "--seeds", 1, "-o", tmp_path / "out")
