@@ -13,7 +13,7 @@ from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
-from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, shows_windows, View, Window
+from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, Screen, shows_windows, View
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
 
@@ -108,7 +108,7 @@ class ArchTransitionEnv(gymnasium.Env):
         self.render_mode = render_mode
         if not shows_windows():
             self.metadata = {**self.metadata, "render_modes": [mode for mode in RENDER_MODES if mode != "human"]}
-        self._window = Window(type(self).__name__) if render_mode == "human" else None
+        self._window = Screen(type(self).__name__) if render_mode == "human" else None
         self.observation_space = self.core.observation_space()
         self._primitives = len(self.core.space.primitives)
         self._action_shape: tuple[int, ...] = (self.core.space.n_slots,)

@@ -12,7 +12,7 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.spaces import Space
 
-__all__ = ["RENDER_MODES", "RenderMode", "View", "Window", "describe", "picture", "shows_windows"]
+__all__ = ["RENDER_MODES", "RenderMode", "View", "Screen", "describe", "picture", "shows_windows"]
 
 RenderMode = Literal["ansi", "rgb_array", "human"]
 RENDER_MODES: tuple[str, ...] = get_args(RenderMode)
@@ -65,7 +65,7 @@ def picture(view: View, space: Space) -> np.ndarray:
     return frame
 
 
-class Window:
+class Screen:
     """A window that shows pictures. gymnasium.error.Error where there is no display."""
 
     def __init__(self, title: str) -> None:

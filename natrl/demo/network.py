@@ -16,7 +16,7 @@ from natrl.demo.settings import NetworkSettings
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES
-from natrl.report.side_by_side import Network
+from natrl.report.side_by_side import Compared
 from natrl.runs.directory import ledger_file
 from natrl.search.random_transform import cost_matched_random
 from natrl.training.fitting import fit, measure
@@ -56,7 +56,7 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def network(settings: NetworkSettings, out: Path) -> tuple[list[Network], Optimized]:
+def network(settings: NetworkSettings, out: Path) -> tuple[list[Compared], Optimized]:
     """The original, the same fine-tuned, and what natrl and others made of it within the budget; Ray must run.
 
     Results are in `out`/policy and `out`/additive, new folders. The test split is read here, once for each row.
@@ -106,9 +106,9 @@ def _by_others(found: Optimized, data: ImageData, settings: NetworkSettings) -> 
     return [_Made(name, architecture, tuned[name]) for name, architecture in others.items()]
 
 
-def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[Latency, ...]) -> Network:
+def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[Latency, ...]) -> Compared:
     cost, accuracy = space.cost(row.architecture), measure(row.network, data.test).accuracy
-    return Network(row.name, accuracy, cost.madds, cost.params, latency, row.seconds, row.evaluations)
+    return Compared(row.name, accuracy, cost.madds, cost.params, latency, row.seconds, row.evaluations)
 
 
 def trained(data: ImageData, settings: NetworkSettings) -> Digits:

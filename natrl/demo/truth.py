@@ -20,7 +20,7 @@ from natrl.evaluation.ledger.file import read_ledger
 from natrl.files.writing import write_atomically
 from natrl.policies import load_policy, Policy
 from natrl.policies.front import front
-from natrl.report.truth import Answers, Truth
+from natrl.report.truth import Findings, MethodAnswers
 from natrl.runs.directory import ledger_file
 from natrl.search import search
 from natrl.search.random_transform import cost_matched_random
@@ -36,7 +36,7 @@ RUN, SIGNAL = "run", "signal.csv"  # in the folder of the demo
 STARTS = 1000  # architectures that the policy starts from in training
 
 
-def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progress | None = None) -> Truth:
+def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progress | None = None) -> Findings:
     """Learns in `out`, a new folder, and measures; Ray must run. ValueError without the table's package.
 
     The policy learns from the validation accuracies of the first training of each architecture (`signal.csv`); gains
@@ -63,7 +63,7 @@ def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progres
     one = held_out[int(np.argmax([table.space.cost(a).madds for a in held_out]))]
     trade_off = front(policy, one, evaluator=table.evaluator(), seed=settings.seed)
     madds = tuple(table.space.cost(a).madds for a in held_out)
-    return Truth(held_out, tuple(before.tolist()), madds, answers, trade_off)
+    return Findings(held_out, tuple(before.tolist()), madds, answers, trade_off)
 
 
 def _split(table: TrainedTable, settings: TruthSettings) -> tuple[tuple[Architecture, ...], list[Architecture]]:
@@ -133,7 +133,7 @@ def _judged(
     budget: float,
     evaluations: int,
     after: Sequence[Architecture],
-) -> Answers:
+) -> MethodAnswers:
     gains = report.accuracies(after) - before
     shares = [space.cost(a).madds / space.cost(b).madds for a, b in zip(after, held_out, strict=True)]
-    return Answers(method, budget, evaluations, tuple(after), tuple(gains.tolist()), tuple(shares))
+    return MethodAnswers(method, budget, evaluations, tuple(after), tuple(gains.tolist()), tuple(shares))

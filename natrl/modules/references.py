@@ -16,12 +16,12 @@ from natrl.checks.errors import said
 from natrl.documents import open_file, shown
 from natrl.registry import find_object, returned_by
 
-__all__ = ["DEFAULT", "Published", "has_published_weights", "input_shape", "load_network", "load_published"]
+__all__ = ["DEFAULT", "PublishedNetwork", "has_published_weights", "input_shape", "load_network", "load_published"]
 
 DEFAULT = "DEFAULT"  # weights: the published ones
 
 
-class Published(NamedTuple):
+class PublishedNetwork(NamedTuple):
     """A network with published weights, and how images are prepared for it."""
 
     network: nn.Module
@@ -42,7 +42,7 @@ def has_published_weights(reference: str, weights: Path | str | None) -> bool:
     return False
 
 
-def load_published(reference: str) -> Published:
+def load_published(reference: str) -> PublishedNetwork:
     """A network of torchvision or timm with its weights, in evaluation mode. ValueError if these cannot be had."""
     network = load_network(reference, num_classes=0)
     package, _, name = reference.partition(":")
@@ -50,13 +50,13 @@ def load_published(reference: str) -> Published:
         from torchvision.models import get_model_weights
 
         transform = get_model_weights(name)["DEFAULT"].transforms()
-        return Published(network, transform, {"mean": tuple(transform.mean), "std": tuple(transform.std)})
+        return PublishedNetwork(network, transform, {"mean": tuple(transform.mean), "std": tuple(transform.std)})
     from timm.data.config import resolve_model_data_config
     from timm.data.transforms_factory import create_transform
 
     config = resolve_model_data_config(network)
     transform = create_transform(**config, is_training=False)
-    return Published(network, transform, {"mean": tuple(config["mean"]), "std": tuple(config["std"])})
+    return PublishedNetwork(network, transform, {"mean": tuple(config["mean"]), "std": tuple(config["std"])})
 
 
 @checked

@@ -11,11 +11,11 @@ from natrl import formats
 from natrl.report.tables import empty_table
 from natrl.training.latency import Latency
 
-__all__ = ["Network", "side_by_side_sentence", "side_by_side_table"]
+__all__ = ["Compared", "side_by_side_sentence", "side_by_side_table"]
 
 
 @dataclass(frozen=True)
-class Network:
+class Compared:
     """One of them. The first of a comparison is the original."""
 
     name: str
@@ -27,7 +27,7 @@ class Network:
     evaluations: int  # networks that were scored on the way
 
 
-def side_by_side_table(networks: Sequence[Network], *, title: str) -> Table:
+def side_by_side_table(networks: Sequence[Compared], *, title: str) -> Table:
     """A row a network; costs and times as shares of the first one's."""
     first = networks[0]
     times = [f"time, {latency.batch} image{'s' * (latency.batch > 1)}>" for latency in first.latency]
@@ -45,7 +45,7 @@ def side_by_side_table(networks: Sequence[Network], *, title: str) -> Table:
     return table
 
 
-def side_by_side_sentence(networks: Sequence[Network]) -> str:
+def side_by_side_sentence(networks: Sequence[Compared]) -> str:
     """What it shows, of the last one."""
     first, last = networks[0], networks[-1]
     madds, params = last.madds / first.madds, last.params / first.params

@@ -19,7 +19,7 @@ from natrl.policies.front import Front
 from natrl.report.plots import chart_grid
 from natrl.report.tables import empty_table
 
-__all__ = ["Answers", "Truth", "truth_figure", "truth_sentence", "truth_table"]
+__all__ = ["MethodAnswers", "Findings", "truth_figure", "truth_sentence", "truth_table"]
 
 #: What answers, in the order of reading.
 METHODS = {
@@ -31,7 +31,7 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Answers:
+class MethodAnswers:
     """What a method made of the architectures, in their order."""
 
     method: str  # one of METHODS
@@ -63,20 +63,20 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Truth:
+class Findings:
     """What came of architectures that no method had started from."""
 
     held_out: tuple[Architecture, ...]
     accuracies: tuple[float, ...]  # of these, trained, in [0, 1]
     madds: tuple[int, ...]  # of their networks
-    answers: tuple[Answers, ...]
+    answers: tuple[MethodAnswers, ...]
     front: Front  # the trade-off of one of them
 
     @property
     def budgets(self) -> tuple[float, ...]:
         return tuple(dict.fromkeys(a.budget for a in self.answers))
 
-    def of(self, method: str, budget: float = 1.0) -> Answers:
+    def of(self, method: str, budget: float = 1.0) -> MethodAnswers:
         """The answers of a method. StopIteration if there are none."""
         return next(a for a in self.answers if (a.method, a.budget) == (method, budget))
 
@@ -90,7 +90,7 @@ class Truth:
         return {"held_out": held_out, "accuracies": self.accuracies, "answers": answers, "front": self.front.to_dict()}
 
 
-def truth_sentence(found: Truth) -> str:
+def truth_sentence(found: Findings) -> str:
     """What it shows, in one sentence."""
     mine, least = found.of("natrl"), min(found.budgets)
     return (
@@ -102,7 +102,7 @@ def truth_sentence(found: Truth) -> str:
     )
 
 
-def truth_table(found: Truth) -> Table:
+def truth_table(found: Findings) -> Table:
     """A row for each method and budget."""
     title = f"CIFAR-10 accuracy of {len(found.held_out)} held-out architectures, from trainings that no method saw"
     headings = ("trainings looked up>", "gain (points)>", "made worse>", "MAdds>")
@@ -122,7 +122,7 @@ def truth_table(found: Truth) -> Table:
     return table
 
 
-def truth_figure(found: Truth) -> Figure:
+def truth_figure(found: Findings) -> Figure:
     """An arrow from each architecture to what the policy made of it: accuracy against MAdds, a chart a budget."""
     with settings():
         n = len(found.budgets)
@@ -137,7 +137,7 @@ def truth_figure(found: Truth) -> Figure:
         return figure
 
 
-def _arrows(axes: Axes, found: Truth, answers: Answers) -> None:
+def _arrows(axes: Axes, found: Findings, answers: MethodAnswers) -> None:
     (before, own), (after, marker) = VARIANT_LOOKS["original"], VARIANT_LOOKS["transformed"]
     x, y = np.array(found.madds) / 1e6, 100 * np.array(found.accuracies)
     to_x, to_y = x * np.array(answers.shares), y + 100 * np.array(answers.gains)

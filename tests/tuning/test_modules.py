@@ -24,7 +24,7 @@ from natrl.data import load_data
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import read_ledger
-from natrl.modules.references import Published
+from natrl.modules.references import PublishedNetwork
 from natrl.modules.saved import load_module
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import ledger_file, results_file
@@ -244,7 +244,7 @@ def test_an_unknown_data_set_is_told_before_weights_are_loaded(
 
 def test_published_weights_prepare_images_unless_the_user_does(monkeypatch: pytest.MonkeyPatch) -> None:
     normalisation = {"mean": (0.5,), "std": (0.25,)}
-    published = Published(trained(), lambda image: (image - 0.5) / 0.25, normalisation)
+    published = PublishedNetwork(trained(), lambda image: (image - 0.5) / 0.25, normalisation)
     monkeypatch.setattr("natrl.modules.references.load_published", lambda reference: published)
 
     def shown(*said: Any) -> torch.Tensor:
