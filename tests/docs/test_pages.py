@@ -55,8 +55,7 @@ TABLES = ("nasbench201.csv.gz", "nasbench301_yahpo.onnx", "transnas101_micro.csv
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
-    for module in ("natrl.tuning.optimize", "natrl.commands.networks"):
-        monkeypatch.setattr(f"{module}.OptimizeSettings", quick_settings)
+    monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", quick_settings)
     monkeypatch.setattr("natrl.tuning.optimize.optimize", partial(optimize, settings=QUICK))
     monkeypatch.setattr("natrl.bench.trained.split", thin)
     for module in ("run", "budgets"):
