@@ -14,8 +14,8 @@
 
 Each is fine-tuned by one schedule (natrl.training.fine_tuning), learns from the original's outputs too, and has the
 seed of its row; thinner ones are trained from scratch instead. MAdds are counted by torch's FlopCounterMode on the
-network that comes out; times are shares of the original's on one core, in eager torch and in ONNX Runtime; seconds are
-CPU time of this process and its children after the original is there, those of Ray's start among them.
+network that comes out; times are shares of the original's on one thread, in eager torch and in ONNX Runtime; seconds
+are CPU time of this process and its children after the original is there, those of Ray's start among them.
 Where a method has settings, all of them are tried on --choosing-seeds, and the one with the best mean validation
 accuracy after fine-tuning is compared; test data is read once for each row of --seeds.
 
@@ -27,6 +27,7 @@ A row is appended to --out as soon as it is there, and no row is measured twice.
 
 from __future__ import annotations
 
+import argparse
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # CPU seconds that compare
@@ -42,7 +43,7 @@ from typing import Any
 import torch
 from _networks import options as network_options
 from _rivals_job import Job
-from _rivals_measuring import Clock, madds, parameters, shares_of_time
+from _rivals_measuring import Clock, madds, parameters, RUNTIMES, shares_of_time
 from _rivals_methods import AS_LONG_AS, Method, METHODS
 from _rivals_rows import Rows, table
 from rich.console import Console
@@ -56,9 +57,9 @@ ANY = "any"  # budget, of a method that knows none
 class Comparison:
     """The jobs of a call, one a seed, and their rows."""
 
-    def __init__(self, out: Path, rows: Rows, choosing_seeds: Sequence[int], options: Any) -> None:
-        self.rows, self._choosing_seeds = rows, choosing_seeds
-        self.job = cache(lambda seed: Job.of(options, seed, out.with_suffix(".originals")))
+    def __init__(self, rows: Rows, options: argparse.Namespace) -> None:
+        self.rows, self._choosing_seeds, self._runtimes = rows, options.choosing_seeds, options.runtimes
+        self.job = cache(lambda seed: Job.of(options, seed, options.out.with_suffix(".originals")))
 
     def add(self, name: str, budget: str, seed: int) -> None:
         """The method's row, unless it is there."""
@@ -110,20 +111,23 @@ class Comparison:
             with Clock() as clock:
                 found = method.find(job, share, **setting)
                 searched = found.searched or time()
-                if not found.tuned:
-                    fine_tune(found.network, job.data, job.tuning, seed=seed, teacher=job.model)
+                if found.tuned:
+                    validation = measure(found.network, job.data.validation)
+                else:
+                    tuned = fine_tune(found.network, job.data, job.tuning, seed=seed, teacher=job.model)
+                    validation = tuned.validation
             network = found.network.eval()
             return self.rows.add(
                 **about,
                 madds=madds(network, job.example) / job.madds,
                 parameters=parameters(network) / parameters(job.model),
                 kept=madds(network, job.example) <= share * job.madds,
-                validation=measure(network, job.data.validation).accuracy,
+                validation=validation.accuracy,
                 test=None if choosing else measure(network, job.data.test).accuracy,
                 search_seconds=clock.until(searched),
                 training_seconds=job.seconds if name == "original" else clock.seconds - clock.until(searched),
                 evaluations=found.evaluations,
-                **({} if choosing else shares_of_time(network, job.model, job.example)),
+                **({} if choosing else shares_of_time(network, job.model, job.example, self._runtimes)),
             )
         except Exception as error:  # whatever a rival's own code raises
             return self.rows.add(**about, failed=f"{type(error).__name__}: {error}"[:300])
@@ -141,6 +145,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--choosing-seeds", type=int, nargs="+", default=[90], help="that settings are chosen on")
+    parser.add_argument("--runtimes", nargs="*", choices=RUNTIMES, default=RUNTIMES, help="that times are measured in")
     parser.add_argument("--out", type=Path, default=Path("rivals.jsonl"))
     options = parser.parse_args(given)
     if both := {*options.seeds} & {*options.choosing_seeds}:
@@ -152,7 +157,7 @@ def main(given: Sequence[str] | None = None) -> None:
         print(f"left out, since their packages are not installed: {', '.join(missing)}", file=sys.stderr)
     same = ("network", "width", "data", "image_size", "train_images", "epochs", "tuning_epochs")
     rows = Rows(options.out, {name: getattr(options, name) for name in same})
-    comparison = Comparison(options.out, rows, options.choosing_seeds, options)
+    comparison = Comparison(rows, options)
     for seed in options.seeds:
         for name in (m for m in methods if not METHODS[m].knows_budget):
             comparison.add(name, ANY, seed)
