@@ -44,7 +44,7 @@ def test_a_rival_is_compared_by_its_better_setting_and_no_row_is_measured_twice(
     """Some seconds: three networks are trained, and three pruned."""
     monkeypatch.setattr(import_module("_rivals_pruners"), "STEPS", 10)
     monkeypatch.setattr(import_module("_rivals_measuring"), "TURNS", 1)
-    tried = [{"importance": "magnitude", "multiple": None, "least": least} for least in (0.1, 0.9)]
+    tried = [{"importance": "magnitude", "multiple": None, "least": least} for least in (0.1, 1.0)]
     rivals = only(
         monkeypatch,
         **{
