@@ -121,7 +121,7 @@ def _settings(multiple: int | None) -> tuple[Mapping[str, Any], ...]:
 
 
 #: The method that trains for as many CPU seconds as the first of these takes in all, at the second one's pace.
-AS_LONG_AS = {"thinner-seconds": ("additive", "thinner")}
+AS_LONG_AS = {"thinner-seconds": ("policy", "thinner")}
 METHODS: dict[str, Method] = {
     "original": Method(lambda job, share: Found(deepcopy(job.model), tuned=True), knows_budget=False),
     "tuned": Method(lambda job, share: Found(deepcopy(job.model)), knows_budget=False),

@@ -10,7 +10,7 @@
     torch-pruning-8  the same in multiples of 8 channels
     fastnas          NVIDIA ModelOpt's FastNAS
     thinner          fewer channels everywhere, trained from scratch for as many epochs in all, with the same teacher
-    thinner-seconds  the same for as many CPU seconds as `additive` takes in all
+    thinner-seconds  the same for as many CPU seconds as `policy` takes in all
 
 Each is fine-tuned by one schedule (natrl.training.fine_tuning), learns from the original's outputs too, and has the
 seed of its row; thinner ones are trained from scratch instead. MAdds are counted by torch's FlopCounterMode on the
