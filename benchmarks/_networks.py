@@ -1,4 +1,4 @@
-"""CIFAR variants of two network families, with a width to choose: for small images, nothing shrinks early.
+"""CIFAR variants of three network families, with a width to choose: for small images, nothing shrinks early.
 
 And how benchmarks train them, on few images.
 """
@@ -12,12 +12,25 @@ import torch
 import torchvision
 from torch import nn, Tensor
 from torch.utils.data import TensorDataset
+from torchvision.models.convnext import CNBlockConfig
 
 from natrl.data import batches, ImageData, load_data
 from natrl.training.fitting import fit
-from natrl.training.schedule import Schedule
+from natrl.training.schedule import FINE_TUNING, Schedule
 
-__all__ = ["NETWORKS", "Block", "ResNet", "few", "mobilenet_v2", "options", "resnet18", "trained"]
+__all__ = [
+    "FINE_TUNINGS",
+    "NETWORKS",
+    "SCHEDULES",
+    "Block",
+    "ResNet",
+    "convnext",
+    "few",
+    "mobilenet_v2",
+    "options",
+    "resnet18",
+    "trained",
+]
 
 
 class Block(nn.Module):
@@ -39,16 +52,17 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stages of two blocks; each stage but the first halves the image and doubles the channels."""
+    """Stages of two blocks; each stage but the first halves the image and doubles the channels (`width`, rounded)."""
 
-    def __init__(self, images: int, classes: int, width: int, stages: int, kernel: int = 3) -> None:
+    def __init__(self, images: int, classes: int, width: float, stages: int, kernel: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(images, width, kernel, 1, kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-        blocks, before = [], width
+        before = round(width)
+        self.stem = nn.Conv2d(images, before, kernel, 1, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(before)
+        blocks = []
         for stage in range(stages):
             for index in range(2):
-                after = width * 2**stage
+                after = round(width * 2**stage)
                 blocks.append(Block(before, after, 2 if stage and not index else 1))
                 before = after
         self.blocks = nn.Sequential(*blocks)
@@ -60,19 +74,35 @@ class ResNet(nn.Module):
 
 def resnet18(images: int, classes: int, width: float) -> ResNet:
     """ResNet-18 as the field trains it on CIFAR: a 3×3 stem without pooling; width 1 has 64 channels."""
-    return ResNet(images, classes, max(1, round(64 * width)), 4)
+    return ResNet(images, classes, max(1, 64 * width), 4)
 
 
-def mobilenet_v2(images: int, classes: int, width: float) -> nn.Module:
-    """torchvision's MobileNetV2 with stride 1 in the stem and in the first stage that would halve the image."""
-    network = torchvision.models.mobilenet_v2(num_classes=classes, width_mult=width)
+def mobilenet_v2(images: int, classes: int, width: float, multiple: int = 8) -> nn.Module:
+    """torchvision's MobileNetV2 with stride 1 in the stem and in the first stage that would halve the image.
+
+    Channels are multiples of `multiple`.
+    """
+    network = torchvision.models.mobilenet_v2(num_classes=classes, width_mult=width, round_nearest=multiple)
     stem = network.features[0][0]
     network.features[0][0] = nn.Conv2d(images, stem.out_channels, 3, 1, 1, bias=False)
     network.features[2].conv[1][0].stride = (1, 1)
     return network
 
 
-NETWORKS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2}
+def convnext(images: int, classes: int, width: float) -> nn.Module:
+    """torchvision's ConvNeXt with blocks (2, 2, 6, 2) on patches of 2×2 pixels; width 1 has 64 channels first."""
+    channels = [*(max(1, round(64 * width * 2**stage)) for stage in range(4)), None]
+    stages = [CNBlockConfig(*pair, blocks) for *pair, blocks in zip(channels, channels[1:], (2, 2, 6, 2), strict=False)]
+    network = torchvision.models.ConvNeXt(stages, layer_scale=0.1, num_classes=classes)
+    network.features[0][0] = nn.Conv2d(images, channels[0], 2, 2)
+    return network
+
+
+NETWORKS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "convnext": convnext}
+SGD = Schedule(epochs=10, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
+ADAMW = replace(SGD, optimizer="adamw", learning_rate=4e-3, weight_decay=0.05)
+SCHEDULES = dict.fromkeys(NETWORKS, SGD) | {"convnext": ADAMW}  # from scratch
+FINE_TUNINGS = dict.fromkeys(NETWORKS, FINE_TUNING) | {"convnext": replace(ADAMW, epochs=3, learning_rate=8e-4)}
 
 
 def options(description: str | None, *, width: float, train_images: int) -> argparse.ArgumentParser:
@@ -97,7 +127,5 @@ def trained(network: str, width: float, data: ImageData, *, epochs: int, seed: i
     """One of NETWORKS, trained."""
     torch.manual_seed(seed)
     model = NETWORKS[network](data.image_channels, data.num_classes, width)
-    fit(
-        model, data, Schedule(epochs=epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4), seed=seed
-    )
+    fit(model, data, replace(SCHEDULES[network], epochs=epochs), seed=seed)
     return model.eval()

@@ -9,12 +9,17 @@ from typing import Any
 
 from natrl.runs.directory import versions
 
-__all__ = ["print_row"]
+__all__ = ["print_row", "row"]
 
 
-def print_row(benchmark: str, **values: Any) -> None:
-    """One JSON object on a line: what was measured, floats to four digits, and where."""
+def row(benchmark: str, **values: Any) -> dict[str, Any]:
+    """What was measured, floats to four digits, and where."""
     shown = {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in values.items()}
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
     found = versions()
-    print(json.dumps({"benchmark": benchmark, **shown, "machine": machine, "git": found["git"]}), flush=True)
+    return {"benchmark": benchmark, **shown, "machine": machine, "git": found["git"]}
+
+
+def print_row(benchmark: str, **values: Any) -> None:
+    """A row as one JSON object on a line."""
+    print(json.dumps(row(benchmark, **values)), flush=True)

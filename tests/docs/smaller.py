@@ -60,6 +60,11 @@ _SMALLER = (
         f"{_FEW_IMAGES} --width 0.0625 --images 50 --judging 50 --replacements 9 --combinations 1 --budgets 60% "
         "--seeds 0",
     ),
+    (
+        r"^python benchmarks/rivals.py",
+        f"{_FEW_IMAGES} --network resnet18 --width 0.0625 --tuning-epochs 1 --budgets 60% --methods original thinner "
+        "--seeds 0 --runtimes eager",
+    ),
     (r"^python benchmarks/inheritance.py", f"{_FEW_IMAGES} --channels 4 --reference-images 32"),
     (r"^python benchmarks/sizing.py", "--architectures 1"),
 )

@@ -1,0 +1,138 @@
+"""The methods that are compared, by name. Each keeps to a share of the original's MAdds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from time import time
+from typing import Any
+
+import numpy as np
+import torch
+from _networks import mobilenet_v2, NETWORKS
+from _rivals_job import Found, Job
+from _rivals_measuring import madds
+from _rivals_pruners import fastnas, torch_pruning
+from _simple_ways import all_separable, fewest_replacements
+from torch import nn
+
+import natrl
+from natrl.core.architecture import Architecture
+from natrl.evaluation.ledger.file import read_ledger
+from natrl.runs.directory import ledger_file
+from natrl.search.random_transform import random_transforms
+from natrl.training.distillation import Distillation
+from natrl.training.fitting import fit
+from natrl.tuning.optimize import OptimizeSettings
+
+__all__ = ["AS_LONG_AS", "METHODS", "Method"]
+
+Find = Callable[..., Found]  # of a job, a share of the MAdds, and a setting
+#: Networks whose channels come in multiples of 8, in finer steps.
+THINNER = NETWORKS | {"mobilenet_v2": partial(mobilenet_v2, multiple=2)}
+HALVINGS = 12  # of the range in which a width is sought
+DRAWS = 256  # random transformations, of which the one nearest to the budget is taken
+
+
+@dataclass(frozen=True)
+class Method:
+    """`settings`: those that are tried, on seeds of their own, before the best of them by validation is compared."""
+
+    find: Find
+    settings: tuple[Mapping[str, Any], ...] = ({},)
+    package: str | None = None  # that it needs
+    knows_budget: bool = True  # False: it gives the same whatever the budget is
+
+    @property
+    def is_installed(self) -> bool:
+        return self.package is None or find_spec(self.package) is not None
+
+
+def optimized(job: Job, share: float, *, method: str) -> Found:
+    """natrl.optimize by default settings, but for the training of its finalists."""
+    settings = OptimizeSettings(method=method, fine_tuning=job.tuning, seed=job.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        run = natrl.optimize(
+            deepcopy(job.model),
+            data=job.data,
+            budget={"madds": f"{share:.4%}"},
+            settings=settings,
+            out=Path(folder) / "run",
+            expect_accuracy=0,
+        )
+        scored = read_ledger(ledger_file(run.directory))
+    last = datetime.fromisoformat(scored["at"].max()).timestamp()
+    return Found(run.model, evaluations=len(scored), tuned=True, searched=last)
+
+
+def transformed(job: Job, share: float, *, choose: Callable[[Job, float], Architecture]) -> Found:
+    """A transformation of natrl's space, with weights by least squares."""
+    return Found(job.inheritance.inherit(choose(job, share)))
+
+
+def random_within(job: Job, share: float) -> Architecture:
+    """Of some random transformations within the budget the one that comes nearest to it."""
+    space, rng = job.space, np.random.default_rng(job.seed)
+    while True:
+        drawn = {a: space.cost(a).madds for a in random_transforms(space, space.architecture, DRAWS, rng)}
+        if within := {a: cost for a, cost in drawn.items() if cost <= share * job.madds}:
+            return max(within, key=within.__getitem__)
+
+
+def thinner(job: Job, share: float, *, epochs: int | None = None) -> Found:
+    """The same network with fewer channels everywhere, trained from scratch, with the original as the teacher.
+
+    `epochs`: None: as many as the original had and fine-tuning has together.
+    """
+    start = time()
+    network = _thin(job, share)
+    schedule = replace(job.training, epochs=epochs or job.training.epochs + job.tuning.epochs)
+    fit(network, job.data, schedule, seed=job.seed, distillation=Distillation(job.model))
+    return Found(network, tuned=True, searched=start)
+
+
+def _thin(job: Job, share: float) -> nn.Module:
+    """The widest one within the budget."""
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if madds(_of_width(job, middle), job.example) <= share * job.madds:
+            low = middle
+        else:
+            high = middle
+    return _of_width(job, low)
+
+
+def _of_width(job: Job, ratio: float) -> nn.Module:
+    torch.manual_seed(job.seed)
+    return THINNER[job.name](job.data.image_channels, job.data.num_classes, job.width * ratio)
+
+
+def _settings(multiple: int | None) -> tuple[Mapping[str, Any], ...]:
+    tried = product(("taylor", "magnitude"), (0.1, 0.5))
+    return tuple({"importance": kind, "multiple": multiple, "least": least} for kind, least in tried)
+
+
+#: The method that trains for as many CPU seconds as the first of these takes in all, at the second one's pace.
+AS_LONG_AS = {"thinner-seconds": ("policy", "thinner")}
+METHODS: dict[str, Method] = {
+    "original": Method(lambda job, share: Found(deepcopy(job.model), tuned=True), knows_budget=False),
+    "tuned": Method(lambda job, share: Found(deepcopy(job.model)), knows_budget=False),
+    "separable": Method(partial(transformed, choose=lambda job, share: all_separable(job.space)), knows_budget=False),
+    "additive": Method(partial(optimized, method="additive")),
+    "policy": Method(partial(optimized, method="policy")),
+    "fewest": Method(partial(transformed, choose=lambda job, share: fewest_replacements(job.space, share * job.madds))),
+    "random": Method(partial(transformed, choose=random_within)),
+    "torch-pruning": Method(torch_pruning, _settings(None), "torch_pruning"),
+    "torch-pruning-8": Method(torch_pruning, _settings(8), "torch_pruning"),
+    "fastnas": Method(fastnas, tuple({"divisor": divisor} for divisor in (8, 4)), "modelopt"),
+    "thinner": Method(thinner),
+    "thinner-seconds": Method(thinner),
+}

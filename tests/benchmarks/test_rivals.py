@@ -1,0 +1,109 @@
+"""The comparison with other tools, on a network of a few hundred weights: one counter, one clock, and no row twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+TINY = (
+    *("--data", "digits", "--image-size", "8", "--train-images", "100", "--epochs", "1", "--tuning-epochs", "1"),
+    *("--width", "0.0625", "--runtimes", "eager", "--budgets", "60%", "--seeds", "0", "--choosing-seeds", "1"),
+)
+
+
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On the path."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def only(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> ModuleType:
+    """Settings of methods replaced."""
+    methods = import_module("_rivals_methods").METHODS
+    for name, few in settings.items():
+        monkeypatch.setitem(methods, name, few(methods[name]))
+    return import_module("rivals")
+
+
+def test_a_rival_is_compared_by_its_better_setting_and_no_row_is_measured_twice(monkeypatch, tmp_path, capsys):
+    """Some seconds: three networks are trained, and three pruned."""
+    monkeypatch.setattr(import_module("_rivals_pruners"), "STEPS", 10)
+    monkeypatch.setattr(import_module("_rivals_measuring"), "TURNS", 1)
+    tried = [{"importance": "magnitude", "multiple": None, "least": least} for least in (0.1, 1.0)]
+    rivals = only(
+        monkeypatch,
+        **{
+            "torch-pruning": lambda m: replace(m, settings=tuple(tried)),
+            "fastnas": lambda m: replace(m, package="not_installed"),
+        },
+    )
+    file = tmp_path / "rows.jsonl"
+    given = [*TINY, "--methods", "original", "torch-pruning", "thinner", "fastnas", "--out", str(file)]
+    rivals.main(given)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(r["method"], r["seed"], r["choosing"]) for r in rows] == [
+        ("original", 0, False),
+        ("torch-pruning", 1, True),
+        ("torch-pruning", 1, True),
+        ("torch-pruning", 0, False),
+        ("thinner", 0, False),
+    ]
+    original, able, unable, pruned, thinner = rows
+    assert original["madds"] == original["parameters"] == 1
+    assert able["test"] is None, "what chooses reads no test data"
+    assert "every layer is at its least" in unable["failed"]
+    assert pruned["setting"] == tried[0]
+    for row in (pruned, thinner):
+        assert 0.2 < row["madds"] <= 0.6
+        assert row["kept"]
+        assert row["eager_32"] > 0
+        assert "onnxruntime_32" not in row
+    assert thinner["search_seconds"] < thinner["training_seconds"]
+    printed = capsys.readouterr()
+    assert "left out, since their packages are not installed: fastnas" in printed.err
+    assert "thinner" in printed.out
+    rivals.main(given)
+    assert len(file.read_text().splitlines()) == len(rows)
+
+
+def test_seeds_that_choose_settings_are_in_no_figure(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        only(monkeypatch).main([*TINY, "--seeds", "0", "1", "--out", str(tmp_path / "rows.jsonl")])
+    assert "seeds [1] choose settings" in capsys.readouterr().err
+
+
+def test_training_as_long_as_natrl_needs_its_row(monkeypatch, tmp_path, capsys):
+    file = tmp_path / "rows.jsonl"
+    only(monkeypatch).main([*TINY, "--methods", "original", "thinner-seconds", "--out", str(file)])
+    assert "thinner-seconds is left out: it needs policy and thinner at 60%" in capsys.readouterr().err
+    assert len(file.read_text().splitlines()) == 1
+
+
+def test_madds_are_those_of_a_sum_by_hand():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(8 * 16, 10)).train()
+    assert import_module("_rivals_measuring").madds(network, torch.zeros(2, 3, 4, 4)) == 16 * 27 * 8 + 1280
+    assert network.training, "it is left as it was"
+
+
+def test_the_clock_knows_what_a_child_spent_that_has_ended():
+    """A second and more, so that the clock looks while the child works."""
+    clock = import_module("_rivals_measuring").Clock()
+    work = "import time\nwhile time.process_time() < 1.2: pass"
+    with clock:
+        subprocess.run([sys.executable, "-c", work], check=True)
+    assert clock.seconds > 0.6
