@@ -27,10 +27,11 @@ from _rows import print_row
 from budgets import learned
 
 from natrl.bench.climbing import climb
-from natrl.bench.nasbench301 import PredictedTruth, SurrogateFile
+from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.trained import published_tables, TrainedTable
 from natrl.core.architecture import Architecture
 from natrl.evaluation import CachedEvaluator
+from natrl.evaluation.nasbench301 import SurrogateFile
 from natrl.evaluation.table import NASBENCH201_DATA
 from natrl.files.writing import write_json
 from natrl.policies import Policy
