@@ -29,6 +29,7 @@ from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
 from natrl.search.reachable import Reachable
+from natrl.spaces import Space
 from natrl.tuning.session import ray_session
 
 SPACE = natrl.space("nasbench201")
@@ -60,17 +61,19 @@ def measure(
     return {**means, "largest_share_of_budget": values[:, -1].max(), "architectures": len(rows)}
 
 
-def learned(settings: LearnSettings, evaluator: Evaluator, initial: Sequence[Architecture], seed: int) -> Policy:
+def learned(
+    settings: LearnSettings, evaluator: Evaluator, initial: Sequence[Architecture], seed: int, space: Space = SPACE
+) -> Policy:
     """A policy for every budget of MAdds, as `natrl train --budgets madds` learns it."""
     environment = {
-        "space": SPACE,
+        "space": space,
         "build_evaluator": lambda: evaluator,
         "rule": "nat++",
         "cost": "strict",
         "initial": tuple(initial),
         "budget": {"madds": "any"},
     }
-    network = PolicyConfig(primitives=SPACE.primitives, budget=("madds",))
+    network = PolicyConfig(primitives=space.primitives, budget=("madds",))
     trainer = algorithm_config(settings, network, environment, seed=seed).build_algo()
     for _ in range(settings.iterations):
         trainer.train()

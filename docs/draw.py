@@ -1,16 +1,19 @@
-"""The pictures of docs/concepts.md: python docs/draw.py (make docs runs it)."""
+"""The pictures of docs/concepts.md and docs/environment.md: python docs/draw.py (make docs runs it)."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
+from PIL import Image
 
 import natrl
+import natrl.envs
 from natrl.core.operations import PRIMITIVES
 from natrl.core.transitions import affordable, transition_matrix
 from natrl.drawing.architectures import draw, save_figure, settings
@@ -21,6 +24,7 @@ WIDTHS = natrl.Skeleton().widths
 #: Of the masks: forbidden, forbidden by the cost alone, NAT's, what NAT++ adds (Okabe and Ito).
 KINDS = {"forbidden": "#f2f2f2", "costs more": "#E69F00", "nat": "#0072B2", "nat++ adds": "#56B4E9"}
 SIGNS = ("", "×", "•", "+")
+EPISODE = 3  # seed
 BOXES = (
     (0.085, "state β\nan architecture"),
     (0.37, "policy\ngraph encoder + head"),
@@ -85,6 +89,19 @@ def masks() -> Figure:
         return figure
 
 
+def episode() -> list[Image.Image]:
+    """An episode, slot after slot, of the policy that natrl comes with: what it would choose is chosen in turn."""
+    env = gymnasium.make("natrl/NASBench201-CIFAR10-Sequential-HeldOut-v0", render_mode="rgb_array").unwrapped
+    _, info = env.reset(seed=EPISODE)
+    answer = natrl.load_policy("pretrained").transform(info["architecture"], n=1).best
+    frames, ended = [env.render()], False
+    for operation in answer.operations:
+        assert not ended
+        _, _, ended, _, _ = env.step(env.core.space.primitives.index(operation))
+        frames.append(env.render())
+    return [Image.fromarray(frame).resize((640, 480), Image.Resampling.LANCZOS).quantize(32) for frame in frames]
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     save_figure(loop(), IMAGES / "mdp.png", "png")
@@ -97,6 +114,9 @@ def main() -> None:
         networks=natrl.Skeleton(),
         title="VGG and the NAT++ paper's answer",
     )
+    first, *others = episode()
+    pauses = [900] * len(others) + [3000]  # milliseconds
+    first.save(IMAGES / "episode.gif", save_all=True, append_images=others, duration=pauses, loop=0, optimize=True)
 
 
 if __name__ == "__main__":

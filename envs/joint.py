@@ -17,7 +17,7 @@ from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, Scree
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
 
-__all__ = ["ArchTransitionEnv"]
+__all__ = ["ArchTransitionEnv", "one_of"]
 
 #: What of `info` are numbers.
 NUMBERS = frozenset(
@@ -56,7 +56,8 @@ class ArchTransitionEnv(gymnasium.Env):
     lowest so far (−1 before there is any).
 
     ## Starting State
-    Drawn by `initial`: "uniform" (the space's own distribution), "pool:N" or "pool:N:SEED" (N fixed samples),
+    Drawn by `initial`: "uniform" (the space's own distribution), "training" or "held-out" (four fifths of it, and the
+    other one), "pool:N" or "pool:N:SEED" (N fixed samples),
     "original" (a network as it is), or given architectures.
     `reset(options={"architecture": a})` starts from a.
 
@@ -185,8 +186,9 @@ class ArchTransitionEnv(gymnasium.Env):
         return {name: array[0] for name, array in self._running().observe().items()}
 
     def _info(self) -> dict[str, Any]:
-        """The one episode's values, as Python's own numbers."""
-        values = self._running().info()
-        for name, of_each in values.items():
-            values[name] = of_each.item() if name in NUMBERS else of_each[0]
-        return values
+        return one_of(self._running().info())
+
+
+def one_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Of the values of one episode alone: as Python's own numbers."""
+    return {name: of_each.item() if name in NUMBERS else of_each[0] for name, of_each in values.items()}

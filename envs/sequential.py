@@ -7,13 +7,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from natrl.core.connectivity import LivePath
-from natrl.core.spending import Spending
+from natrl.envs.core import TransitionCore
+from natrl.envs.decisions import Decisions
 from natrl.envs.door import check_action
-from natrl.envs.joint import ArchTransitionEnv
+from natrl.envs.joint import ArchTransitionEnv, one_of
 from natrl.spaces import Batch
 
-__all__ = ["ArchTransitionSequentialEnv"]
+__all__ = ["ArchTransitionSequentialEnv", "sequential_space"]
 
 
 class ArchTransitionSequentialEnv(ArchTransitionEnv):
@@ -50,83 +50,50 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
     v0: first version.
     """
 
-    _decided: Batch  # the choices of the transform made so far
-    _path: LivePath
-    _spending: Spending | None  # with a budget
+    _decisions: Decisions  # of the transform under way
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        primitives = self.core.space.primitives
-        self._null = primitives.index("null") if "null" in primitives else None
-        spaces = dict(self.observation_space.spaces)  # type: ignore[attr-defined]
-        spaces["slot"] = gymnasium.spaces.Discrete(self.core.space.n_slots)
-        spaces["action_mask"] = gymnasium.spaces.MultiBinary(len(primitives))
-        self.observation_space = gymnasium.spaces.Dict(spaces)
+        self.observation_space = sequential_space(self.core)
         self._action_shape = ()
-        self.action_space = gymnasium.spaces.Discrete(len(primitives))
+        self.action_space = gymnasium.spaces.Discrete(self._primitives)
 
     def step(self, action: int | np.integer) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:  # type: ignore[override]
         """Decides the operation of the current slot."""
         episodes = self._running()
-        choice = self._carried_out(int(check_action(action, self._action_shape, self._primitives)))
-        choices = self._decided.choices.copy()
-        choices[0, self._slot] = choice
-        self._decided = self._decided.with_choices(choices)
-        self._path.decide(self._slot, np.array([choice != self._null]))
-        if self._spending is not None:
-            self._spending.decide(self._slot, np.array([choice]))
-        self._slot += 1
-        reward, invalid = 0.0, self._invalid
-        if self._slot == self.core.space.n_slots:
-            reward = float(episodes.settle(self._decided, np.array([invalid]), np.array([0]))[0])
+        choice = check_action(action, self._action_shape, self._primitives).astype(np.int64)
+        rewards = self._decisions.decide(choice[None])
+        invalid = int(self._decisions.invalid[0])
+        if rewards is not None:
             self._start_transform()
+        reward = 0.0 if rewards is None else float(rewards[0])
         observation = self._observe()
         self._show()
         return observation, reward, episodes.ended, False, {**self._info(), "invalid_actions": invalid}
-
-    def _carried_out(self, choice: int) -> int:
-        """The choice where the mask allows it; else it is counted, and the operation kept if that is allowed."""
-        if 0 <= choice < self._primitives and self._slot_mask[choice]:
-            return choice
-        self.core.refuse(self._decided[0], 1)
-        self._invalid += 1
-        kept = int(self._decided.choices[0, self._slot])
-        return kept if self._slot_mask[kept] else int(self._slot_mask.argmax())
 
     @property
     def action_mask(self) -> np.ndarray:
         """bool (K,): the mask of the current slot."""
         self._running()
-        return self._slot_mask
+        return self._decisions.mask[0]
 
     def _start(self, initial: Batch) -> None:
         super()._start(initial)
         self._start_transform()
 
     def _start_transform(self) -> None:
-        episodes = self._running()
-        self._slot = self._invalid = 0
-        self._decided = episodes.present
-        possible = np.delete(episodes.masks, self._null, axis=-1) if self._null is not None else episodes.masks
-        active = self._decided.choices != self._null
-        self._path = LivePath(active, possible.any(-1), self._decided.topologies.wiring)
-        budgeted = episodes.budgeted
-        self._spending = None if budgeted is None else budgeted.spending(self._decided, episodes.masks)
+        self._decisions = Decisions(self.core, self._running())
 
     def _observe(self) -> dict[str, np.ndarray]:
-        mask = self._running().masks[0, self._slot].copy()
-        if self._null is not None and not self._path.may_null(self._slot)[0]:
-            mask[self._null] = False
-        if self._spending is not None:
-            mask = self._spending.look(self._slot)[0][0]
-        self._slot_mask = mask
-        episodes = self._running()
-        budget = {} if episodes.budgeted is None else episodes.budgeted.arrays
-        arrays = budget | self.core.observe(self._decided, self.horizon - episodes.transforms)
-        arrays = {name: array[0] for name, array in arrays.items()}
-        return {**arrays, "action_mask": mask.astype(np.int8), "slot": np.int64(self._slot)}
+        return {name: array[0] for name, array in self._decisions.observe().items()}
 
     def _info(self) -> dict[str, Any]:
-        params, madds = self._decided.costs[0].tolist()
-        present = {"architecture": self._decided[0], "params": params, "madds": madds}
-        return {**super()._info(), **present, "invalid_actions": self._invalid, "action_mask": self._slot_mask}
+        return one_of(self._decisions.info())
+
+
+def sequential_space(core: TransitionCore) -> gymnasium.spaces.Dict:
+    """Observations of one sequential environment."""
+    spaces = dict(core.observation_space().spaces)
+    spaces["slot"] = gymnasium.spaces.Discrete(core.space.n_slots)
+    spaces["action_mask"] = gymnasium.spaces.MultiBinary(len(core.space.primitives))
+    return gymnasium.spaces.Dict(spaces)

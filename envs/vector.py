@@ -1,4 +1,4 @@
-"""The joint environment N times at once: one evaluator call scores the whole batch."""
+"""The environments N times at once: one evaluator call scores the whole batch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from gymnasium.vector.utils import batch_space
 from natrl.core.transitions import CostMode, Rule
 from natrl.envs.budgets import EnvBudget
 from natrl.envs.core import InvalidAction, TransitionCore
+from natrl.envs.decisions import Decisions
 from natrl.envs.door import check_action, check_observation, count, first_seed, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
+from natrl.envs.sequential import sequential_space
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
 
-__all__ = ["ArchTransitionVectorEnv"]
+__all__ = ["ArchTransitionSequentialVectorEnv", "ArchTransitionVectorEnv"]
 
 
 class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
@@ -26,7 +28,8 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
     With `group_size` n, n sub-environments in a row start from the same architecture (the papers' n transformations of
     each of m architectures). Autoreset mode NEXT_STEP: the step after a terminal one ignores its action, returns the
     next initial state with reward 0, and evaluates only that state. Where evaluations that fail are skipped, a
-    transform from or to one is worth the lowest reward of its batch. `info` holds an array (N,) for each key;
+    transform from or to one is worth the lowest reward of its batch. `info` is what Gymnasium makes of those of N
+    environments: an array (N, …) for each key, and behind an underscore, which environments have it (all); but
     "architecture" and "initial_architecture" are sequences whose objects are made when they are read
     (`natrl.spaces.Batch`).
     """
@@ -120,4 +123,49 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         return np.full(self.num_envs, value)
 
     def _info(self, episodes: Episodes) -> dict[str, Any]:
-        return episodes.info()
+        return self._of_all(episodes.info())
+
+    def _of_all(self, values: dict[str, Any]) -> dict[str, Any]:
+        """With what Gymnasium's vector environments say of each value: which environments have it."""
+        return values | {f"_{name}": self._flags(True) for name in values}
+
+
+class ArchTransitionSequentialVectorEnv(ArchTransitionVectorEnv):
+    """`num_envs` sequential environments in lock-step, all at the same slot; otherwise as `ArchTransitionVectorEnv`."""
+
+    _decisions: Decisions  # of the transforms under way
+
+    def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
+        super().__init__(num_envs, **arguments)
+        self._action_shape = (self.num_envs,)
+        self.single_observation_space = sequential_space(self.core)
+        self.single_action_space = gymnasium.spaces.Discrete(self._primitives)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Decides the slot of each, int (N,); if the episodes have ended, starts new ones."""
+        if self._episodes is None:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        nothing = np.zeros(self.num_envs)
+        if self._episodes.ended:
+            observation, info = self._start(self._draw())
+            return observation, nothing, self._flags(False), self._flags(False), info
+        chosen = check_action(actions, self._action_shape, self._primitives).astype(np.int64)
+        rewards = self._decisions.decide(chosen)
+        invalid = self._decisions.invalid
+        if rewards is not None:
+            self._decisions = Decisions(self.core, self._episodes)
+        ended = self._flags(self._episodes.ended)
+        info = self._info(self._episodes) | {"invalid_actions": invalid}
+        return self._decisions.observe(), nothing if rewards is None else rewards, ended, self._flags(False), info
+
+    def _start(self, initial: Batch) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        self._episodes = Episodes(self.core, initial, self.np_random)
+        self._decisions = Decisions(self.core, self._episodes)
+        return self._decisions.observe(), self._info(self._episodes)
+
+    def _info(self, episodes: Episodes) -> dict[str, Any]:
+        return self._of_all(self._decisions.info())

@@ -47,10 +47,13 @@ def transform_architecture(
     from natrl.export.folder import export_architecture
     from natrl.export.onnx_file import check_onnx
     from natrl.policies import load_policy
+    from natrl.policies.pretrained import card, PRETRAINED, pretrained_for, shipped
 
     if onnx:
         check_onnx()
     architecture = parse(text)
+    if str(policy) == PRETRAINED and not policy.exists():
+        policy = Path(pretrained_for(architecture))
     learned = load_policy(policy)
     skeleton = replace(learned.space.skeleton, **shape)
     scorer = build_scorer(evaluator, policy, learned.space)
@@ -72,6 +75,8 @@ def transform_architecture(
         print(json.dumps(_document(architecture, candidates)))
         return
     _print(architecture, candidates)
+    if (name := shipped(policy)) is not None:
+        print(f"{policy} was learned from {card(name)['learned from']}")
     if out is not None:
         print(f"{out}: {', '.join(file.name for file in files)}")
         file = quote(out / "architecture.json")

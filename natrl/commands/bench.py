@@ -124,7 +124,8 @@ def _predicted(model: Path | None, noise: float | None) -> tuple[Truth, ...]:
     """NAS-Bench-301 from its file. ValueError where it is not given, or is another one."""
     if model is None:
         raise ValueError("nasbench301 needs --model FILE: nb301/model.onnx of https://github.com/slds-lmu/yahpo_data")
-    from natrl.bench.nasbench301 import PredictedTruth, SurrogateFile
+    from natrl.bench.nasbench301 import PredictedTruth
+    from natrl.evaluation.nasbench301 import SurrogateFile
 
     return (PredictedTruth(SurrogateFile(model), noise=noise or 0.0),)
 

@@ -150,6 +150,12 @@ def _table(*, argument: str, column: str | None = None) -> Evaluator:
     return load_table(argument, column)
 
 
+def _nasbench301(*, argument: str, space: Space) -> Evaluator:
+    from natrl.evaluation.nasbench301 import PredictedEvaluator, SurrogateFile
+
+    return PredictedEvaluator(SurrogateFile(argument), space)
+
+
 _IMAGES = ("skeleton", "image_size", "schedule")
 REWARDS: Registry[Reward] = Registry("reward", accept_reward, group="natrl.rewards")
 SUPERNET = Reward(_supernet, changes=True, needs="supernet", heeds=_IMAGES)
@@ -157,8 +163,15 @@ SCRATCH = Reward(_scratch, trains=True, heeds=_IMAGES)
 INHERITED = Reward(_inherited, inherits=True, needs="inheritance", heeds=("image_size",))
 DIVERGENCE = Reward(_divergence, inherits=True, needs="inheritance", heeds=("image_size",))
 TABLE = Reward(_table, free=True, chunk=256)
+NASBENCH301 = Reward(_nasbench301, free=True, chunk=256)
 REWARDS.register("supernet", "natrl.evaluation.rewards:SUPERNET", "weights that all architectures share")
 REWARDS.register("scratch", "natrl.evaluation.rewards:SCRATCH", "each architecture trained from scratch")
 REWARDS.register("table", "natrl.evaluation.rewards:TABLE", "trained accuracies", arguments=("NAME", "FILE"))
+REWARDS.register(
+    "nasbench301",
+    "natrl.evaluation.rewards:NASBENCH301",
+    "predictions of NAS-Bench-301's published surrogate, for space darts301",
+    arguments=("FILE",),
+)
 REWARDS.register("inherited", "natrl.evaluation.rewards:INHERITED", "weights of a trained network")
 REWARDS.register("divergence", "natrl.evaluation.rewards:DIVERGENCE", "how far outputs are from a trained network's")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from natrl.core.architecture import Architecture
 from natrl.documents import read_json
 from natrl.files.paths import absolute
+from natrl.spaces import space
 
-__all__ = ["FOLDER", "PRETRAINED", "card", "pretrained_names", "policy_path"]
+__all__ = ["FOLDER", "PRETRAINED", "card", "policy_path", "pretrained_for", "pretrained_names", "shipped"]
 
 PRETRAINED = "pretrained"
 DEFAULT = "nasbench201-cifar10"
@@ -29,13 +31,37 @@ def policy_path(run_or_dir: Path | str) -> Path:
 
     A directory of that name comes first. ValueError on an unknown name, with those that there are.
     """
+    name = shipped(run_or_dir)
+    if name is None:
+        return absolute(run_or_dir)
+    if name not in pretrained_names():
+        raise ValueError(f"unknown policy {str(run_or_dir)!r}; natrl comes with {', '.join(pretrained_names())}")
+    return FOLDER / name
+
+
+def shipped(run_or_dir: Path | str) -> str | None:
+    """The name of the policy that comes with natrl, there or not; None where a directory is meant."""
     text = str(run_or_dir)
     kind, _, name = text.partition(":")
-    if kind != PRETRAINED or Path(text).exists():
-        return absolute(run_or_dir)
-    if (name or DEFAULT) not in pretrained_names():
-        raise ValueError(f"unknown policy {text!r}; natrl comes with {', '.join(pretrained_names())}")
-    return FOLDER / (name or DEFAULT)
+    return None if kind != PRETRAINED or Path(text).exists() else name or DEFAULT
+
+
+def pretrained_for(architecture: Architecture) -> str:
+    """`pretrained:NAME` of one whose space has the architecture. ValueError with those that there are if none has."""
+    names = sorted(pretrained_names(), key=lambda name: name != DEFAULT)
+    spaces = {name: card(name)["space"] for name in names}
+    refusals: dict[str, str] = {}
+    for name, of in spaces.items():
+        try:
+            space(of).check(architecture)
+        except ValueError as error:
+            refusals[of] = str(error)
+            continue
+        return f"{PRETRAINED}:{name}"
+    known = ", ".join(f"{PRETRAINED}:{name}" for name in spaces)
+    raise ValueError(
+        f"natrl comes with no policy for this architecture, only with {known}: {'; '.join(refusals.values())}"
+    )
 
 
 def card(name: str = DEFAULT) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def write_network_report(directory: Path | str) -> Path:
     found = read_json(directory / REPORT)
     check_shape(asked, {"data": str, "budget": dict}, f"{directory / CONFIG}: {NETWORK}")
     check_shape(found, _SHAPE, str(directory / REPORT))
+    if "verdicts" in found:
+        check_shape(found["verdicts"], [str], f"{directory / REPORT}: verdicts")
     if "recalibrated" in found:  # not in reports of before
         check_shape(found["recalibrated"], _RECALIBRATED, f"{directory / REPORT}: recalibrated")
     try:
@@ -82,6 +84,7 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
         "picture": picture(layers_figure(layers), text),
         "frozen": found["frozen"],
         "no_code": found["no_code"],
+        "verdicts": found.get("verdicts", []),  # not in reports of before
         **learning_section(pd.DataFrame(progress) if progress else None),
         "config": list(flat(asked)),
     }

@@ -8,8 +8,9 @@ import pytest
 import natrl
 from natrl.bench import Bench, Plan
 from natrl.bench.climbing import climb
-from natrl.bench.nasbench301 import _codes as codes
-from natrl.bench.nasbench301 import PredictedTruth, SurrogateFile
+from natrl.bench.nasbench301 import PredictedTruth
+from natrl.evaluation.nasbench301 import _codes as codes
+from natrl.evaluation.nasbench301 import SurrogateFile
 from natrl.report.bench import bench_tables, SURROGATE_NOTE
 from natrl.search import Reachable
 from natrl.spaces import Batch

@@ -44,7 +44,9 @@ _SMALLER = (
         r"^python benchmarks/transfer.py",
         "--seeds 0 --iterations 1 --held-out 20 --evaluations 12 --task-iterations 1 --tasks jigsaw",
     ),
+    (r"^python benchmarks/pretrain.py .*--model", "--iterations 1 --held-out 2"),
     (r"^python benchmarks/pretrain.py", "--data-sets cifar10 --iterations 1 --held-out 2"),
+    (r"^python benchmarks/env_baselines.py", "--tasks CIFAR10-Budget --steps 256"),
     (r"^python benchmarks/envs.py", "--steps 2"),
     (r"^python benchmarks/modules.py", "torchvision:squeezenet1_1 --size 64 --transforms 1"),
     (

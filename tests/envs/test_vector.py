@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 import natrl
-from natrl.envs import ArchTransitionEnv, ArchTransitionVectorEnv
+from natrl.envs import (
+    ArchTransitionEnv,
+    ArchTransitionSequentialEnv,
+    ArchTransitionSequentialVectorEnv,
+    ArchTransitionVectorEnv,
+)
 from tests.envs.checks import ByName
 
 N = 6
@@ -22,15 +27,26 @@ def act(info, seed):  # type: ignore[no-untyped-def]
     return np.where(mask, np.random.default_rng(seed).random(mask.shape), -1).argmax(-1)
 
 
+KINDS = [
+    (ArchTransitionVectorEnv, ArchTransitionEnv),
+    (ArchTransitionSequentialVectorEnv, ArchTransitionSequentialEnv),
+]
+
+
+@pytest.mark.parametrize("space", ["darts", "nasbench201"])  # of many topologies, and of one
 @pytest.mark.parametrize("horizon", [1, 2])
-def test_equals_scalar_environments(horizon):
-    vector = make(horizon=horizon)
+@pytest.mark.parametrize(("many", "one"), KINDS)
+def test_equals_scalar_environments(many, one, horizon, space):
+    arguments = {"space": space, "horizon": horizon, "budget": {"madds": "70%"} if horizon == 2 else None}
+    vector = many(N, evaluator=ByName(), **arguments)
     observations, info = vector.reset(seed=0)
-    scalars = [ArchTransitionEnv(space="darts", evaluator=ByName(), horizon=horizon) for _ in range(N)]
+    assert vector.observation_space.contains(observations)
+    scalars = [one(evaluator=ByName(), **arguments) for _ in range(N)]
     for env, architecture in zip(scalars, info["architecture"], strict=True):
         env.reset(options={"architecture": architecture})
-    for step in range(horizon):
-        actions = act(info, step)
+    each = vector.core.space.n_slots if one is ArchTransitionSequentialEnv else 1
+    for step in range(horizon * each):
+        actions = act(info, step) if step % 3 else np.argmin(info["action_mask"], axis=-1)  # some are invalid
         observations, rewards, ended, truncated, info = vector.step(actions)
         assert not truncated.any()
         for i, env in enumerate(scalars):
@@ -41,6 +57,43 @@ def test_equals_scalar_environments(horizon):
             assert single["architecture"] == info["architecture"][i]
             for key in ("score", "initial_score", "params", "madds", "initial_madds", "repaired", "invalid_actions"):
                 assert single[key] == info[key][i], key
+            np.testing.assert_array_equal(single["action_mask"], info["action_mask"][i])
+    assert ended.all()
+    assert vector.observation_space.contains(observations)
+    observations, rewards, ended, _, info = vector.step(act(info, 0))  # which is ignored: new episodes
+    assert not rewards.any()
+    assert not ended.any()
+    assert list(info["architecture"]) == list(info["initial_architecture"])
+
+
+@pytest.mark.parametrize("env_id", ["natrl/ArchTransition-v0", "natrl/ArchTransitionSequential-v0"])
+def test_infos_are_of_the_types_that_gymnasium_makes_of_single_environments(env_id):
+    """Keys, dtypes, shapes and which environments have a value; architectures are made when they are read."""
+    infos = []
+    for mode in ("sync", "vector_entry_point"):
+        arguments = {"space": "darts", "evaluator": ByName(), "budget": {"madds": "any"}}
+        vector = gymnasium.make_vec(env_id, num_envs=N, vectorization_mode=mode, **arguments)
+        _, at_reset = vector.reset(seed=0)
+        *_, after = vector.step(act(at_reset, 0))
+        infos += [at_reset, after]
+    of_gymnasium, ours = infos[:2], infos[2:]
+    for theirs, mine in zip(of_gymnasium, ours, strict=True):
+        assert theirs.keys() == mine.keys()
+        for key, value in theirs.items():
+            assert (np.asarray(mine[key]).dtype, np.shape(np.asarray(mine[key]))) == (value.dtype, value.shape), key
+            if "architecture" in key:
+                assert type(mine[key][0]) is type(value[0])
+            else:
+                assert isinstance(mine[key], np.ndarray), key
+
+
+def test_sequential_actions_outside_the_mask_are_refused_if_asked():
+    vector = ArchTransitionSequentialVectorEnv(N, space="darts", evaluator=ByName(), invalid_action="raise")
+    _, info = vector.reset(options={"architecture": [natrl.parse("VGG")] * N})
+    with pytest.raises(ValueError, match="outside the action mask"):
+        vector.step(np.argmin(info["action_mask"], axis=-1))
+    with pytest.raises(ValueError, match="an array of shape"):
+        vector.step(np.zeros((N, 2), dtype=int))
 
 
 def test_next_step_autoreset_pays_for_initial_architectures_only():

@@ -9,16 +9,42 @@ import numpy as np
 import pytest
 
 import natrl
+from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.splits import split
 from natrl.bench.trained import published_tables
+from natrl.evaluation.nasbench301 import SurrogateFile
 from natrl.policies.pretrained import card, pretrained_names
+from natrl.spaces import Batch
 from tests.commands.cli import error, output
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 
 
-def test_there_is_one_for_each_data_set() -> None:
-    assert pretrained_names() == tuple(f"nasbench201-{name}" for name in ("cifar10", "cifar100", "imagenet16"))
+def test_there_is_one_for_each_data_set_and_for_cells_of_darts() -> None:
+    of_trainings = tuple(f"nasbench201-{name}" for name in ("cifar10", "cifar100", "imagenet16"))
+    assert pretrained_names() == ("darts301", *of_trainings)
+
+
+def test_what_was_learned_from_predictions_gains_what_its_card_says(natrl_data: Path) -> None:
+    """On a few of the held out architectures, and within budgets; the card says that nothing was trained."""
+    pytest.importorskip("onnx")
+    policy, known = natrl.load_policy("pretrained:darts301"), card("darts301")
+    assert "no network was trained" in known["learned from"]
+    file = SurrogateFile(natrl_data / "nasbench301_yahpo.onnx")
+    chosen = PredictedTruth(file).initial(0).held_out
+    batch = Batch.of(policy.space, chosen)
+    after = Batch.of(policy.space, [policy.transform(a, n=1, max_madds="80%").best for a in chosen])
+    assert (after.costs[:, 1] <= 0.8 * batch.costs[:, 1]).all()
+    gain = 100 * float(np.mean(file.accuracies(after) - file.accuracies(batch)))
+    assert gain == pytest.approx(known["figures"]["80%"]["first_answer"], abs=0.1)
+
+
+def test_pretrained_alone_is_one_whose_space_has_the_architecture(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output(capsys, "transform", "DARTS", "--policy", "pretrained", "--max-madds", "80%")
+    assert "pretrained:darts301 was learned from predictions" in printed
+    said = error(capsys, "transform", "ENAS", "--policy", "pretrained")
+    assert all(f"pretrained:{name}" in said for name in pretrained_names())
+    assert "space 'darts301' has 16 slots, this architecture has 20" in said
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet16"])
@@ -43,7 +69,7 @@ def test_the_command_and_names(
 ) -> None:
     assert "MAdds" in output(capsys, "transform", CELL, "--policy", "pretrained", "--max-madds", "60%")
     assert "nasbench201-cifar100" in error(capsys, "transform", CELL, "--policy", "pretrained:darts")
-    with pytest.raises(ValueError, match="'pretrained:mine'; natrl comes with nasbench201-cifar10"):
+    with pytest.raises(ValueError, match="'pretrained:mine'; natrl comes with darts301, nasbench201-cifar10"):
         natrl.load_policy("pretrained:mine")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(Path(natrl.__file__).parent / "policies" / "pretrained" / "nasbench201-cifar100", "pretrained")

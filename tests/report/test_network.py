@@ -61,6 +61,7 @@ FOUND: dict[str, Any] = {
     "frozen": {"head": f"because {EVIL}"},
     "candidates": 25,
     "no_code": None,
+    "verdicts": ["MAdds: kept, 0.0% below the limit"],
 }
 
 
@@ -91,6 +92,8 @@ def test_the_page_shows_figures_and_layers_and_escapes_names(tmp_path: Path) -> 
     assert "latency of 1 image on cpu (ms) 4 ± 0.1 3 ± 0.1 75.0%" in page.text
     assert "conv_3x3 → sep_conv_3x3 5.000 M → 2.000 M 900 → 300" in page.text
     assert "budget madds 70%" in page.text
+    assert "MAdds: kept, 0.0% below the limit." in page.text
+    assert "<details><summary>What was asked" in text  # folded
     assert "settings.learn.iterations 2" in page.text
 
 

@@ -100,6 +100,7 @@ def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: 
     assert saved == before.cost.madds - after.cost.madds > 0
     assert found.table().row_count == len(found.layers) + 1
     assert f"{after.test_accuracy:.2%}" in found.summary()
+    assert "MAdds: kept, " in found.summary()
 
 
 def test_the_network_comes_back_from_its_files(found: Optimized) -> None:

@@ -74,6 +74,7 @@ class Optimized:
     measured: str  # accuracy, or the name of the user's score
     images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
     splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
+    verdicts: tuple[str, ...] = ()  # whether limits are kept, and by how much
 
     def table(self) -> Table:
         """Layer by layer, before ⇒ after, and the whole network below."""
@@ -109,6 +110,7 @@ class Optimized:
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
+        lines += self.verdicts
         lines += [f"no model.py: {self.no_code}"] if self.no_code else []
         return "\n".join(lines)
 
@@ -126,6 +128,7 @@ class Optimized:
             "frozen": self.space.frozen,
             "candidates": self.candidates,
             "no_code": self.no_code,
+            "verdicts": list(self.verdicts),
         }
 
     def save(self) -> Path:

@@ -38,6 +38,7 @@ from natrl.tuning.configuration import check_own, check_policy, run_configuratio
 from natrl.tuning.finalists import choose, Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, JointProposer
 from natrl.tuning.optimize.budgets import check_budget
+from natrl.tuning.optimize.counted import counted_verdicts
 from natrl.tuning.optimize.given import space_and_task
 from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
 from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
@@ -167,7 +168,7 @@ def optimize(
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
             finalists = _fine_tune(finalists, task, settings, model, run, bar)
-    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run)
+    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run, limits)
     result.save()
     return result
 
@@ -228,6 +229,7 @@ def _result(
     best: Finalist,
     count: int,
     directory: Path,
+    limits: Limits,
 ) -> Optimized:
     """The finalist that was chosen, beside the original."""
     assert best.network is not None
@@ -249,6 +251,7 @@ def _result(
         measured=task.measured,
         images=task.images,
         splits=task.splits,
+        verdicts=counted_verdicts(before.cost, after.cost, limits),
     )
 
 

@@ -1,0 +1,207 @@
+"""What random choices, PPO and an oracle earn on the held-out starts of the tasks of natrl.envs (docs/environment.md).
+
+Mean returns, in points of validation accuracy: of choices drawn evenly within the mask, in ten episodes from each
+start; of the PPO below, a network on what the slots hold, after --steps environment steps of learning on the task's
+training starts, its most probable actions; and the best that there is. Of NAS-Bench-201's tasks the starts are all held
+out architectures, and the best is exact; of those of NAS-Bench-301 they are 400 samples, and the best is what steepest
+ascent finds (none within a budget).
+
+    python benchmarks/env_baselines.py --model nasbench301_yahpo.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
+
+import gymnasium
+import numpy as np
+import torch
+from _rows import print_row
+from torch import nn
+from torch.distributions import Categorical
+
+from natrl.bench.climbing import climb
+from natrl.core.operations import VOCABULARY
+from natrl.envs.tasks import Task, TASKS
+from natrl.spaces import Batch
+
+ENVS, EPOCHS, MINIBATCHES = 256, 4, 2
+LEARNING_RATE, CLIP, ENTROPY, VALUE_WEIGHT, MAX_NORM = 2e-3, 0.2, 0.02, 0.5, 1.0
+REWARD_SCALE = 10  # differences of accuracy are small; the critic learns better on numbers near 1
+EPISODES, STARTS = 10, 400
+
+
+class Agent(nn.Module):
+    """Actor and critic: observations (N, n), masks bool (N, E, K), or (N, 1, K) of one slot."""
+
+    def __init__(self, inputs: int, slots: int, primitives: int) -> None:
+        super().__init__()
+        self.shape = slots, primitives
+        self.actor = nn.Sequential(
+            nn.Linear(inputs, 128), nn.Tanh(), nn.Linear(128, 128), nn.Tanh(), nn.Linear(128, slots * primitives)
+        )
+        self.critic = nn.Sequential(nn.Linear(inputs, 128), nn.Tanh(), nn.Linear(128, 1))
+
+    def policy(self, seen: torch.Tensor, masks: torch.Tensor) -> Categorical:
+        """One distribution a slot."""
+        return Categorical(logits=self.actor(seen).unflatten(-1, self.shape).masked_fill(~masks, -1e9))
+
+    def value(self, seen: torch.Tensor) -> torch.Tensor:
+        """float (N,)."""
+        return self.critic(seen).squeeze(-1)
+
+
+def inputs_of(observation: dict[str, np.ndarray], slots: int) -> torch.Tensor:
+    """float (N, n): what the slots hold, how they hang together, the slot to decide, the transforms to come."""
+    n = len(observation["ops"])
+    parts = [np.eye(len(VOCABULARY))[observation["ops"]].reshape(n, -1), observation["adjacency"].reshape(n, -1)]
+    if "slot" in observation:
+        parts.append(np.eye(slots)[observation["slot"]])
+    if "left" in observation:
+        parts.append(observation["left"][:, None] / 4)
+    return torch.as_tensor(np.concatenate(parts, axis=1), dtype=torch.float32)
+
+
+def masks_of(observation: dict[str, np.ndarray]) -> torch.Tensor:
+    mask = torch.as_tensor(observation["action_mask"]).bool()
+    return mask if mask.ndim == 3 else mask[:, None]
+
+
+def make(env_id: str, num_envs: int, model: Path | None) -> gymnasium.vector.VectorEnv:
+    given: dict[str, Any] = {"evaluator": f"nasbench301:{model}"} if "NASBench301" in env_id else {}
+    return gymnasium.make_vec(env_id, num_envs=num_envs, vectorization_mode="vector_entry_point", **given)
+
+
+def learn(envs: gymnasium.vector.VectorEnv, steps: int, seed: int) -> Agent:
+    """PPO on whole episodes, each of as many steps as the others; returns are not discounted."""
+    torch.manual_seed(seed)
+    observation, _ = envs.reset(seed=seed)
+    slots = envs.unwrapped.core.space.n_slots
+    agent = Agent(inputs_of(observation, slots).shape[1], *masks_of(observation).shape[1:])
+    optimizer = torch.optim.Adam(agent.parameters(), lr=LEARNING_RATE, eps=1e-5)
+    done = 0
+    while done < steps:
+        optimizer.param_groups[0]["lr"] = (1 - 0.9 * done / steps) * LEARNING_RATE
+        rows, rewards, ended = [], [], False
+        while not ended:
+            seen, masks = inputs_of(observation, slots), masks_of(observation)
+            with torch.no_grad():
+                policy = agent.policy(seen, masks)
+                action = policy.sample()
+            rows.append((seen, masks, action, policy.log_prob(action).sum(-1)))
+            observation, reward, terminated, _, _ = envs.step(action.numpy().reshape(envs.action_space.shape))
+            rewards.append(REWARD_SCALE * reward)
+            ended = bool(terminated.all())
+            done += ENVS
+        to_come = np.cumsum(rewards[::-1], axis=0)[::-1].copy()
+        update(agent, optimizer, rows, torch.as_tensor(to_come, dtype=torch.float32).flatten())
+        observation, *_ = envs.step(envs.action_space.sample())  # ignored: new episodes
+    return agent
+
+
+def update(agent: Agent, optimizer: torch.optim.Optimizer, rows: list[Any], returns: torch.Tensor) -> None:
+    """PPO's epochs over a batch of episodes: the advantage is the return to come minus the critic."""
+    seen, masks, actions, before = (torch.cat(column) for column in zip(*rows, strict=True))
+    with torch.no_grad():
+        advantages = returns - agent.value(seen)
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    for _ in range(EPOCHS):
+        for chosen in torch.randperm(len(returns)).chunk(MINIBATCHES):
+            policy = agent.policy(seen[chosen], masks[chosen])
+            ratio = (policy.log_prob(actions[chosen]).sum(-1) - before[chosen]).exp()
+            gain = torch.min(ratio * advantages[chosen], ratio.clamp(1 - CLIP, 1 + CLIP) * advantages[chosen])
+            error = agent.value(seen[chosen]) - returns[chosen]
+            entropy = policy.entropy().sum(-1)
+            loss = -gain.mean() - ENTROPY * entropy.mean() + VALUE_WEIGHT * error.square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(agent.parameters(), MAX_NORM)
+            optimizer.step()
+
+
+def earned(envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None, rng: np.random.Generator) -> float:
+    """Mean return of an episode from each start: of the agent's most probable actions, or of random ones."""
+    observation, info = envs.reset(options={"architecture": list(starts)})
+    total, ended = np.zeros(len(starts)), False
+    while not ended:
+        mask = info["action_mask"]
+        if agent is None:
+            action = np.where(mask, rng.random(mask.shape), -1).argmax(-1)
+        else:
+            with torch.no_grad():
+                policy = agent.policy(inputs_of(observation, envs.unwrapped.core.space.n_slots), masks_of(observation))
+            action = policy.logits.argmax(-1).numpy().reshape(envs.action_space.shape)
+        observation, reward, terminated, _, info = envs.step(action)
+        total += reward
+        ended = bool(terminated.all())
+    return float(total.mean())
+
+
+def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch) -> float:
+    """The mean return of an oracle; NaN where none is known. Several transforms reach no more than one does."""
+    core, space = envs.unwrapped.core, starts.space
+    _, info = envs.reset(options={"architecture": list(starts)})
+    masks, limits = starts.masks(core.rule, core.cost), info.get("max_madds", np.full(len(starts), np.inf))
+    if not space.is_listed:
+        if core.budget is not None:
+            return float("nan")
+        return float(np.mean(core.scores(climb(starts, core.scores)) - info["score"]))
+    everything = Batch.of(space, [a for a in space.architectures() if a.is_live])
+    values, madds = core.scores(everything), everything.costs[:, 1]
+    best = []
+    for mask, limit in zip(masks, limits, strict=True):
+        reached = mask[np.arange(space.n_slots), everything.choices].all(-1)
+        best.append(values[reached & (madds <= limit)].max())
+    return float(np.mean(best - info["score"]))
+
+
+def baseline(task: Task, steps: int, seed: int, model: Path | None) -> None:
+    """Prints the row of a task."""
+    training, held_out = task.ids()
+    core = make(held_out, 1, model).unwrapped.core
+    pool = core.space.is_listed
+    starts = every_start(core) if pool else core.draw(np.random.default_rng(0), STARTS)
+    envs, rng = make(held_out, len(starts), model), np.random.default_rng(seed)
+    random = [earned(envs, starts, None, rng) for _ in range(EPISODES)]
+    each = core.horizon * (core.space.n_slots if task.is_sequential else 1)  # steps of an episode
+    learned = earned(envs, starts, learn(make(training, ENVS, model), steps * each, seed), rng)
+    best = optimum(envs, starts)
+    print_row(
+        "envs: baselines",
+        task=task.name,
+        starts=len(starts),
+        random=100 * float(np.mean(random)),
+        ppo=100 * learned,
+        best=100 * best,
+        ppo_capture=learned / best,
+        steps=steps * each,
+        seed=seed,
+    )
+
+
+def every_start(core: Any) -> Batch:
+    """Of a space that is listed, each held out architecture once."""
+    drawn = core.draw(np.random.default_rng(0), 100_000)
+    return Batch.of(core.space, list(dict.fromkeys(drawn)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", default="", help="only those whose names contain this")
+    parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx; without it its tasks are left out")
+    parser.add_argument("--steps", type=int, default=30_000, help="transforms to learn from")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # the networks are small
+    for task in TASKS:
+        if options.tasks in task.name and (options.model or "NASBench301" not in task.name):
+            baseline(task, options.steps, options.seed, options.model)
+
+
+if __name__ == "__main__":
+    main()
