@@ -41,9 +41,9 @@ def show_network(
     """Prints slots and moves, what stays and why, and the smallest cost that can be reached. Nothing is trained."""
     import torch
 
+    from natrl.core.moves import moves_from
     from natrl.modules.importing import from_module
     from natrl.modules.references import input_shape, load_network
-    from natrl.modules.replace.moves import moves_from
     from natrl.report.moves import moves_of
 
     check_choice("rule", rule, Rule)

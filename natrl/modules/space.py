@@ -17,6 +17,7 @@ from natrl.checks.arguments import checked
 from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
+from natrl.core.moves import Moves
 from natrl.core.operations import BUILT_IN, Cost, operation, VOCABULARY, VOCABULARY_INDEX, WIDTHS
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 from natrl.data import batches
@@ -26,7 +27,6 @@ from natrl.modules.original import check_outputs
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.leftovers import Leftovers
-from natrl.modules.replace.moves import Moves
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.replace.rules import Choice
 from natrl.modules.replace.width_costs import WidthCosts
@@ -172,8 +172,8 @@ class ModuleSpace(Space):
         """
         new = list(self.architecture.operations)
         for name, op in operations.items():
-            slot = self._width_by_name[name] if name in self._width_by_name else self.slot(name)
-            new[slot.index] = operation(op).name
+            width = self._width_by_name.get(name)
+            new[self.slot(name).index if width is None else width.index] = operation(op).name
         return self.check(self.architecture.with_operations(new))
 
     def slot(self, name: str) -> ModuleSlot:
@@ -347,14 +347,15 @@ class ModuleSpace(Space):
             if cost != "rule":
                 costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
                 allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
-                for index in () if self._width_costs is None else self._width_costs.indices:
-                    allowed[index] &= self._width_costs.never_dearer(index)[np.ix_(columns, columns)]
+                if self._width_costs is not None:
+                    for index in self._width_costs.indices:
+                        allowed[index] &= self._width_costs.never_dearer(index)[np.ix_(columns, columns)]
                 allowed[:, NULL, SKIP] &= not self._costs.rest
             allowed |= states[:, :, None] & np.eye(len(self.primitives), dtype=bool)
             found = np.zeros((self.n_slots, len(VOCABULARY), len(self.primitives)), dtype=bool)
             found[:, columns] = allowed
             wires = np.ones(self.n_slots, dtype=bool)
-            wires[[slot.index for slot in (*self.slots, *self.widths)]] = False
+            wires[[slot.index for slot in self.slots] + [width.index for width in self.widths]] = False
             found[wires] = False
             found[wires, VOCABULARY_INDEX["skip_connect"], SKIP] = True
             self._masks[rule, cost] = found

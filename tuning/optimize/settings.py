@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from annotated_doc import Doc
 
 from natrl.checks.fields import Count, Logit
+from natrl.core.moves import moves_from
 from natrl.core.transitions import check_choice
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
-from natrl.modules.replace.moves import moves_from
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.training.schedule import FINE_TUNING, Schedule

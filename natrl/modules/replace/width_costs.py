@@ -50,13 +50,13 @@ def narrow_costs(
     reasons: dict[str, str] = {}
     held, (before, after) = held_by(layer), channels_of(layer)  # type: ignore[arg-type]  # it has channels
     images = [images_of(layer, call.in_shape) for call in calls]
-    weights = layer.weight.numel()  # type: ignore[union-attr,operator]  # it is dense or depthwise
+    weights = layer.weight.numel()  # type: ignore[operator]  # it is dense or depthwise
     madds = sum(call.madds for call in calls) // batch
     for i, o in np.ndindex(costs.shape[:2]):
         inputs = before if into is None or sizes[0] is None else sizes[0][i] * into.group.consumers[name]
         outputs = after if sizes[1] is None else sizes[1][o]
         narrow = resized(layer, outputs if is_depthwise(layer) else inputs, outputs)
-        kept = narrow.weight.numel()  # type: ignore[union-attr,operator]
+        kept = narrow.weight.numel()  # type: ignore[operator]
         own = Cost(sum(p.numel() for p in narrow.parameters()), madds * kept // weights)
         for operation in operations:
             try:
@@ -127,7 +127,7 @@ class WidthCosts:
             own = costs[:, :, self._columns[possible[index]]]  # (S, S, K, 2)
             for end, saved in zip(ends, _halves(own[0, 0] - own), strict=True):
                 for state, name in enumerate(() if end is None else end.sizes):
-                    found[end.index][name] -= saved[state].min(0)  # type: ignore[union-attr]  # it has sizes
+                    found[end.index][name] -= saved[state].min(0)
         for name, (width, cost) in self._rest.items():
             if name not in self._gone:
                 for operation, size in width.sizes.items():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn, Tensor
@@ -89,7 +89,7 @@ class Narrowing:
 def narrowed(layer: nn.Module, inputs: Tensor | None, outputs: Tensor | None) -> nn.Module:
     """A copy of a dense or depthwise layer or batch-norm that reads and gives some channels; None: all of them."""
     new = copy.deepcopy(layer)
-    for held in (new._parameters, new._buffers):
+    for held in cast(list[dict[str, Any]], [new._parameters, new._buffers]):
         for name, tensor in held.items():
             if tensor is None or not tensor.dim():
                 continue

@@ -48,8 +48,11 @@ def is_dense(layer: nn.Module) -> bool:
 
 def is_depthwise(layer: nn.Module) -> bool:
     """A convolution with as many groups as channels, in and out."""
-    own = isinstance(layer, Conv) and type(layer) in CONVOLUTIONS
-    return own and layer.groups == layer.in_channels == layer.out_channels > 1
+    return (
+        isinstance(layer, Conv)
+        and type(layer) in CONVOLUTIONS
+        and layer.groups == layer.in_channels == layer.out_channels > 1
+    )
 
 
 def coupled(model: nn.Module, inputs: Sequence[Tensor], slots: Collection[str]) -> tuple[list[Group], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Which moves there are: what a user lets natrl do with a network."""
+"""Which moves there are: what a user lets natrl change in a network."""
 
 from __future__ import annotations
 
