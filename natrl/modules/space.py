@@ -163,7 +163,8 @@ class ModuleSpace(Space):
 
     def operations(self, architecture: Architecture) -> dict[str, str]:
         """The operation of every slot, by the name of its layer, and the widths after them."""
-        return {slot.name: architecture.operations[slot.index] for slot in (*self.slots, *self.widths)}
+        layers = {slot.name: architecture.operations[slot.index] for slot in self.slots}
+        return layers | {width.name: architecture.operations[width.index] for width in self.widths}
 
     def with_operations(self, operations: Mapping[str, str]) -> Architecture:
         """The network's architecture with some layers' operations replaced, {layer: operation}, as they are given.

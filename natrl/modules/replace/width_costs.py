@@ -126,8 +126,9 @@ class WidthCosts:
         for index, (ends, costs) in self._slots.items():
             own = costs[:, :, self._columns[possible[index]]]  # (S, S, K, 2)
             for end, saved in zip(ends, _halves(own[0, 0] - own), strict=True):
-                for state, name in enumerate(() if end is None else end.sizes):
-                    found[end.index][name] -= saved[state].min(0)
+                if end is not None:
+                    for state, name in enumerate(end.sizes):
+                        found[end.index][name] -= saved[state].min(0)
         for name, (width, cost) in self._rest.items():
             if name not in self._gone:
                 for operation, size in width.sizes.items():
