@@ -6,6 +6,8 @@ are measured on other images than those: accuracy and cross-entropy on --judging
 inherited weights, before any training.
 
     nice -n 5 python benchmarks/effects.py --seeds 1 2 3
+
+--moves compares what may change: types, kernels, ranks, branches, widths, or all.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from natrl.training.fitting import measure
 
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
     model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
-    space = natrl.from_module(model, next(batches(data.validation, 2))[0].contiguous())
+    space = natrl.from_module(model, next(batches(data.validation, 2))[0].contiguous(), moves=options.moves)
     images, labels = next(batches(data.validation, options.images + options.judging, shuffle_seed=seed))
     judging = TensorDataset(images[options.images :], labels[options.images :])
     data = replace(data, validation=TensorDataset(images[: options.images], labels[: options.images]))
@@ -52,6 +54,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         print_row(
             "effects",
             network=options.network,
+            moves=options.moves,
             seed=seed,
             effects=effects,
             budget=budget,
@@ -64,6 +67,8 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
 
     show("original", "100%", [space.architecture])
     for name, evaluator in evaluators.items():
+        if name not in options.effects:
+            continue
         first, *scores = evaluator.evaluate([space.architecture, *(replacements.architectures[r] for r in scored)])
         effects = np.full(len(replacements), np.nan)
         effects[scored] = np.array(scores) - first
@@ -80,6 +85,8 @@ def main() -> None:
     parser.add_argument("--replacements", type=int, help="so many of them, drawn at random; all by default")
     parser.add_argument("--combinations", type=int, default=6, help="for each budget")
     parser.add_argument("--budgets", nargs="+", default=["50%", "30%"])
+    parser.add_argument("--effects", nargs="+", default=["divergence", "cross_entropy", "accuracy"])
+    parser.add_argument("--moves", default="types,kernels,ranks,branches", help="what may change, or all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     for seed in options.seeds:

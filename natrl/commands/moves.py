@@ -12,25 +12,42 @@ from rich.console import Console
 from natrl.commands.options import refuse
 from natrl.core.transitions import check_choice, Rule
 
-__all__ = ["NetworkRule", "show_network"]
+__all__ = ["NetworkMoves", "NetworkRule", "show_network"]
 
 NetworkRule = Annotated[
     str | None,
     typer.Option(help="Of a network: which moves there are, nat++ or nat.", metavar="NAME", show_default="nat++"),
 ]
+NetworkMoves = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a network: what may change, of types, kernels, ranks, branches, widths; or all.",
+        metavar="NAMES",
+        show_default="all but widths",
+    ),
+]
 
 
 def show_network(
-    reference: str, *, image_size: int | None, classes: int | None, rule: str, picture: Path | None, as_json: bool
+    reference: str,
+    *,
+    image_size: int | None,
+    classes: int | None,
+    rule: str,
+    moves: str | None,
+    picture: Path | None,
+    as_json: bool,
 ) -> None:
     """Prints slots and moves, what stays and why, and the smallest cost that can be reached. Nothing is trained."""
     import torch
 
+    from natrl.core.moves import moves_from
     from natrl.modules.importing import from_module
     from natrl.modules.references import input_shape, load_network
     from natrl.report.moves import moves_of
 
     check_choice("rule", rule, Rule)
+    moves_from(moves)
     own = reference.partition(":")[0] not in ("torchvision", "timm")
     if own:
         refuse({"--classes": classes}, f"{reference} says by itself how many classes there are")
@@ -39,7 +56,7 @@ def show_network(
     if image_size is not None:
         size = [image_size, image_size]
     try:
-        space = from_module(network, torch.zeros(2, channels, *size))
+        space = from_module(network, torch.zeros(2, channels, *size), moves=moves)
     except ValueError as error:
         said = "×".join(map(str, (channels, *size)))
         hint = f"; it was run on images of {said}: --image-size PX gives others" if own and image_size is None else ""

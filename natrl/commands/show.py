@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from natrl.commands.moves import NetworkRule, show_network
+from natrl.commands.moves import NetworkMoves, NetworkRule, show_network
 from natrl.commands.networks import is_reference
 from natrl.commands.options import check_picture, Json, Picture, refuse
 from natrl.commands.settings_options import flag, Options
@@ -34,6 +34,7 @@ def show(
     *,
     shape: Annotated[dict[str, Any], Options(Skeleton, "channels? cells? image_size? num_classes?")],
     rule: NetworkRule = None,
+    moves: NetworkMoves = None,
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
@@ -54,11 +55,12 @@ def show(
             image_size=shape.get("image_size"),
             classes=shape.get("num_classes"),
             rule=rule or "nat++",
+            moves=moves,
             picture=picture,
             as_json=as_json,
         )
         return
-    refuse({"--rule": rule}, "it is about networks: torchvision:NAME, timm:NAME or module:function")
+    refuse({"--rule": rule, "--moves": moves}, "it is about networks: torchvision:NAME, timm:NAME or module:function")
     arch = parse(architecture)
     skeleton = replace(default_skeleton(arch.cells[0].inputs), **shape)
     cost, live = network_cost(arch, skeleton), live_cost(arch, skeleton)

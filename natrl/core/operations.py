@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, lru_cache
 from reprlib import repr as short
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -30,9 +31,16 @@ __all__ = [
 
 #: Low rank: a pointwise operation as two, through fewer channels than the full rank: by type, through how large a part.
 LOW_RANKS = {"low_rank_2": 2, "low_rank_4": 4, "low_rank_8": 8}
+#: Widths: how many of the channels a group of layers keeps between them. By type, the share; of a user's network alone.
+WIDTHS = {
+    "channels": Fraction(1),
+    "channels_3_4": Fraction(3, 4),
+    "channels_1_2": Fraction(1, 2),
+    "channels_1_4": Fraction(1, 4),
+}
 #: The types. Those of registered operations follow; policies hold an embedding for each.
 TYPES = ["conv", "sep_conv", "dil_conv", "max_pool", "avg_pool", "skip_connect", "null", "conv_1xk_kx1"]
-TYPES += [*LOW_RANKS, "block"]
+TYPES += [*LOW_RANKS, "block", *WIDTHS]
 KERNELS = [7, 5, 3, 2, 1, 0]  # 0: the type has no kernel
 #: Type level: a forward jump is allowed; equal ranks (the two poolings) change freely into each other. NAT++ has conv →
 #: separable → dilated → pooling; between the first two is the ladder of low ranks.
@@ -49,7 +57,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, order=True)
 class Operation:
-    """What a slot computes: a type, and a kernel size in pixels (0 for skip_connect, null and block)."""
+    """What a slot computes: a type, and a kernel size in pixels (0 for skip_connect, null, block and widths)."""
 
     type: str
     kernel: int = 0
@@ -73,6 +81,10 @@ class Operation:
     def is_low_rank(self) -> bool:
         return self.type in LOW_RANKS
 
+    @property
+    def is_width(self) -> bool:
+        return self.type in WIDTHS
+
     def rank(self, in_channels: int, out_channels: int) -> int:
         """The channels between the two pointwise convolutions of a low-rank operation: at least one."""
         return max(1, min(in_channels, out_channels) // LOW_RANKS[self.type])
@@ -94,6 +106,7 @@ def _vocabulary() -> dict[str, Operation]:
         Operation("avg_pool", 2),
         *(Operation(kind, 1) for kind in LOW_RANKS),
         Operation("block"),
+        *(Operation(kind) for kind in WIDTHS),
     ]
     return {op.name: op for op in square + others}
 
@@ -241,6 +254,10 @@ def _built_in_stages(op: Operation) -> Callable[[int, int, int], Stages]:
 #: The records of the known operations by name, in the order of VOCABULARY.
 RECORDS: dict[str, Record] = {name: Record(name, op, _built_in_stages(op)) for name, op in VOCABULARY.items()}
 RECORDS["block"] = Record("block", VOCABULARY["block"], cost=lambda *_: Cost())  # counted where it stands
+RECORDS |= {
+    name: Record(name, VOCABULARY[name], cost=lambda *_: Cost(), may_become=tuple(WIDTHS)[place:])
+    for place, name in enumerate(WIDTHS, start=1)
+}
 _NAMED.update({(op.type, op.kernel): name for name, op in VOCABULARY.items()})
 _RECEIVED: set[str] = set()  # operations that another process registered
 _CACHES: list[Callable[[], None]] = []
@@ -323,8 +340,8 @@ def check_builders(names: Iterable[str]) -> None:
     """ValueError if an operation has neither builder nor stages, so that there are no networks of it."""
     for name in names:
         record = RECORDS[operation(name).name]
-        if record.name == "block":
-            raise ValueError("operation 'block' is a part of a user's own network: there are no cells of it")
+        if record.name == "block" or record.operation.is_width:
+            raise ValueError(f"operation {record.name!r} is a part of a user's own network: there are no cells of it")
         if record.build is None and record.stages is None:
             raise ValueError(
                 f"operation {record.name!r} has no builder: register it with build=, to have networks of it"

@@ -11,7 +11,9 @@ from typing import Any
 from torch import nn
 
 from natrl.core.architecture import Architecture
+from natrl.core.moves import move_of, Moves, moves_from
 from natrl.core.operations import Cost
+from natrl.modules.finding_widths import Widths, with_widths
 from natrl.modules.replace.geometry import geometry_of, LAYERS
 from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unremovable, unreplaceable
 from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
@@ -29,13 +31,15 @@ from natrl.modules.trace.contraction import (
 )
 from natrl.modules.trace.dependence import cutting_off
 from natrl.modules.trace.forward import blocks_of, Trace, trace, trace_training
-from natrl.modules.trace.graph import build_graph, Graph
+from natrl.modules.trace.graph import Graph
 from natrl.modules.trace.sandbox import Sandbox
 
 __all__ = ["from_module"]
 
 
-def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
+def from_module(
+    model: nn.Module, example_input: Any, *, moves: str | Collection[str] | None = None, width_multiple: int = 1
+) -> ModuleSpace:
     """The space of what a network can become by replacing its convolutions, linear layers and poolings.
 
     `example_input` is a batch as the model takes it (or a tuple of several inputs): copies of the model are run on it,
@@ -43,8 +47,14 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
     along 1, 2 or 3 axes and nn.Linear that hold an operation of natrl's vocabulary become slots, and so does attention
     that uses its weights without layers, as a whole; `.frozen` says why the others stay. The model is not changed, and
     `.build` copies it.
+    `moves`: what may change, of types, kernels, ranks, branches (nothing in a layer's place), widths; or all. None:
+    all but widths. With widths, channels inside the network that one layer makes are slots, too (`.widths`), which may
+    keep 3/4, 1/2 or 1/4 of them, rounded down to a `width_multiple`; the example is then run with data.
     ValueError in one line where the model cannot be run or copied, or has nothing to replace.
     """
+    allowed = moves_from(moves)
+    if not isinstance(width_multiple, int) or isinstance(width_multiple, bool) or width_multiple < 1:
+        raise ValueError(f"width_multiple must be a whole number of at least 1, got {width_multiple!r:.40}")
     sandbox = Sandbox(model, example_input)
     traced = trace(model, sandbox)
     blocks = blocks_of(model, traced)
@@ -59,7 +69,6 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
         contraction = with_training(contraction, training[0], frozen)
     layers = {name: model.get_submodule(name) for name in contraction.layers.values()}
     strides = {number: max(_stride(layers[name])) for number, name in contraction.layers.items()}
-    graph = build_graph(traced.inputs, contraction.reads, contraction.outputs, strides, "network")
     kept = needed(contraction)
     choices = {
         name: choices_of(
@@ -77,19 +86,42 @@ def from_module(model: nn.Module, example_input: Any) -> ModuleSpace:
         for name in cutting_off(model, sandbox.inputs, nullable):
             why = "null could cut off what the output knows of the input"
             choices[name]["null"] = replace(choices[name]["null"], reason=why)
+    for name, layer in layers.items():
+        choices[name] = _moving(choices[name], held_by(layer), allowed)
+    found = Widths(model, sandbox, training, traced, list(layers), width_multiple) if "widths" in allowed else None
+    groups = {} if found is None else found.groups
+    graph, places = with_widths(traced.inputs, contraction, strides, groups)
     slots = _slots(graph, contraction, traced, layers, choices)
     operations = ["skip_connect"] * len(graph.slots)
     for slot in slots:
         operations[slot.index] = slot.operation
+    for place in places.values():
+        operations[place] = "channels"
     architecture = Architecture((graph.cell,), tuple(operations)).validate()
     leftovers = _leftovers(model, sandbox, traced, training, [slot.name for slot in slots])
     fixed = _fixed(model, traced, slots)
-    space = ModuleSpace(model, sandbox, architecture, slots, choices, frozen, fixed, leftovers)
+    narrow = None if found is None else found.slots_of(places, slots, choices, list(leftovers.costs))
+    widths, costs = ((), None) if narrow is None else narrow
+    if found is not None:
+        frozen = frozen | {f"{name}.channels": why for name, why in found.reasons.items()}
+    space = ModuleSpace(
+        model, sandbox, architecture, slots, choices, frozen, fixed, leftovers, allowed, widths, costs, width_multiple
+    )
     if space.masks(architecture).sum() == space.n_slots:
         raise ValueError(
             _nothing(model, frozen, f"none of {len(slots)} layers has a replacement that costs no more, and ")
         )
     return space
+
+
+def _moving(choices: Mapping[str, Choice], held: str, moves: Moves) -> dict[str, Choice]:
+    """Without what is not to change."""
+    return {
+        name: replace(choice, reason=choice.reason or f"moves leave out {' and '.join(sorted(missing))}")
+        if (missing := move_of(held, name) - moves)
+        else choice
+        for name, choice in choices.items()
+    }
 
 
 def _frozen(
@@ -164,7 +196,7 @@ def _slots(
     known = {**dict.fromkeys(range(traced.inputs), "input"), **contraction.layers}
     slots = []
     for index, number in enumerate(graph.slots):
-        if number is None:
+        if number is None or number not in contraction.layers:
             continue
         name = contraction.layers[number]
         held, calls = held_by(layers[name]), traced.calls_of(name)

@@ -19,7 +19,7 @@ from natrl.core.architecture import Architecture
 from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.fast_paths import calling_parts
-from natrl.modules.replace.geometry import Conv
+from natrl.modules.replace.geometry import channel_axis, Conv
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.fitting import MEASURING_BATCH
@@ -41,8 +41,15 @@ class Alternatives(nn.Module):
         self.operations = nn.ModuleDict(operations)
         self.operations.training = self.training = operations[held].training
         self.active = held
+        self._axis = channel_axis(operations[held])
+        self.read: Tensor | None = None  # of the inputs 1 where it is read and 0 where not, by channel; None: all
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self.read is not None:
+            x, *others = args
+            shape = [1] * x.dim()
+            shape[self._axis] = -1
+            args = (x * self.read.to(x).reshape(shape), *others)
         return self.operations[self.active](*args, **kwargs)
 
     def extra_repr(self) -> str:
@@ -52,8 +59,9 @@ class Alternatives(nn.Module):
 class ModuleSupernet(nn.Module):
     """A copy of a space's network in which every slot with a choice has all of its operations.
 
-    The path of the original computes the same as the network, to the last bit, until weights are trained (but that the
-    parts of torch's transformers are called: natrl.modules.replace.fast_paths).
+    Channels that a width leaves out are there, and what reads them reads zeros. The path of the original computes the
+    same as the network, to the last bit, until weights are trained (but that the parts of torch's transformers are
+    called: natrl.modules.replace.fast_paths).
     """
 
     settings = INHERITED
@@ -98,13 +106,22 @@ class ModuleSupernet(nn.Module):
         left_out = self.space.left_out(architecture)
         for name, rest in self._rest.items():
             rest.active = "null" if name in left_out else PRESENT
-        for name, op in self.space.operations(self.space.prune(architecture)).items():
-            choice = self._slots[name]
+        operations, ends = self.space.operations(self.space.prune(architecture)), self.space.ends(architecture)
+        for name, choice in self._slots.items():
+            op, choice.read = operations[name], self._read(name, ends.get(name, (None, None))[0])
             if op not in choice.operations:
                 known = ", ".join(choice.operations)
                 raise ValueError(f"layer {name!r} has no choice {op!r} in the supernet; it has: {known}")
             choice.active = op
         return self
+
+    def _read(self, name: str, inputs: Tensor | None) -> Tensor | None:
+        """Of a layer's inputs 1 where it is among these; None where it reads all."""
+        if inputs is None:
+            return None
+        read = torch.zeros(self.space.slot(name).in_channels)
+        read[inputs] = 1
+        return read
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
         """Images (B, C, H, W) → logits (B, classes) of an architecture. ValueError if a slot has no such choice."""

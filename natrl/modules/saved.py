@@ -37,6 +37,8 @@ def save_module(directory: Path | str, space: ModuleSpace, architecture: Archite
         "operations": space.operations(architecture),
         "architecture": architecture.to_dict(),
     }
+    if space.widths:
+        document |= {"moves": sorted(space.moves), "width_multiple": space.width_multiple}
     save_weights(network, directory / WEIGHTS)
     write_json(directory / CHOICE, document)
     return directory
@@ -58,8 +60,10 @@ def load_module(model: nn.Module, example_input: Any, directory: Path | str) -> 
     version = document.get("version")
     if document.get("format") != FORMAT or version not in range(1, VERSION + 1):
         raise ValueError(f'{directory / CHOICE}: "format" must be "{FORMAT}" and "version" at most {VERSION}')
-    space = from_module(model, example_input)
     check_shape(document, {"operations": dict}, str(directory / CHOICE))
+    space = from_module(
+        model, example_input, moves=document.get("moves"), width_multiple=document.get("width_multiple", 1)
+    )
     architecture = space.prune(space.with_operations(document["operations"]))  # by name: other layers may be slots now
     if version == 1 and (kept := space.left_out(space.check(architecture))):
         raise ValueError(

@@ -5,7 +5,7 @@ E slots of an architecture (layers, and the wires between nodes), K primitives, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from natrl.checks.arguments import checked
 from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
-from natrl.core.operations import BUILT_IN, Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.moves import Moves
+from natrl.core.operations import BUILT_IN, Cost, operation, VOCABULARY, VOCABULARY_INDEX, WIDTHS
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 from natrl.data import batches
 from natrl.digests import digest
@@ -28,6 +29,8 @@ from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.leftovers import Leftovers
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.replace.rules import Choice
+from natrl.modules.replace.width_costs import WidthCosts
+from natrl.modules.replace.widths import Narrowing, WidthSlot
 from natrl.modules.trace.sandbox import Sandbox
 from natrl.spaces import Batch, Skeleton, Space, transition
 from natrl.spaces.counting import CostTable
@@ -37,7 +40,9 @@ __all__ = ["PRIMITIVES", "ModuleSlot", "ModuleSpace"]
 
 #: What a layer of a network can hold or become: all but the pairs of convolutions, which no single layer is. The same
 #: for every network, so that a policy can go from one to another.
-PRIMITIVES = tuple(name for name in BUILT_IN if VOCABULARY[name].type != "conv_1xk_kx1")
+PRIMITIVES = tuple(
+    name for name in BUILT_IN if VOCABULARY[name].type != "conv_1xk_kx1" and not VOCABULARY[name].is_width
+)
 NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
 
 
@@ -78,11 +83,11 @@ class ModuleSpace(Space):
     """What one network can become: `natrl.from_module` makes it.
 
     An architecture says for each slot which operation it holds; `architecture` is the network as it is. `slots` are the
-    layers that can be replaced, and `frozen` says of each other layer of their kinds why it stays. Costs are those of
-    the whole network for one image, and equal what torch counts on the network that `build` gives.
+    layers that can be replaced, and `frozen` says of each other layer of their kinds why it stays; `widths` are groups
+    of channels that can become fewer, slots as well (none unless the moves have widths). Costs are those of the whole
+    network for one image, and equal what torch counts on the network that `build` gives.
     """
 
-    primitives = PRIMITIVES
     is_free = False
 
     def __init__(
@@ -95,8 +100,15 @@ class ModuleSpace(Space):
         frozen: Mapping[str, str],
         fixed: Cost,
         leftovers: Leftovers,
+        moves: Moves,
+        widths: Sequence[WidthSlot] = (),
+        width_costs: WidthCosts | None = None,
+        width_multiple: int = 1,
     ) -> None:
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
+        self.primitives = (*PRIMITIVES, *WIDTHS) if widths else PRIMITIVES
+        self.moves, self.widths, self.width_multiple = moves, tuple(widths), width_multiple
+        self._narrowing, self._width_costs = Narrowing(model, self.widths), width_costs
         self.name = type(model).__name__
         self.model = model
         self.architecture = self.original = architecture
@@ -106,19 +118,23 @@ class ModuleSpace(Space):
         self._sandbox, self._choices = sandbox, choices
         self._sent: str | None = None  # the network's digest, in a copy that was sent to another process
         self._by_name = {slot.name: slot for slot in slots}
-        self._possible = np.zeros((self.n_slots, len(PRIMITIVES)), dtype=bool)  # (E, K)
+        self._width_by_name = {width.name: width for width in self.widths}
+        self._possible = np.zeros((self.n_slots, len(self.primitives)), dtype=bool)  # (E, K)
         self._prunable = np.zeros(self.n_slots, dtype=bool)  # (E,)
         self._possible[:, SKIP] = True  # wires
         table = CostTable(fixed, np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64))
         for slot in slots:
-            self._possible[slot.index] = [choices[slot.name][p].reason is None for p in PRIMITIVES]
+            self._possible[slot.index, : len(PRIMITIVES)] = [choices[slot.name][p].reason is None for p in PRIMITIVES]
             self._prunable[slot.index] = slot.calls == 1 and choices[slot.name]["null"].builds
             for name, choice in choices[slot.name].items():
                 table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
+        for width in self.widths:
+            self._possible[width.index] = [p in width.sizes for p in self.primitives]
+            self._prunable[width.index] = True
         names = {slot.index: slot.name for slot in slots}
-        self._costs = NetworkCosts(table, PRIMITIVES, names, leftovers)
+        self._costs = NetworkCosts(table, self.primitives, names, leftovers, width_costs)
         nullable = [slot.index for slot in slots if self._possible[slot.index, NULL]]
-        self._costs.price({index: self._alone(index) for index in nullable})
+        self._costs.price({index: self._alone(index) for index in nullable}, self._possible)
         self._masks: dict[tuple[Rule, CostMode], np.ndarray] = {}
 
     @property
@@ -139,14 +155,16 @@ class ModuleSpace(Space):
         return self  # Gymnasium and RLlib copy the arguments of environments
 
     def __repr__(self) -> str:
-        counts = f"{len(self.slots)} slots, {len(self.primitives)} primitives, {len(self.frozen)} frozen"
+        counts = f"{len(self.slots)} slots, " + (f"{len(self.widths)} widths, " if self.widths else "")
+        counts += f"{len(self.primitives)} primitives, {len(self.frozen)} frozen"
         return f"<space of {self.name}: {counts}>"
 
     # Architectures
 
     def operations(self, architecture: Architecture) -> dict[str, str]:
-        """The operation of every slot, by the name of its layer."""
-        return {slot.name: architecture.operations[slot.index] for slot in self.slots}
+        """The operation of every slot, by the name of its layer, and the widths after them."""
+        layers = {slot.name: architecture.operations[slot.index] for slot in self.slots}
+        return layers | {width.name: architecture.operations[width.index] for width in self.widths}
 
     def with_operations(self, operations: Mapping[str, str]) -> Architecture:
         """The network's architecture with some layers' operations replaced, {layer: operation}, as they are given.
@@ -155,7 +173,8 @@ class ModuleSpace(Space):
         """
         new = list(self.architecture.operations)
         for name, op in operations.items():
-            new[self.slot(name).index] = operation(op).name
+            width = self._width_by_name.get(name)
+            new[self.slot(name).index if width is None else width.index] = operation(op).name
         return self.check(self.architecture.with_operations(new))
 
     def slot(self, name: str) -> ModuleSlot:
@@ -175,6 +194,8 @@ class ModuleSpace(Space):
         """
         check_choice("rule", rule, Rule)
         check_choice("cost mode", cost, CostMode)
+        if name in self._width_by_name:
+            return self._width_reason(self._width_by_name[name], operation_name, held, rule)
         if name in self.frozen:
             return self.frozen[name]
         slot, new = self.slot(name), operation(operation_name)
@@ -189,7 +210,21 @@ class ModuleSpace(Space):
             return why
         if old.name == "null" and self._costs.rest:
             return "it could bring back other layers, which were left out with what became null"
-        return _dearer(*(self._price(slot, op.name) for op in (old, new)))
+        if (why := _dearer(*(self._price(slot, op.name) for op in (old, new)))) is not None:
+            return why
+        if not self._mask_table(rule, cost)[slot.index, VOCABULARY_INDEX[old.name], PRIMITIVES.index(new.name)]:
+            return "it would cost more where the layer has fewer channels"
+        return None
+
+    def _width_reason(self, width: WidthSlot, name: str, held: str | None, rule: Rule) -> str | None:
+        """Why a group of channels cannot have another width."""
+        old, new = operation(width.operation if held is None else held), operation(name)
+        if new == old:
+            return None
+        if new.name not in width.sizes:
+            known = ", ".join(f"{op} ({size})" for op, size in width.sizes.items())
+            return f"it has {width.group.channels} channels, and the widths {known}"
+        return None if is_transition(old, new, rule) else f"no rule lets {old.name} become {new.name}"
 
     def _price(self, slot: ModuleSlot, name: str) -> Cost:
         params, madds = self._costs.prices.slots[slot.index, VOCABULARY_INDEX[name]].tolist()
@@ -202,7 +237,7 @@ class ModuleSpace(Space):
         Null may stand where nothing uses the layer's output, whatever the rules for its slot are.
         """
         super().check(architecture)
-        choices = np.array([PRIMITIVES.index(op) for op in architecture.operations])
+        choices = np.array([self.primitives.index(op) for op in architecture.operations])
         wrong = ~self._possible[np.arange(self.n_slots), choices]
         for slot in self.slots:
             if wrong[slot.index]:
@@ -211,6 +246,12 @@ class ModuleSpace(Space):
                     why = self._choices[slot.name][op].reason
                     raise ValueError(f"layer {slot.name!r} of {self.name} cannot become {op}: {why}")
                 wrong[slot.index] = False
+        for width in self.widths:
+            op = architecture.operations[width.index]
+            if wrong[width.index] and (op != "null" or self._is_used(architecture, width.index)):
+                why = self._width_reason(width, op, None, "nat++")
+                raise ValueError(f"{width.name!r} of {self.name} cannot become {op}: {why}")
+            wrong[width.index] = False
         if wrong.any():
             e = int(wrong.argmax())
             raise ValueError(
@@ -255,6 +296,15 @@ class ModuleSpace(Space):
         params, madds = self.costs_of(batch.choices, batch.topologies)[0].tolist()
         return Cost(params, madds)
 
+    def layer_cost(self, name: str, architecture: Architecture) -> Cost:
+        """What a slot's layer costs in an architecture, all calls counted: with the channels that it has there."""
+        slot, batch = self.slot(name), Batch.of(self, [self.prune(architecture)])
+        if self._width_costs is not None and slot.index in self._width_costs.indices:
+            return self._width_costs.layer(slot.index, batch.choices[0])
+        if architecture.operations[slot.index] == slot.operation:
+            return slot.cost
+        return self._choices[name][batch[0].operations[slot.index]].cost
+
     def cost_table(self, architecture: Architecture) -> CostTable:
         """What each operation adds in each slot, all calls counted, with what goes where that slot alone is null.
 
@@ -291,19 +341,22 @@ class ModuleSpace(Space):
         found = self._masks.get((rule, cost))
         if found is None:
             check_choice("cost mode", cost, CostMode)
-            columns = [VOCABULARY_INDEX[p] for p in PRIMITIVES]
+            columns = [VOCABULARY_INDEX[p] for p in self.primitives]
             states = self._possible.copy()
             states[:, NULL] |= self._prunable
-            allowed = transition_matrix(PRIMITIVES, rule) & states[:, :, None] & self._possible[:, None, :]
+            allowed = transition_matrix(self.primitives, rule) & states[:, :, None] & self._possible[:, None, :]
             if cost != "rule":
                 costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
                 allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
+                if self._width_costs is not None:
+                    for index in self._width_costs.indices:
+                        allowed[index] &= self._width_costs.never_dearer(index)[np.ix_(columns, columns)]
                 allowed[:, NULL, SKIP] &= not self._costs.rest
-            allowed |= states[:, :, None] & np.eye(len(PRIMITIVES), dtype=bool)
-            found = np.zeros((self.n_slots, len(VOCABULARY), len(PRIMITIVES)), dtype=bool)
+            allowed |= states[:, :, None] & np.eye(len(self.primitives), dtype=bool)
+            found = np.zeros((self.n_slots, len(VOCABULARY), len(self.primitives)), dtype=bool)
             found[:, columns] = allowed
             wires = np.ones(self.n_slots, dtype=bool)
-            wires[[slot.index for slot in self.slots]] = False
+            wires[[slot.index for slot in self.slots] + [width.index for width in self.widths]] = False
             found[wires] = False
             found[wires, VOCABULARY_INDEX["skip_connect"], SKIP] = True
             self._masks[rule, cost] = found
@@ -335,7 +388,8 @@ class ModuleSpace(Space):
 
     def identity(self) -> dict[str, Any]:
         """The network is known by its code and all that it holds."""
-        return {"network": self.digest}
+        sizes = {width.name: dict(width.sizes) for width in self.widths}
+        return {"network": self.digest} | ({"widths": sizes} if sizes else {})
 
     @property
     def digest(self) -> str:
@@ -360,15 +414,16 @@ class ModuleSpace(Space):
         if auxiliary:
             raise ValueError(f"{self.name} has no auxiliary head for natrl to add")
         architecture = self.prune(self.check(architecture))
-        replaced: dict[nn.Module, nn.Module] = {}
+        narrow = self.narrowed(architecture)
+        replaced = {self.model.get_submodule(name): layer for name, layer in narrow.items()}
         for slot in self.slots:
             op = architecture.operations[slot.index]
             if op != slot.operation:
                 place = self.model.get_submodule(slot.name)
-                replaced[place] = replacement(place, op)
+                replaced[place] = replacement(narrow.get(slot.name, place), op)
         for name in self.left_out(architecture):
             layer = self.model.get_submodule(name)
-            replaced[layer] = nothing(layer).train(layer.training)
+            replaced[layer] = nothing(narrow.get(name, layer)).train(layer.training)
         model = copied(self.model, replaced)
         untrained = self._costs.untrained(Batch.of(self, [architecture]).choices[0])
         for name, parameter in model.named_parameters():
@@ -377,6 +432,14 @@ class ModuleSpace(Space):
         if verify:
             self._verify(model)
         return model
+
+    def narrowed(self, architecture: Architecture) -> dict[str, nn.Module]:
+        """By name the network's layers that get narrower, with the trained weights of the channels that they keep."""
+        return self._narrowing.layers(self.operations(self.prune(architecture)))
+
+    def ends(self, architecture: Architecture) -> dict[str, tuple[Tensor | None, Tensor | None]]:
+        """The channels, int64, that those layers keep of their inputs and of their outputs; None: all."""
+        return self._narrowing.ends(self.operations(self.prune(architecture)))
 
     def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
         """`build` with weights drawn at random. ValueError naming a part whose weights cannot be drawn anew."""

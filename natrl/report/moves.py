@@ -82,6 +82,10 @@ class Moves:
             "share": {kind: self._share(self.movable, kind) for kind in ("params", "madds")},
             "smallest": {kind: self._smallest(architecture) for kind, architecture in self.smallest.items()},
             "slots": slots,
+            "widths": [
+                {"name": width.name, "sizes": dict(width.sizes), "layers": list(width.group.layers)}
+                for width in self.space.widths
+            ],
             "frozen": self.space.frozen,
             "one_path": self.space.needed_data,
         }
@@ -89,6 +93,7 @@ class Moves:
     def tables(self, title: str) -> Group:
         """Slots with moves, what stays with the reasons, and the shares and the smallest cost in a few lines."""
         parts: list[RenderableType] = [self._slot_table(title)]
+        parts += [self._width_table()] if self.space.widths else []
         stay = self._stay_table()
         parts += [stay] if stay.row_count else []
         return Group(*parts, Text(self.summary()))
@@ -123,6 +128,14 @@ class Moves:
         table.add_row("what is no slot", *self._counts(rest))
         whole = (formats.count(self.cost.params), formats.count(self.cost.madds))
         table.add_row("the whole network", *whole, style="bold")
+        return table
+
+    def _width_table(self) -> Table:
+        """One row for groups of as many channels."""
+        table = empty_table("Channels that can be fewer", "made by layers (how many)", "channels")
+        for sizes, widths in _grouped(self.space.widths, lambda width: tuple(width.sizes.values())).items():
+            whole, *fewer = map(str, sizes)
+            table.add_row(Text(formats.layers(w.group.producer for w in widths)), f"{whole} → {', '.join(fewer)}")
         return table
 
     def _stay_table(self) -> Table:

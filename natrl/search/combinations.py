@@ -37,7 +37,8 @@ def best_combinations(
     """At most n different architectures of the largest sums of effects within the budget, best first; the original too.
 
     `effects` float (R,): what each replacement by itself adds to the score; NaN: it is not to be made. What is saved
-    is exact for one replacement and for two; where more than two leave something out together, it is a lower bound.
+    is exact for one replacement and for two; where more than two leave something out together, or make the same layer
+    cheaper, it is a lower bound.
     What comes out is counted as it is: it keeps to the budget, and is live where the original is. Where no combination
     of replacements with an effect does, but something that can be reached, the cheapest is the answer, its effect NaN.
     ValueError on effects of another shape, infinite ones, n below 1, or a budget that nothing reachable keeps to.
@@ -163,12 +164,12 @@ class _Program:
 
 
 def _pairs(replacements: Replacements) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:
-    """Of two that put null somewhere: int (P,) twice, those that save more or less together than one by one, and
-    int64 (P, 2), how much more; and the pairs that cut the last path.
+    """Of two that put null somewhere, or of which one is a width: int (P,) twice, those that save more or less together
+    than one by one, and int64 (P, 2), how much more; and the pairs that cut the last path.
     """
     changed, savings = replacements.changed, replacements.savings
-    nulls = np.flatnonzero(replacements.emptying)
-    a, b = (nulls[i] for i in np.triu_indices(len(nulls), 1))
+    empty, narrow = replacements.emptying, replacements.narrowing
+    a, b = np.nonzero(np.triu(empty[:, None] & empty | narrow[:, None] | narrow, 1))
     apart = ~(changed[a] & changed[b]).any(-1)
     a, b = a[apart], b[apart]
     chosen = np.zeros((len(a), len(replacements)), dtype=bool)
@@ -176,7 +177,7 @@ def _pairs(replacements: Replacements) -> tuple[np.ndarray, np.ndarray, np.ndarr
     made, rows = replacements.together(chosen)
     cut = [] if replacements.filling.any() else sorted(set(zip(a.tolist(), b.tolist(), strict=True)))
     a, b = a[rows], b[rows]
-    cut = [pair for pair in cut if pair not in set(zip(a.tolist(), b.tolist(), strict=True))]
+    cut = sorted(set(cut) - set(zip(a.tolist(), b.tolist(), strict=True)))
     more = replacements.cost - made.costs - savings[a] - savings[b]
     other = more.any(-1)
     return a[other], b[other], more[other], cut

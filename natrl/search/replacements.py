@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from natrl.core.architecture import Architecture
+from natrl.core.operations import operation
 from natrl.search.reachable import Reachable
 from natrl.spaces import Batch
 
@@ -66,6 +67,12 @@ class Replacements:
     def filling(self) -> np.ndarray:
         """bool (R,): it puts something in the place of null."""
         return (self.changed & self._is_null(self._before)).any(-1)
+
+    @cached_property
+    def narrowing(self) -> np.ndarray:
+        """bool (R,): it is a width, of fewer channels."""
+        widths = np.array([operation(name).is_width for name in self.batch.space.primitives])
+        return (self.changed & widths[self.batch.choices]).any(-1)
 
     def _is_null(self, batch: Batch) -> np.ndarray:
         primitives = batch.space.primitives

@@ -107,6 +107,7 @@ def test_the_vocabulary_is_append_only() -> None:
         *(f"{kind}_{k}x{k}" for kind in ("conv", "sep_conv", "dil_conv", "max_pool", "avg_pool") for k in (7, 5, 3)),
         *("conv_1x1", "skip_connect", "null", "conv_1x3_3x1", "conv_1x7_7x1", "max_pool_2x2", "avg_pool_2x2"),
         *("low_rank_2", "low_rank_4", "low_rank_8", "block"),
+        *("channels", "channels_3_4", "channels_1_2", "channels_1_4"),
     ]
 
 

@@ -48,7 +48,7 @@ torch.save(network.double().eval()(torch.load("images.pt")), "logits.pt")
 
 def every_operation() -> Architecture:
     """Cells in which each operation of the vocabulary stands at stride 1 and at stride 2; a block is in no cell."""
-    names = [name for name in VOCABULARY if name != "block"]
+    names = [name for name, op in VOCABULARY.items() if name != "block" and not op.is_width]
     cells, operations = [], []
     for name in ("normal", "reduce"):
         slots = [(op, s, 2 + i % 3) for s in (0, 1) for i, op in enumerate(names)]

@@ -100,7 +100,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=[*VOCABULARY, "conv_9x9"]),
-        r"made with another vocabulary \(27 entries, this natrl has 26; differing: conv_9x9\); train it again",
+        r"made with another vocabulary \(31 entries, this natrl has 30; differing: conv_9x9\); train it again",
     ),
     "rows cut off": (lambda p: cut_rows(p / "policy.safetensors"), "policy.safetensors does not fit its policy.json"),
     "an empty vocabulary": (
@@ -109,7 +109,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another order": (
         lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
-        r"made with another vocabulary \(26 entries, this natrl has 26; in another order\)",
+        r"made with another vocabulary \(26 entries, this natrl has 30; in another order\)",
     ),
     "no vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=None),

@@ -46,7 +46,7 @@ def space_and_task(
     if data is None:
         if any(value is not None for value in prepared.values()):
             raise ValueError("score measures networks on data of its own: leave out data, mean, std and transform")
-        return _own(model, score, tune, example_input, expected, key)
+        return _own(model, score, tune, example_input, expected, key, settings)
     if key is not None:
         raise ValueError("key is what functions of yours are known by: leave it out with data")
     named = None if score is None else _named(score)
@@ -56,11 +56,11 @@ def space_and_task(
     if named is None:
         accuracy = expected_accuracy(expected)
         images = load_data(source, seed=settings.seed, **prepared)
-        space = _space(model, images, example_input)
+        space = _space(model, images, example_input, settings)
         return space, ImageTask(model, images, space.example[0], accuracy)
     least = _least(expected)
     examples = _examples(source, named, settings.seed, prepared)
-    space = _space(model, examples, example_input)
+    space = _space(model, examples, example_input, settings)
     return space, LabelledTask(model, named, examples, least, settings)
 
 
@@ -85,9 +85,11 @@ def _examples(source: Any, named: NamedScore, seed: int, prepared: Mapping[str, 
         raise ValueError(f"score {named.name!r}: {error}") from None
 
 
-def _space(model: nn.Module, data: Examples, example_input: Tensor | tuple[Tensor, ...] | None) -> ModuleSpace:
+def _space(
+    model: nn.Module, data: Examples, example_input: Tensor | tuple[Tensor, ...] | None, settings: OptimizeSettings
+) -> ModuleSpace:
     example = next(batches(data.validation, 2))[0].contiguous() if example_input is None else example_input
-    space = from_module(model, example)
+    space = from_module(model, example, moves=settings.moves, width_multiple=settings.width_multiple)
     if len(space.example) > 1:
         raise ValueError(f"{space.name} takes {len(space.example)} inputs, and data gives one: give score instead")
     return space
@@ -100,6 +102,7 @@ def _own(
     example_input: Any,
     expected: float | str | None,
     key: str | None,
+    settings: OptimizeSettings,
 ) -> tuple[ModuleSpace, Task]:
     if isinstance(score, NamedScore) or (score in SCORES.names() if isinstance(score, str) else False):
         name = score if isinstance(score, str) else score.name
@@ -107,7 +110,7 @@ def _own(
     if example_input is None:
         raise ValueError("score needs example_input: a batch of inputs as the model takes them, without labels")
     least = _least(expected)
-    space = from_module(model, example_input)
+    space = from_module(model, example_input, moves=settings.moves, width_multiple=settings.width_multiple)
     return space, OwnTask(model, named_score(score, model, space.example), tune, space.example, least, key)
 
 

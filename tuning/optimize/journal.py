@@ -33,6 +33,8 @@ __all__ = ["begun_document", "found_before", "keep_tuned", "request", "tuned_bef
 
 #: Of an evaluator: on what it runs, and what is the call's.
 NOT_ASKED = ("actors", "num_cpus", "num_gpus", "timeout", "max_attempts", "space", "data", "seed")
+#: Settings that runs of before do not have, as they are where nothing is said.
+LATER = {"moves": OptimizeSettings.moves, "width_multiple": OptimizeSettings.width_multiple}
 FINALISTS = "finalists"  # the folder of those that were fine-tuned
 DIGESTS = ("weights", "network", "images", "score", "tune", "policy")  # what a request knows by its digest
 
@@ -45,6 +47,7 @@ def request(
     Network, images, functions and a policy that was learned before are known by what they hold (natrl.digests).
     """
     asked = settings.to_dict()
+    asked = {name: value for name, value in asked.items() if (name, value) not in LATER.items()}
     asked["evaluator"] = {name: value for name, value in asked["evaluator"].items() if name not in NOT_ASKED}
     document = {
         "model": space.name,

@@ -14,10 +14,10 @@ from torch import nn
 
 from natrl import formats
 from natrl.core.architecture import Architecture
-from natrl.core.operations import Cost, VOCABULARY_INDEX
+from natrl.core.operations import Cost
 from natrl.files.writing import write_atomically, write_json
 from natrl.modules.saved import save_module
-from natrl.modules.space import ModuleSpace
+from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.latency import Latency
 
 __all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
@@ -144,20 +144,24 @@ class Optimized:
 
 
 def layer_changes(space: ModuleSpace, architecture: Architecture) -> tuple[LayerChange, ...]:
-    """Every slot of the network, in order."""
-    table, now = space.cost_table(architecture).slots, space.operations(architecture)
+    """Every slot of the network, in order; what gets narrower says how many channels it reads and gives."""
+    now, ends = space.operations(space.prune(architecture)), space.ends(architecture)
 
-    def cost(index: int, name: str) -> Cost:
-        params, madds = table[index, VOCABULARY_INDEX[name]].tolist()
-        return Cost(params, madds)
+    def label(s: ModuleSlot) -> str:
+        what = s.layer if now[s.name] == s.operation else now[s.name]
+        if s.name not in ends:
+            return what
+        channels = zip((s.in_channels, s.out_channels), ends[s.name], strict=True)
+        before, after = (whole if kept is None else len(kept) for whole, kept in channels)
+        return f"{what}, {before} → {after} channels"
 
     return tuple(
         LayerChange(
             s.name,
             s.layer,
-            s.layer if now[s.name] == s.operation else now[s.name],
-            cost(s.index, s.operation),
-            cost(s.index, now[s.name]),
+            label(s),
+            s.cost,
+            space.layer_cost(s.name, architecture),
         )
         for s in space.slots
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_doc import Doc
 
 from natrl.checks.fields import Count, Logit
+from natrl.core.moves import moves_from
 from natrl.core.transitions import check_choice
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
@@ -73,6 +74,11 @@ class OptimizeSettings(RunSettings):
         Effects,
         Doc("With data: single replacements by divergence of outputs, cross_entropy or accuracy."),
     ] = "divergence"
+    moves: Annotated[
+        str,
+        Doc("What may change, with commas between: types, kernels, ranks, branches, widths; or all."),
+    ] = "types,kernels,ranks,branches"
+    width_multiple: Annotated[Count, Doc("With widths: channels in multiples of this, such as 8.")] = 1
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
     ] = 24
@@ -90,6 +96,8 @@ class OptimizeSettings(RunSettings):
         weights = self.learn.warmup_steps or self.learn.weight_steps
         if weights and REWARDS.is_ours(spec.reward) and not spec.kind.changes:
             raise ValueError("warmup_steps and weight_steps train a supernet: they need reward 'supernet'")
+        if moves_from(self.moves).isdisjoint({"widths"}) and self.width_multiple != 1:
+            raise ValueError("width_multiple is of widths: give moves that have them, such as all, or leave it out")
         check_choice("method", self.method, Method)
         check_choice("effects", self.effects, Effects)
         object.__setattr__(self, "class_weights", _weights(self.class_weights))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, TYPE_CHECKING
+from typing import Any, cast, TYPE_CHECKING
 
 import torch
 from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
+from natrl.modules.inherit.kernels import Pointwise
 from natrl.modules.inherit.least_squares import inherit, Reference
 from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.replace.geometry import Conv
@@ -22,7 +23,8 @@ __all__ = ["Inheritance"]
 class Inheritance:
     """What the trained layers give for some unlabelled images, and what replacements inherit from that.
 
-    Replacements are fitted by least squares to what the trained layers give, and batch-norms take over the new
+    Replacements, and layers that read fewer channels, are fitted by least squares to what the trained layers give, and
+    batch-norms take over the new
     statistics (natrl.modules.inherit.least_squares), the original's as well; those that the user has frozen keep
     theirs.
     """
@@ -43,6 +45,10 @@ class Inheritance:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
             network: Any = self.space.build(architecture, verify=False).to(self.device)
         now = self.space.operations(architecture)
-        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
-        inherit(network, {name: self._layers[name] for name in replaced & self._layers.keys()}, self._reference)
+        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation} & self._layers.keys()
+        narrow, ends = self.space.narrowed(architecture), self.space.ends(architecture)
+        reading_less = {name for name, (inputs, _) in ends.items() if inputs is not None and now[name] != "null"}
+        layers = {n: narrow[n].to(self.device) if n in narrow else self._layers[n] for n in replaced | reading_less}
+        kept = {name: outputs for name, (_, outputs) in ends.items() if outputs is not None}
+        inherit(network, cast(dict[str, Pointwise], layers), self._reference, kept=kept)
         return network

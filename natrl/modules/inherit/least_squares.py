@@ -110,17 +110,25 @@ def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) 
 
 @torch.no_grad()
 def inherit(
-    model: nn.Module, replaced: Mapping[str, Pointwise], reference: Reference, *, recalibrate: bool = True
+    model: nn.Module,
+    replaced: Mapping[str, Pointwise],
+    reference: Reference,
+    *,
+    recalibrate: bool = True,
+    kept: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Fits the replacements in `model`, in place.
 
-    `replaced`: the name of each replaced convolution or linear layer and the trained one that stood there.
+    `replaced`: the name of each replaced convolution or linear layer and the trained one that stood there, which has
+    the channels that the replacement has. `kept`: of what it gave once the channels, int64, that it still gives.
     `recalibrate`: batch-norms take over mean and variance of the reference's images in the new network.
     """
     with ExitStack() as stack:
         stack.enter_context(recalibrating(model) if recalibrate else in_mode(model, training=False))
         for name, layer in replaced.items():
             rows = reference.layers[name]
+            if kept is not None and name in kept:
+                rows = rows._replace(values=rows.values[:, kept[name].to(rows.values.device)])
 
             def fit(module: nn.Module, arguments: tuple[Any, ...], layer: Any = layer, rows: Rows = rows) -> None:
                 fit_layer(layer, module, arguments[0], rows)
@@ -131,7 +139,17 @@ def inherit(
 
 @torch.no_grad()
 def fit_layer(layer: Pointwise, module: nn.Module, x: Tensor, rows: Rows, *, ridge: float = RIDGE) -> None:
-    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W), say, or (…, I) comes in."""
+    """Fits one replacement of `layer` to what that gave (`rows`), where x (N, I, H, W), say, or (…, I) comes in.
+
+    A linear layer that stays one, and reads fewer channels, is fitted as a whole.
+    """
+    if type(module) is nn.Linear:
+        free_mean = rows.normalised or layer.bias is not None
+        weight, bias = _solve(kernel_of(layer), x.flatten(0, -2)[rows.pixels[0]], rows.values, free_mean, ridge)
+        module.weight.copy_(weight)
+        if module.bias is not None:
+            module.bias.copy_(bias)
+        return
     if (parts := low_rank_parts(module)) is not None:
         _fit_low_rank(layer, parts, x, rows, ridge)
     convolutions = convolutions_of(module)

@@ -11,6 +11,7 @@ import numpy as np
 
 from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.modules.replace.leftovers import Leftovers
+from natrl.modules.replace.width_costs import WidthCosts
 from natrl.spaces.counting import CostTable
 
 __all__ = ["NetworkCosts"]
@@ -20,16 +21,22 @@ class NetworkCosts:
     """Parameters and MAdds of one network's architectures.
 
     `prices` is a table for whoever needs a sum over slots: a slot that can be null has the costs of the layers that go
-    where it alone is null. It is never below the cost, and above it only where layers go with several slots together.
+    where it alone is null. It is never below the cost, and above it only where layers go with several slots together,
+    and where layers get narrower (`WidthCosts.bound`).
     """
 
     def __init__(
-        self, table: CostTable, primitives: Sequence[str], slots: Mapping[int, str], leftovers: Leftovers
+        self,
+        table: CostTable,
+        primitives: Sequence[str],
+        slots: Mapping[int, str],
+        leftovers: Leftovers,
+        widths: WidthCosts | None = None,
     ) -> None:
-        """`table` without what is left out; `slots`: names by number, without wires."""
+        """`table` without what is left out or gets narrower; `slots`: names by number, without wires."""
         self.prices = table
         self.rest = False  # whether layers that cost something go with several slots together
-        self._table, self._slots, self.leftovers = table, dict(slots), leftovers
+        self._table, self._slots, self.leftovers, self._widths = table, dict(slots), leftovers, widths
         self._columns = np.array([VOCABULARY_INDEX[name] for name in primitives])
         self._null = list(primitives).index("null")
         self._left = np.array([(cost.params, cost.madds) for cost in leftovers.costs.values()]).reshape(-1, 2)
@@ -38,7 +45,11 @@ class NetworkCosts:
         """int64 (B, 2): parameters and MAdds with primitives `choices` int (B, E)."""
         fixed = np.array((self._table.fixed.params, self._table.fixed.madds))
         costs = fixed + self._table.slots[np.arange(choices.shape[1]), self._columns[choices]].sum(1)
-        return costs - self._gone(choices) @ self._left if (choices == self._null).any() else costs
+        if self._widths is None and not (choices == self._null).any():
+            return costs
+        gone = self._gone(choices)
+        costs = costs - gone @ self._left
+        return costs if self._widths is None else costs + self._widths.of(choices, gone)
 
     def gone(self, choices: np.ndarray) -> list[str]:
         """The layers that are left out with primitives `choices` int (E,)."""
@@ -56,8 +67,11 @@ class NetworkCosts:
         gone = self.leftovers.gone(self._nulls(choices), len(choices))
         return np.array([*gone.values()], dtype=np.int64).reshape(len(gone), len(choices)).T
 
-    def price(self, alone: Mapping[int, np.ndarray]) -> None:
-        """Works out `prices`. `alone`: for slots that can be null, the architecture's choices (E,) where only it is."""
+    def price(self, alone: Mapping[int, np.ndarray], possible: np.ndarray) -> None:
+        """Works out `prices`. `alone`: for slots that can be null, the architecture's choices (E,) where only it is.
+
+        `possible` bool (E, K): what slots can hold.
+        """
         params, madds, slots = self._table.fixed.params, self._table.fixed.madds, self._table.slots.copy()
         waiting = {name for name, cost in self.leftovers.costs.items() if cost != Cost()}
         gone = {index: waiting & set(self.gone(choices)) for index, choices in alone.items()}
@@ -68,4 +82,7 @@ class NetworkCosts:
                 slots[index] += (cost.params, cost.madds)
                 slots[index, VOCABULARY_INDEX["null"]] = 0
             waiting -= gone[index]
+        for index, bounds in ({} if self._widths is None else self._widths.bound(possible)).items():
+            for name, bound in bounds.items():
+                slots[index, VOCABULARY_INDEX[name]] = bound
         self.prices, self.rest = CostTable(Cost(params, madds), slots), bool(waiting)

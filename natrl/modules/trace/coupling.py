@@ -1,0 +1,135 @@
+"""Which channels of a network belong together: what can get narrower inside, and what stays as wide as it is.
+
+torch-pruning's dependency graph (Fang et al. 2023, arXiv 2301.12900) says which layers share the channels that a layer
+makes. A group is taken where one layer alone makes them, what follows works on each channel by itself, and dense layers
+read them: the hidden width of a residual block, of an inverted bottleneck, of an MLP.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch_pruning as pruning
+from torch import nn, Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from natrl.checks.errors import summary
+from natrl.modules.replace.copies import copied
+from natrl.modules.replace.geometry import channels_of, Conv, CONVOLUTIONS
+from natrl.modules.replace.layers import is_tampered_with
+from natrl.modules.trace.sandbox import random_numbers_kept
+
+__all__ = ["Group", "coupled", "is_dense", "is_depthwise"]
+
+DENSE = (pruning.prune_conv_out_channels, pruning.prune_linear_out_channels)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The channels that one layer makes, and the layers whose shapes go with them."""
+
+    producer: str
+    channels: int
+    followers: tuple[str, ...]  # batch-norms and depthwise convolutions, which work on each channel by itself
+    consumers: Mapping[str, int]  # each with how many of its inputs, side by side, are of one channel
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.producer, *self.followers, *self.consumers
+
+
+def is_dense(layer: nn.Module) -> bool:
+    """A linear layer, or a convolution whose outputs read all of its inputs; torch's own types."""
+    return type(layer) is nn.Linear or (isinstance(layer, Conv) and type(layer) in CONVOLUTIONS and layer.groups == 1)
+
+
+def is_depthwise(layer: nn.Module) -> bool:
+    """A convolution with as many groups as channels, in and out."""
+    return (
+        isinstance(layer, Conv)
+        and type(layer) in CONVOLUTIONS
+        and layer.groups == layer.in_channels == layer.out_channels > 1
+    )
+
+
+def coupled(model: nn.Module, inputs: Sequence[Tensor], slots: Collection[str]) -> tuple[list[Group], dict[str, str]]:
+    """The groups, in the order of their producers; and by producer why the channels of the others stay.
+
+    `slots`: the layers that are called once, and nowhere else read. A copy of the model runs on the inputs.
+    """
+    network = copied(model).eval()
+    names = {module: name for name, module in network.named_modules()}
+    dense = {name: module for module, name in names.items() if is_dense(module) and name in slots}
+    try:
+        graph = _dependencies(network, inputs)
+    except Exception as error:  # whatever the model's own code raises there
+        why = f"its channels cannot be followed: {summary(error)}"
+        return [], dict.fromkeys(dense, why)
+    groups, reasons = [], {}
+    for name, module in dense.items():
+        try:
+            groups.append(_group(graph, names, name, module, slots))
+        except ValueError as error:
+            reasons[name] = str(error)
+    return groups, reasons
+
+
+def _dependencies(network: nn.Module, inputs: Sequence[Tensor]) -> pruning.DependencyGraph:
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    given = [t.detach().clone() for t in inputs]
+    with warnings.catch_warnings(), random_numbers_kept(given[0].device), torch.enable_grad():
+        warnings.simplefilter("ignore")  # of parameters that no layer holds: what depends on them is refused
+        return pruning.DependencyGraph().build_dependency(
+            network, example_inputs=tuple(given), forward_fn=lambda model, args: model(*args), verbose=False
+        )
+
+
+def _group(
+    graph: pruning.DependencyGraph,
+    names: Mapping[nn.Module, str],
+    producer: str,
+    module: nn.Module,
+    slots: Collection[str],
+) -> Group:
+    """ValueError saying why the layer's channels stay."""
+    channels = channels_of(module)[1]  # type: ignore[arg-type]  # it is dense
+    if channels < 2:
+        raise ValueError("it has one channel")
+    prune = DENSE[isinstance(module, nn.Linear)]
+    try:
+        found = graph.get_pruning_group(module, prune, [0, 1])
+    except Exception as error:  # the library's, on what it cannot follow
+        raise ValueError(f"its channels cannot be followed: {summary(error)}") from None
+    followers: list[str] = []
+    consumers: dict[str, int] = {}
+    for dependency, indices in found:
+        layer, name = dependency.target.module, names.get(dependency.target.module)
+        if isinstance(layer, nn.Parameter):
+            raise ValueError("its channels go with a parameter of the network's own")
+        if name is None or layer is module:  # no layer, but an operation of the graph's own
+            continue
+        if (isinstance(layer, _BatchNorm) or is_depthwise(layer)) and not is_tampered_with(layer):
+            followers += [] if name in followers else [name]
+        elif graph.is_in_channel_pruning_fn(dependency.handler):
+            consumers[name] = _of_one_channel(name, layer, channels, list(indices), slots)
+        elif is_dense(layer):
+            raise ValueError(f"its channels are tied to those of {name!r}")
+        else:
+            raise ValueError(f"its channels go through {name!r}, a {type(layer).__name__}")
+    if not consumers:
+        raise ValueError("no layer besides reads its channels: they are the network's output")
+    return Group(producer, channels, tuple(followers), consumers)
+
+
+def _of_one_channel(name: str, layer: nn.Module, channels: int, indices: list[int], slots: Collection[str]) -> int:
+    """How many inputs of a layer are of one channel. ValueError where it reads more, or cannot be narrowed."""
+    if not is_dense(layer) or name not in slots:
+        raise ValueError(f"{name!r} reads its channels, and stays as it is")
+    count = len(indices) // 2
+    if indices != list(range(2 * count)) or count * channels != channels_of(layer)[0]:  # type: ignore[arg-type]
+        raise ValueError(f"{name!r} reads others besides its channels")
+    return count
