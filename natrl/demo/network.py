@@ -20,8 +20,8 @@ from natrl.policies.limits import LATENCIES
 from natrl.report.side_by_side import Network
 from natrl.runs.directory import ledger_file
 from natrl.search.random_transform import cost_matched_random
+from natrl.timing.latency import Latency, measure_latency
 from natrl.training.fitting import fit, measure
-from natrl.training.latency import Latency, measure_latency
 from natrl.training.schedule import FINE_TUNING, Schedule
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
 from natrl.tuning.optimize.alike import fine_tuned_alike

@@ -56,6 +56,8 @@ def write_network_report(directory: Path | str) -> Path:
     found = read_json(directory / REPORT)
     check_shape(asked, {"data": str, "budget": dict}, f"{directory / CONFIG}: {NETWORK}")
     check_shape(found, _SHAPE, str(directory / REPORT))
+    if "verdicts" in found:
+        check_shape(found["verdicts"], [str], f"{directory / REPORT}: verdicts")
     if "recalibrated" in found:  # not in reports of before
         check_shape(found["recalibrated"], _RECALIBRATED, f"{directory / REPORT}: recalibrated")
     try:
@@ -82,6 +84,7 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
         "picture": picture(layers_figure(layers), text),
         "frozen": found["frozen"],
         "no_code": found["no_code"],
+        "verdicts": found.get("verdicts", []),  # not in reports of before
         **learning_section(pd.DataFrame(progress) if progress else None),
         "config": list(flat(asked)),
     }
@@ -107,7 +110,9 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         old, new = before["cost"][field], after["cost"][field]
         rows.append((name, formats.count(old), formats.count(new), f"{new / max(old, 1):.1%}"))
     for old, new in zip(before["latency"], after["latency"], strict=True):
-        what = f"latency of {old['batch']} image{'s' if old['batch'] > 1 else ''} on {old['device']} (ms)"
+        runtime = old.get("runtime", "eager")  # not in reports of before
+        by = "" if runtime == "eager" else f" by {runtime}"
+        what = f"latency of {old['batch']} image{'s' if old['batch'] > 1 else ''} on {old['device']}{by} (ms)"
         texts = [f"{1e3 * one['seconds']:.3g} ± {1e3 * one['spread'] / 2:.2g}" for one in (old, new)]
         rows.append((what, texts[0], texts[1], f"{new['seconds'] / old['seconds']:.1%}"))
     return rows

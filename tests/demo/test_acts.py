@@ -17,13 +17,13 @@ from natrl.report.results import read_results
 from natrl.report.scores import read_candidates
 from natrl.runs.directory import ledger_file, read_config
 from natrl.spaces import network_cost
-from natrl.training.latency import measure_latency
+from natrl.timing.latency import measure_latency
 from tests.commands.cli import error, output
 
 
 def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     quickly = partial(measure_latency, rounds=1, min_seconds=0.001)
-    for module in ("natrl.demo.network", "natrl.tuning.optimize.run"):
+    for module in ("natrl.demo.network", "natrl.tuning.optimize.budgets"):
         monkeypatch.setattr(f"{module}.measure_latency", quickly)
     text = output(capsys, "demo", "--quick", "--seeds", 2, "--out", tmp_path / "demo")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["cells", "network", "truth"]

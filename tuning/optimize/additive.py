@@ -17,6 +17,7 @@ from natrl.search.replacements import Replacements
 from natrl.spaces.budget import Budget
 from natrl.tuning.optimize.proposals import Proposer
 from natrl.tuning.optimize.settings import OptimizeSettings
+from natrl.tuning.optimize.timed import TimeLimits
 
 __all__ = ["AdditiveProposer"]
 
@@ -30,16 +31,19 @@ class AdditiveProposer(Proposer):
     that cannot be scored is not made.
     """
 
-    def __init__(self, space: ModuleSpace, settings: OptimizeSettings, bar: Progress) -> None:
+    knows_times = True
+
+    def __init__(
+        self, space: ModuleSpace, settings: OptimizeSettings, bar: Progress, times: TimeLimits | None = None
+    ) -> None:
         """`bar` shows how many are scored."""
-        self.space, self._settings, self._bar = space, settings, bar
+        self.space, self._settings, self._bar, self.times = space, settings, bar, times
         box = Reachable(space, space.architecture, rule=settings.rule, cost=settings.cost)
         self.mask, self._replacements = box.masks, Replacements(box)
         self._effects: np.ndarray | None = None
 
     def first(self, limits: Limits) -> Budget:
-        """With MAdds in place of latency, by the same share."""
-        return self._settings.budget
+        return limits.budget(self.space, self.space.architecture)
 
     def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
         """EvaluationError where the original, or every combination, fails."""
@@ -49,13 +53,26 @@ class AdditiveProposer(Proposer):
             if np.isnan(first):
                 raise EvaluationError("the original with inherited weights cannot be scored, so no replacement can")
             self._effects = np.array(others) - first
-        found = best_combinations(self._replacements, self._effects, budget, n=self._settings.candidates)
+        effects, further = self._effects, None
+        if self.times is not None:
+            effects = np.where(self.times.forbidden(self._replacements.architectures), np.nan, effects)
+            further = self.times.further
+        found = best_combinations(self._replacements, effects, budget, self._settings.candidates, further)
+        if not found:
+            return {}
         architectures = [combination.architecture for combination in found]
         scores = zip(architectures, self._scores(scorer, architectures, "combinations"), strict=True)
         scored = {a: score for a, score in scores if not np.isnan(score)}
         if not scored:
             raise EvaluationError("no combination of replacements within the budget can be scored")
         return scored
+
+    def last(self, budget: Budget) -> Architecture:
+        """The fastest by the table."""
+        if self.times is None:
+            return super().last(budget)
+        gained = self.times.gained(self._replacements.architectures)
+        return best_combinations(self._replacements, gained, budget)[0].architecture
 
     def _scores(self, scorer: Evaluator, architectures: Sequence[Architecture], what: str) -> list[float]:
         """Of N architectures, NaN where one failed."""

@@ -18,7 +18,7 @@ from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.files.writing import write_atomically, write_json
 from natrl.modules.saved import save_module
 from natrl.modules.space import ModuleSpace
-from natrl.training.latency import Latency
+from natrl.timing.latency import Latency
 
 __all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
 
@@ -74,6 +74,7 @@ class Optimized:
     measured: str  # accuracy, or the name of the user's score
     images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
     splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
+    verdicts: tuple[str, ...] = ()  # whether limits on time are kept, and whether fewer MAdds are slower
 
     def table(self) -> Table:
         """Layer by layer, before ⇒ after, and the whole network below."""
@@ -109,6 +110,7 @@ class Optimized:
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
+        lines += self.verdicts
         lines += [f"no model.py: {self.no_code}"] if self.no_code else []
         return "\n".join(lines)
 
@@ -126,6 +128,7 @@ class Optimized:
             "frozen": self.space.frozen,
             "candidates": self.candidates,
             "no_code": self.no_code,
+            "verdicts": list(self.verdicts),
         }
 
     def save(self) -> Path:
