@@ -12,7 +12,7 @@ from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
 from natrl.checks.fields import Count, Positive
-from natrl.timing.runtimes import device_of, prepared, Run
+from natrl.timing.runtimes import Clock, device_of, prepared, Run
 from natrl.timing.stopwatch import Patience, Times, times
 from natrl.training.modes import in_mode
 
@@ -84,7 +84,7 @@ def networks_timed(
 ) -> Times:
     """The times of networks, each on the same inputs. ValueError in one line where the runtime refuses one."""
     with ExitStack() as stack:
-        runs: list[tuple[Run, bool]] = []
+        runs: list[tuple[Run, Clock | None]] = []
         for network in networks:
             stack.enter_context(in_mode(network, training=False))
             runs.append(prepared(runtime, _on(network, inputs[0].device), inputs))

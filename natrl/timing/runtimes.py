@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +20,10 @@ from natrl.checks.kinds import described
 from natrl.registry import in_one_line, Registry, returned_by
 from natrl.training.device import default_device
 
-__all__ = ["RUNTIMES", "Run", "Runtime", "device_of", "prepared"]
+__all__ = ["RUNTIMES", "Clock", "Run", "Runtime", "device_of", "prepared"]
 
 Run = Callable[[], Any]
+Clock = Callable[[], float]
 Runtime = Callable[[nn.Module, tuple[Tensor, ...]], Run | float]
 
 
@@ -38,9 +40,10 @@ RUNTIMES.register("onnxruntime", "natrl.timing.runtimes:onnxruntime", "ONNX Runt
 RUNTIMES.register("tensorrt", "natrl.timing.runtimes:tensorrt", "NVIDIA TensorRT, on a GPU")
 
 
-def prepared(runtime: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Run, bool]:
-    """What runs a network, in evaluation mode, once on these inputs; and whether that gives seconds by itself.
+def prepared(runtime: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Run, Clock | None]:
+    """What runs a network, in evaluation mode, once on these inputs, and the clock for it; None: it gives seconds.
 
+    On one thread of a CPU the clock is that of the thread, which stands still while something else runs there.
     ValueError in one line where the runtime is not installed, cannot take the network, or a function of the user's
     returns neither something to call nor a number of seconds.
     """
@@ -49,10 +52,11 @@ def prepared(runtime: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> tu
     found = returned_by(function, what, network=network, inputs=inputs)
     if callable(found):
         if RUNTIMES.is_ours(runtime):
-            return found, False
-        return lambda: _called(found, what), False
+            alone = inputs[0].device.type == "cpu" and torch.get_num_threads() == 1
+            return found, time.thread_time if alone else time.perf_counter
+        return lambda: _called(found, what), time.perf_counter
     _check_seconds(found, what)
-    return lambda: _check_seconds(returned_by(function, what, network=network, inputs=inputs), what), True
+    return lambda: _check_seconds(returned_by(function, what, network=network, inputs=inputs), what), None
 
 
 def device_of(runtime: str, device: str | None) -> torch.device:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom
 
 from natrl.news import say
-from natrl.timing.runtimes import Run
+from natrl.timing.runtimes import Clock, Run
 
 __all__ = ["Patience", "Times", "times"]
 
@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 class Patience:
     """How long is measured."""
 
-    turn: float = 0.01  # seconds of a turn, at least one pass
+    turn: float = 0.005  # seconds of a turn, at least one pass
     fewest: int = 12  # turns
     most: int = 60
     narrow: float = 0.05  # half an interval as a share of the time
@@ -59,7 +59,7 @@ class Times:
         return float(((high - low) / 2 / self.seconds).mean())
 
 
-def times(runs: Sequence[tuple[Run, bool]], where: str, patience: Patience) -> Times:
+def times(runs: Sequence[tuple[Run, Clock | None]], where: str, patience: Patience) -> Times:
     """Every network has a turn, again and again, until all intervals are narrow. Says so where they do not get so."""
     passes = [_passes(run, patience.turn) for run in runs]
     turns: list[list[float]] = []
@@ -84,20 +84,20 @@ def _between(turns: np.ndarray, quantile: float = QUANTILE) -> np.ndarray:
     return np.stack([ordered[max(low - 1, 0)], ordered[min(high, n - 1)]])
 
 
-def _passes(run: tuple[Run, bool], seconds: float) -> int:
+def _passes(run: tuple[Run, Clock | None], seconds: float) -> int:
     """How many passes a turn is, after some for warming up."""
-    if run[1]:
+    if run[1] is None:
         return 1
     for _ in range(2):
         run[0]()
     return max(1, int(seconds / max(_turn(run, 1), 1e-9)))
 
 
-def _turn(run: tuple[Run, bool], passes: int) -> float:
-    once, tells = run
-    if tells:
+def _turn(run: tuple[Run, Clock | None], passes: int) -> float:
+    once, clock = run
+    if clock is None:
         return float(once())
-    begun = time.perf_counter()
+    begun = clock()
     for _ in range(passes):
         once()
-    return (time.perf_counter() - begun) / passes
+    return (clock() - begun) / passes

@@ -19,12 +19,12 @@ from natrl.modules.replace.copies import copied
 from natrl.modules.replace.replacements import replacement
 from natrl.modules.space import ModuleSpace
 from natrl.timing.latency import batch_of, networks_timed
-from natrl.timing.runtimes import prepared, Run
+from natrl.timing.runtimes import Clock, prepared, Run
 from natrl.timing.stopwatch import Patience, times
 
 __all__ = ["Check", "TimeTable", "measure_table"]
 
-LAYERS = Patience(turn=0.002, most=30, seconds=20.0)
+LAYERS = Patience(turn=0.003, most=30, seconds=20.0)
 NETWORKS = 16  # whole ones, that sums of layers are compared with
 
 
@@ -169,7 +169,7 @@ class _Layers:
 
     def __init__(self, runtime: str, device: torch.device) -> None:
         self._runtime, self._device = runtime, device
-        self._runs: list[tuple[Run, bool]] = []
+        self._runs: list[tuple[Run, Clock | None]] = []
         self._known: dict[Any, int] = {}
         self._of: dict[tuple[str, str], list[int]] = {}  # by what was added, the runs whose sum it is
         self._idle = self._number(nn.Identity(), (torch.zeros(1, 1, 1, 1, device=device),), {}, "")

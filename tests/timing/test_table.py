@@ -62,7 +62,7 @@ def test_best_combinations_keep_to_seconds_exactly(table: TimeTable) -> None:
     within = table.of(list(made)) <= 0.5 * table.original
     assert within.any()
     assert (chosen[rows[within]] @ effects).max() <= found[0].effect + 1e-9
-    nothing = Further(further.costs, np.array([0.0]))
+    nothing = Further(further.costs, np.array([-1.0]))
     assert best_combinations(replacements, effects, further=nothing) == []
 
 

@@ -37,10 +37,9 @@ class TimeLimits:
         """float64 (N, T): seconds by each table."""
         return np.stack([table.of(architectures) for table in self.tables], axis=1)
 
-    def allows(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """bool (N,): which keep to all limits by the tables."""
-        fine: np.ndarray = (self.of(architectures) <= self._limits).all(1)
-        return fine
+    def allows(self, architectures: Sequence[Architecture]) -> list[bool]:
+        """Which keep to all limits by the tables."""
+        return [bool((seconds <= self._limits).all()) for seconds in self.of(architectures)]
 
     def forbidden(self, single: Sequence[Architecture]) -> np.ndarray:
         """bool (N,): single replacements that are not to be made: not measured or, where it is strict, slower."""
