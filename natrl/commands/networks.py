@@ -28,8 +28,8 @@ __all__ = ["PANEL", "Asked", "Learned", "is_reference", "transform_network"]
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
 _option = partial(typer.Option, rich_help_panel=PANEL)
 
-LEARNED = """method learn_from effects moves width_multiple learn.iterations fine_tuning.epochs class_weights
-evaluator.surrogate evaluator.actors evaluator.num_gpus evaluator.timeout"""
+LEARNED = """method learn_from effects moves width_multiple learn.iterations fine_tuning.epochs class_weights runtime
+device times evaluator.surrogate evaluator.actors evaluator.num_gpus evaluator.timeout"""
 #: What is given of the settings of `natrl.optimize`.
 Learned = Annotated[
     dict[str, Any],

@@ -21,7 +21,7 @@ _FLAGS = {"num_gpus": "--gpus-per-actor", "num_classes": "--classes", "candidate
 _FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule"}
 #: Of a type, or a field.
 _METAVARS: dict[Any, str | None] = {int: "N", float: "X", str: "NAME", tuple: "NAMES", bool: None, "image_size": "PX"}
-_METAVARS |= {"class_weights": "X,…"}
+_METAVARS |= {"class_weights": "X,…", "times": "FILE", "device": "cpu|cuda", "runtime": "NAME|module:function"}
 
 
 class Options(NamedTuple):

@@ -19,8 +19,8 @@ from natrl.policies.limits import LATENCIES
 from natrl.report.side_by_side import Compared
 from natrl.runs.directory import ledger_file
 from natrl.search.random_transform import cost_matched_random
+from natrl.timing.latency import Latency, measure_latency
 from natrl.training.fitting import fit, measure
-from natrl.training.latency import Latency, measure_latency
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, Optimized
 from natrl.tuning.optimize.alike import fine_tuned_alike

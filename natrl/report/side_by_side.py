@@ -9,7 +9,7 @@ from rich.table import Table
 
 from natrl import formats
 from natrl.report.tables import empty_table
-from natrl.training.latency import Latency
+from natrl.timing.latency import Latency
 
 __all__ = ["Compared", "side_by_side_sentence", "side_by_side_table"]
 

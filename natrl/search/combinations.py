@@ -6,7 +6,7 @@ most one. R replacements, E slots, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,13 @@ from scipy.sparse import csr_array
 
 from natrl.core.architecture import Architecture
 from natrl.search.replacements import Replacements
+from natrl.spaces import Batch
 from natrl.spaces.budget import Budget, cheapest_within
 
-__all__ = ["Combination", "best_combinations"]
+__all__ = ["Combination", "Further", "best_combinations"]
 
 SCALE = 1e3  # of the largest effect: the solver ends within 1e-6 of the best
+ROUNDED = 1e-12  # share of a cost, below which a difference of sums is rounding
 #: Of a solution; after a minute the best so far is taken. (After presolving HiGHS prints whenever it mends a solution.)
 OPTIONS = {"mip_rel_gap": 0.0, "time_limit": 60.0, "presolve": False}
 
@@ -31,8 +33,23 @@ class Combination(NamedTuple):
     effect: float  # the sum of theirs
 
 
+class Further(NamedTuple):
+    """Costs besides parameters and MAdds, such as seconds by a table, and what they may be at most."""
+
+    costs: Callable[[Batch], np.ndarray]  # float64 (N, T) of N architectures
+    limits: np.ndarray  # (T,)
+
+    @classmethod
+    def none(cls) -> Further:
+        return cls(lambda batch: np.zeros((len(batch), 0)), np.zeros(0))
+
+
 def best_combinations(
-    replacements: Replacements, effects: np.ndarray, budget: Budget | None = None, n: int = 1
+    replacements: Replacements,
+    effects: np.ndarray,
+    budget: Budget | None = None,
+    n: int = 1,
+    further: Further | None = None,
 ) -> list[Combination]:
     """At most n different architectures of the largest sums of effects within the budget, best first; the original too.
 
@@ -40,7 +57,8 @@ def best_combinations(
     is exact for one replacement and for two; where more than two leave something out together, or make the same layer
     cheaper, it is a lower bound.
     What comes out is counted as it is: it keeps to the budget, and is live where the original is. Where no combination
-    of replacements with an effect does, but something that can be reached, the cheapest is the answer, its effect NaN.
+    of replacements with an effect does, but something that can be reached, the cheapest is the answer, its effect NaN;
+    with `further` costs, which what comes out keeps to as well, there may be no answer, an empty list.
     ValueError on effects of another shape, infinite ones, n below 1, or a budget that nothing reachable keeps to.
     """
     budget = budget or Budget()
@@ -52,26 +70,41 @@ def best_combinations(
     if n < 1:
         raise ValueError(f"n must be at least 1 combination, got {n}")
     found: dict[Architecture, Combination] = {}
-    for combination in _best_first(replacements, effects, budget):
+    for combination in _best_first(_Costs(replacements, budget, further or Further.none()), effects):
         found.setdefault(combination.architecture, combination)
         if len(found) == n:
             break
-    if found:
+    if found or further is not None:
         return list(found.values())
     box = replacements.box
     cheapest = cheapest_within(budget, box.architecture, box.masks, box.space)
     return [Combination(box.space.prune(cheapest), np.nan)]
 
 
-def _best_first(replacements: Replacements, effects: np.ndarray, budget: Budget) -> Iterator[Combination]:
+class _Costs:
+    """All that replacements cost, and the limits: C costs, parameters and MAdds first."""
+
+    def __init__(self, replacements: Replacements, budget: Budget, further: Further) -> None:
+        self.replacements, self._further = replacements, further
+        self.limits = np.concatenate([np.floor(budget.limits), further.limits])  # (C,)
+        self.original = self.of(Batch.of(replacements.box.space, [replacements.box.architecture]))[0]
+        self.savings = self.original - self.of(replacements.batch)  # (R, C)
+
+    def of(self, batch: Batch) -> np.ndarray:
+        """float64 (N, C)."""
+        counted = self.replacements.box.space.pruned(batch).costs
+        return np.concatenate([counted, self._further.costs(batch)], axis=1)
+
+
+def _best_first(costs: _Costs, effects: np.ndarray) -> Iterator[Combination]:
     """Combinations within the budget, best first, until there are no more."""
-    program = _Program(replacements, effects, budget)
+    replacements, program = costs.replacements, _Program(costs, effects)
     while (chosen := program.solve()) is not None:
         made, _ = replacements.together(chosen[None])
         if not len(made):
             program.forbid(_fewest_that_cut(replacements, chosen))
             continue
-        if (made.costs[0] <= budget.limits).all():
+        if (costs.of(made)[0] <= costs.limits).all():
             yield Combination(made[0], float(effects[chosen].sum()))
         program.exclude(chosen)
 
@@ -94,9 +127,9 @@ class _Program:
     (a layer between them that is left out), or less than it (a layer that either leaves out).
     """
 
-    def __init__(self, replacements: Replacements, effects: np.ndarray, budget: Budget) -> None:
-        self._replacements = replacements
-        self._first, self._second, self._more, cut = _pairs(replacements)
+    def __init__(self, costs: _Costs, effects: np.ndarray) -> None:
+        self._replacements = replacements = costs.replacements
+        self._first, self._second, self._more, cut = _pairs(costs)
         r, p = len(replacements), len(self._first)
         self._size = r + p
         scale = SCALE / max(np.nanmax(np.abs(effects), initial=0.0), 1e-300)
@@ -112,11 +145,12 @@ class _Program:
             self._add({r + i: -1, a: 1, b: 1}, 1)
         for a, b in cut:
             self._add({a: 1, b: 1}, 1)
-        saved = np.concatenate([replacements.savings, self._more]).astype(float)  # (R + P, 2)
-        for column, limit, cost in zip(saved.T, budget.limits, replacements.cost, strict=True):
+        saved = np.concatenate([costs.savings, self._more])  # (R + P, C)
+        for column, limit, cost in zip(saved.T, costs.limits, costs.original, strict=True):
             if np.isfinite(limit):
-                unit = max(np.abs(column).max(initial=0.0), 1.0)
-                self._add(-column / unit, (np.floor(limit) - cost) / unit)
+                column = np.where(np.isfinite(column), column, 0.0)  # of what is not to be made
+                unit = np.abs(column).max(initial=0.0) or 1.0
+                self._add(-column / unit, (limit - cost) / unit)
 
     def _add(self, row: np.ndarray | dict[int, float], most: float) -> None:
         """`row`: numbers of the first columns, or by column."""
@@ -163,11 +197,12 @@ class _Program:
         self._add(np.where(chosen, 1.0, -1.0), chosen.sum() - 1)
 
 
-def _pairs(replacements: Replacements) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:
+def _pairs(costs: _Costs) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:
     """Of two that put null somewhere, or of which one is a width: int (P,) twice, those that save more or less together
-    than one by one, and int64 (P, 2), how much more; and the pairs that cut the last path.
+    than one by one, and float64 (P, C), how much more; and the pairs that cut the last path.
     """
-    changed, savings = replacements.changed, replacements.savings
+    replacements, savings = costs.replacements, costs.savings
+    changed = replacements.changed
     empty, narrow = replacements.emptying, replacements.narrowing
     a, b = np.nonzero(np.triu(empty[:, None] & empty | narrow[:, None] | narrow, 1))
     apart = ~(changed[a] & changed[b]).any(-1)
@@ -178,6 +213,6 @@ def _pairs(replacements: Replacements) -> tuple[np.ndarray, np.ndarray, np.ndarr
     cut = [] if replacements.filling.any() else sorted(set(zip(a.tolist(), b.tolist(), strict=True)))
     a, b = a[rows], b[rows]
     cut = sorted(set(cut) - set(zip(a.tolist(), b.tolist(), strict=True)))
-    more = replacements.cost - made.costs - savings[a] - savings[b]
-    other = more.any(-1)
+    more = costs.original - costs.of(made) - savings[a] - savings[b]
+    other = (np.abs(more) > ROUNDED * np.abs(costs.original)).any(-1)
     return a[other], b[other], more[other], cut

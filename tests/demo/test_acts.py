@@ -22,13 +22,13 @@ from natrl.report.results import read_results
 from natrl.report.scores import read_candidates
 from natrl.runs.directory import ledger_file, read_config
 from natrl.spaces import network_cost
-from natrl.training.latency import measure_latency
+from natrl.timing.latency import measure_latency
 from tests.commands.cli import error, output
 
 
 def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     quickly = partial(measure_latency, rounds=1, min_seconds=0.001)
-    for module in ("natrl.demo.network", "natrl.tuning.optimize.run"):
+    for module in ("natrl.demo.network", "natrl.tuning.optimize.budgets"):
         monkeypatch.setattr(f"{module}.measure_latency", quickly)
     monkeypatch.setattr(Digits.__init__, "__defaults__", (8,))  # channels
     monkeypatch.setattr("natrl.demo.cells.load_data", few_images)

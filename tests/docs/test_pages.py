@@ -23,7 +23,7 @@ from natrl.cli import app
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
 from natrl.spaces import SPACES
-from natrl.training.latency import measure_latency
+from natrl.timing.latency import measure_latency
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, OptimizeSettings
 from natrl.tuning.sweep.plan import SHIPPED
@@ -58,9 +58,9 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", quick_settings)
     monkeypatch.setattr("natrl.tuning.optimize.optimize", partial(optimize, settings=QUICK))
     monkeypatch.setattr("natrl.bench.trained.split", thin)
-    for module in ("run", "budgets"):
-        few = partial(measure_latency, rounds=1, min_seconds=0.001)
-        monkeypatch.setattr(f"natrl.tuning.optimize.{module}.measure_latency", few)
+    few = partial(measure_latency, rounds=1, min_seconds=0.001)
+    monkeypatch.setattr("natrl.tuning.optimize.budgets.measure_latency", few)
+    monkeypatch.setattr("natrl.timing.table.NETWORKS", 3)
     monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
     spaces = tmp_path / "spaces"
     shutil.copytree(SHIPPED, spaces)

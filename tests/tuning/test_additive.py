@@ -68,7 +68,7 @@ def test_a_network_within_its_budget_and_nothing_is_paid_for_twice(
 
 
 def test_a_score_of_the_users_on_actors_under_a_limit_on_latency(ray_session: None, tmp_path: Path) -> None:
-    """Two actors; MAdds stand for latency until it is measured: eight seconds."""
+    """Two actors; times by a table of layers: eight seconds and more."""
     settings = replace(ADDITIVE, evaluator=replace(TINY.evaluator, steps=None, actors=2), finalists=1)
     given = GIVEN | {"settings": settings, "out": tmp_path, "budget": {"latency": "1000%", "madds": "80%"}}
     found = optimize(Outputs(), **given)

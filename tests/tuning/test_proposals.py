@@ -28,7 +28,9 @@ def space() -> ModuleSpace:
 def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[list[Finalist], int]:
     """Where networks of more than `most` parameters are too slow."""
 
-    def fast(space: ModuleSpace, limits: Limits, networks: list, example: torch.Tensor) -> list[bool]:
+    def fast(
+        space: ModuleSpace, limits: Limits, networks: list, example: torch.Tensor, settings: OptimizeSettings
+    ) -> list[bool]:
         return [sum(p.numel() for p in network.parameters()) <= most for network in networks]
 
     monkeypatch.setattr(proposals, "fast_enough", fast)

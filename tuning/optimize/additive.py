@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,13 @@ from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.runs.directory import ledger_file
 from natrl.search import Reachable
-from natrl.search.combinations import best_combinations
+from natrl.search.combinations import best_combinations, Combination
 from natrl.search.effects import Effects, EffectsEvaluator
 from natrl.search.replacements import Replacements
 from natrl.spaces.budget import Budget, RESOURCES
 from natrl.tuning.optimize.proposals import PolicyProposer, Proposer, scoring
 from natrl.tuning.optimize.settings import OptimizeSettings
+from natrl.tuning.optimize.timed import TimeLimits
 
 __all__ = ["AdditiveProposer", "JointProposer", "from_effects"]
 
@@ -42,16 +43,19 @@ class AdditiveProposer(Proposer):
     effects are beside others (`Effects.drawn`). A replacement that cannot be scored is not made.
     """
 
-    def __init__(self, space: ModuleSpace, settings: OptimizeSettings, bar: Progress) -> None:
+    knows_times = True
+
+    def __init__(
+        self, space: ModuleSpace, settings: OptimizeSettings, bar: Progress, times: TimeLimits | None = None
+    ) -> None:
         """`bar` shows how many are scored."""
-        self.space, self._settings, self._bar = space, settings, bar
+        self.space, self._settings, self._bar, self.times = space, settings, bar, times
         box = Reachable(space, space.architecture, rule=settings.rule, cost=settings.cost)
         self.mask, self._replacements = box.masks, Replacements(box)
         self._effects: Effects | None = None
 
     def first(self, limits: Limits) -> Budget:
-        """With MAdds in place of latency, by the same share."""
-        return self._settings.budget
+        return limits.budget(self.space, self.space.architecture)
 
     def effects(self, budget: Budget, scorer: Evaluator) -> Effects:
         """What is known of single replacements, with all that matters near the budget."""
@@ -84,6 +88,8 @@ class AdditiveProposer(Proposer):
             scored |= dict(zip(asked, scores, strict=True))
             fine = {a: score for a, score in zip(asked, scores, strict=True) if not np.isnan(score)}
             effects.learn_together(list(fine), np.array([*fine.values()]))
+        if not scored:
+            return {}  # the table of times knows of none
         scored = {a: score for a, score in scored.items() if not np.isnan(score)}
         if not scored:
             raise EvaluationError("no combination of replacements within the budget can be scored")
@@ -98,14 +104,33 @@ class AdditiveProposer(Proposer):
         for draw in range(TRIES * n):
             if len(found) == n:
                 break
-            means = effects.drawn() if draw else effects.means
-            (best,) = best_combinations(self._replacements, means, budget)
-            if best.architecture not in seen:
-                found[best.architecture] = None
+            for best in self._best(effects.drawn() if draw else effects.means, budget, 1):
+                if best.architecture not in seen:
+                    found[best.architecture] = None
         if len(found) < n:
-            ordered = best_combinations(self._replacements, effects.means, budget, n=len(seen) + n)
+            ordered = self._best(effects.means, budget, len(seen) + n)
             found |= dict.fromkeys(c.architecture for c in ordered if c.architecture not in seen)
         return list(found)[:n]
+
+    def _best(self, effects: np.ndarray, budget: Budget, n: int) -> list[Combination]:
+        """At most n combinations of the largest sums, within the limits on time by the table, too."""
+        if self.times is None:
+            return best_combinations(self._replacements, effects, budget, n)
+        effects = np.where(self._too_slow, np.nan, effects)
+        return best_combinations(self._replacements, effects, budget, n, self.times.further)
+
+    @cached_property
+    def _too_slow(self) -> np.ndarray:
+        """bool (R,): replacements that are not to be made by the table of times."""
+        assert self.times is not None
+        return self.times.forbidden(self._replacements.architectures)
+
+    def last(self, budget: Budget) -> Architecture:
+        """The fastest by the table."""
+        if self.times is None:
+            return super().last(budget)
+        gained = self.times.gained(self._replacements.architectures)
+        return best_combinations(self._replacements, gained, budget)[0].architecture
 
     def _scores(self, scorer: Evaluator, architectures: Sequence[Architecture], what: str) -> list[float]:
         """Of N architectures, NaN where one failed."""
@@ -125,12 +150,17 @@ class AdditiveProposer(Proposer):
 class JointProposer(Proposer):
     """What a policy proposes, and as many combinations, which learn from the policy's scores, too."""
 
+    knows_times = True
+
     def __init__(self, policy: Policy, additive: AdditiveProposer, settings: OptimizeSettings) -> None:
         self.space, self.mask, self._additive, self._settings = additive.space, additive.mask, additive, settings
-        self._policy = PolicyProposer(policy, settings)
+        self._policy, self.times = PolicyProposer(policy, settings), additive.times
 
     def first(self, limits: Limits) -> Budget:
         return self._additive.first(limits)
+
+    def last(self, budget: Budget) -> Architecture:
+        return self._additive.last(budget)
 
     def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
         n = self._settings.candidates

@@ -20,8 +20,9 @@ from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.spaces.budget import Budget
 from natrl.tuning.finalists import Finalist
-from natrl.tuning.optimize.budgets import fast_enough, fewest_madds
+from natrl.tuning.optimize.budgets import fast_enough, fewest_madds, shares_of_time
 from natrl.tuning.optimize.settings import OptimizeSettings
+from natrl.tuning.optimize.timed import TimeLimits
 
 __all__ = ["PolicyProposer", "Proposer", "propose", "scoring"]
 
@@ -34,6 +35,8 @@ class Proposer(ABC):
 
     space: ModuleSpace
     mask: np.ndarray  # bool (E, K): what the network's slots may become
+    times: TimeLimits | None = None  # limits on time by a table
+    knows_times = False  # whether candidates are found under these; else under fewer MAdds where they take too long
 
     @abstractmethod
     def first(self, limits: Limits) -> Budget:
@@ -46,12 +49,17 @@ class Proposer(ABC):
         Asked again with other budgets.
         """
 
+    def last(self, budget: Budget) -> Architecture:
+        """What is tried where no candidate is fast enough."""
+        return fewest_madds(self.space, self.mask)
+
 
 class PolicyProposer(Proposer):
     """A policy, its most probable transformation and samples."""
 
-    def __init__(self, policy: Policy, settings: OptimizeSettings) -> None:
+    def __init__(self, policy: Policy, settings: OptimizeSettings, times: TimeLimits | None = None) -> None:
         assert isinstance(policy.space, ModuleSpace)
+        self.times = times
         self.space, self._policy, self._settings = policy.space, policy, settings
         self.mask = self.space.masks(self.space.architecture, policy.rule, policy.cost)
 
@@ -85,9 +93,9 @@ def propose(
 ) -> tuple[list[Finalist], int]:
     """The finalists, best validation score first, and how many candidates they were chosen from.
 
-    Candidates keep to the budget, and to limits on latency by measurement: where none does, fewer MAdds are tried, and
-    in the end the network with the fewest, which `check_budget` has found to be fast enough. Scores are looked up in
-    the ledger, and kept there. ValueError where not even that one is.
+    Candidates keep to the budget, and to limits on latency by measurement: where none does, less time by the table is
+    tried or, where there is none, fewer MAdds, and in the end the proposer's `last`. Scores are looked up in the
+    ledger, and kept there. ValueError where not even that one is fast enough, with what would be.
     """
     space, budget = proposer.space, proposer.first(limits)
     least = fewest_madds(space, proposer.mask)
@@ -97,15 +105,26 @@ def propose(
             costs = {a: space.cost(a) for a in scores}
             within = [a for a in scores if budget.allows(costs[a])]
             ranked = {a: scores[a] for a in sorted(within, key=lambda a: (-scores[a], costs[a].madds))}
-            finalists = _first_fast_enough(space, ranked, evaluator, limits, settings.finalists, example)
+            if proposer.times is not None and ranked:
+                fast = proposer.times.allows(list(ranked))
+                ranked = {a: score for (a, score), fine in zip(ranked.items(), fast, strict=True) if fine}
+            finalists = _first_fast_enough(space, ranked, evaluator, limits, settings, example)
             if finalists:
                 return finalists, len(scores)
+            if proposer.times is not None and proposer.knows_times:
+                proposer.times.tighten()
+                continue
             fewer = TIGHTER * (budget.madds or space.cost(space.architecture).madds)
             budget = replace(budget, madds=max(space.cost(least).madds, fewer))
-    if finalists := _first_fast_enough(space, {least: None}, evaluator, limits, 1, example):
+    least = proposer.last(proposer.first(limits))
+    if finalists := _first_fast_enough(
+        space, {least: None}, evaluator, limits, replace(settings, finalists=1), example
+    ):
         return finalists, 1
     wanted = " and ".join(f"{kind} {getattr(limits, kind)}" for kind in limits.timed)
-    raise ValueError(f"no candidate keeps to {wanted}, not even that of the fewest MAdds any more; allow more")
+    what = "fastest by its layers" if proposer.knows_times else "fewest MAdds any more"
+    can = shares_of_time(space, limits, space.build(least), example, settings)
+    raise ValueError(f"no candidate keeps to {wanted}, not even that of the {what}, which takes {can}; allow more")
 
 
 def scoring(settings: OptimizeSettings, evaluator: Inheriting, ledger: Path | None) -> Evaluator:
@@ -122,15 +141,16 @@ def _first_fast_enough(
     scores: Mapping[Architecture, float | None],
     evaluator: Inheriting,
     limits: Limits,
-    n: int,
+    settings: OptimizeSettings,
     example: tuple[Tensor, ...],
 ) -> list[Finalist]:
-    """At most n that keep to the limits on latency; no more networks are made than it takes to find them."""
+    """The finalists that keep to the limits on latency; no more networks are made than it takes to find them."""
     found: list[Finalist] = []
+    n = settings.finalists
     ranked = list(scores.items())
     for start in range(0, len(ranked), n):
         part = [Finalist(a, score, network=evaluator.inherit(a).cpu()) for a, score in ranked[start : start + n]]
-        fast = fast_enough(space, limits, [f.network for f in part if f.network is not None], example)
+        fast = fast_enough(space, limits, [f.network for f in part if f.network is not None], example, settings)
         found += [f for f, fine in zip(part, fast, strict=True) if fine]
         if len(found) >= n:
             break

@@ -18,7 +18,7 @@ from natrl.core.operations import Cost
 from natrl.files.writing import write_atomically, write_json
 from natrl.modules.saved import save_module
 from natrl.modules.space import ModuleSlot, ModuleSpace
-from natrl.training.latency import Latency
+from natrl.timing.latency import Latency
 
 __all__ = ["Accuracies", "Figures", "LayerChange", "Optimized", "layer_changes"]
 
@@ -74,7 +74,7 @@ class Optimized:
     measured: str  # accuracy, or the name of the user's score
     images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
     splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
-    verdicts: tuple[str, ...] = ()  # whether limits are kept, and by how much
+    verdicts: tuple[str, ...] = ()  # whether limits are kept, and by how much; and whether fewer MAdds are slower
 
     def table(self) -> Table:
         """Layer by layer, before ⇒ after, and the whole network below."""

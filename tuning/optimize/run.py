@@ -33,11 +33,10 @@ from natrl.policies.limits import LATENCIES, Limits
 from natrl.runs.directory import begun, CONFIG, create_run, ledger_file, NETWORK, started
 from natrl.spaces import SPACES
 from natrl.training.fine_tuning import Tuned
-from natrl.training.latency import measure_latency
 from natrl.tuning.configuration import check_own, check_policy, run_configuration
 from natrl.tuning.finalists import choose, Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, JointProposer
-from natrl.tuning.optimize.budgets import check_budget
+from natrl.tuning.optimize.budgets import check_budget, check_runtime, latencies
 from natrl.tuning.optimize.counted import counted_verdicts
 from natrl.tuning.optimize.given import space_and_task
 from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
@@ -45,7 +44,9 @@ from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import Task, Tune
+from natrl.tuning.optimize.timed import time_limits, TimeLimits
 from natrl.tuning.optimize.tracebacks import kept_traceback
+from natrl.tuning.optimize.verdicts import verdicts
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.run import learn
 from natrl.tuning.session import check_resources, ray_session
@@ -126,16 +127,17 @@ def optimize(
     space, task = space_and_task(model, data, prepared, score, tune, example_input, expect_accuracy, settings, key)
     example = space.example
     check_travels(model, f"network {type(model).__name__}")
+    check_runtime(space, settings)
     learned = None if policy is None else _given_policy(policy, space)
     asked = request(space, task, limits, settings, learned)
     run = absolute(tempfile.mkdtemp(prefix="natrl-") if out is None else out)
+    mask = space.masks(space.architecture, settings.rule, settings.cost)
     if resume:
         document = begun_document(run, asked)
         allowed, steps = found_before(run, document)
     else:
         check_new(run, "choose another directory, or go on with what is there by resume")
-        mask = space.masks(space.architecture, settings.rule, settings.cost)
-        allowed, steps = check_budget(space, limits, example, mask), settings.evaluator.steps
+        allowed, steps = check_budget(space, limits, example, mask, settings), settings.evaluator.steps
     with kept_traceback(run):
         original = task.original(model)
     hint = f"what was done is in {run}: call it again with --resume (resume=True)"
@@ -157,27 +159,30 @@ def optimize(
             write_json(run / CONFIG, document | {"settings": settings.run.to_dict(), NETWORK: asked})
         else:
             create_run(run, settings.run, " ".join(sys.argv), **{NETWORK: asked})
+        timed = time_limits(space, limits, settings, mask, run)
         with progress_bar() as bar:
-            additive = AdditiveProposer(space, settings, bar) if settings.by_effects else None
+            additive = AdditiveProposer(space, settings, bar, timed) if settings.by_effects else None
             if learned is None and settings.method == "policy":
                 with from_effects(additive, settings, evaluator, run) as learning:
                     config = run_configuration(started(learning, run), ledger_file(run))
                     folder = learn(run, learning, config, progress=bar, callbacks=callbacks, hint=f"; {hint}")
                 learned = load_policy(folder, space=space)
-            proposer = _proposer(learned, additive, settings)
+            proposer = _proposer(learned, additive, settings, timed)
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
             finalists = _fine_tune(finalists, task, settings, model, run, bar)
-    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run, limits)
+    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run, settings, limits)
     result.save()
     return result
 
 
-def _proposer(learned: Policy | None, additive: AdditiveProposer | None, settings: OptimizeSettings) -> Proposer:
+def _proposer(
+    learned: Policy | None, additive: AdditiveProposer | None, settings: OptimizeSettings, timed: TimeLimits | None
+) -> Proposer:
     if learned is None:
         assert additive is not None
         return additive
-    return PolicyProposer(learned, settings) if additive is None else JointProposer(learned, additive, settings)
+    return PolicyProposer(learned, settings, timed) if additive is None else JointProposer(learned, additive, settings)
 
 
 def _fine_tune(
@@ -229,11 +234,12 @@ def _result(
     best: Finalist,
     count: int,
     directory: Path,
+    settings: OptimizeSettings,
     limits: Limits,
 ) -> Optimized:
     """The finalist that was chosen, beside the original."""
     assert best.network is not None
-    before, after = _figures(space, task, best)
+    before, after = _figures(space, task, best, settings)
     alike = evaluator.inherit(space.architecture).cpu()  # with new batch-norm statistics, as candidates have them
     code, no_code = _code(best.network, space.example)
     return Optimized(
@@ -251,15 +257,15 @@ def _result(
         measured=task.measured,
         images=task.images,
         splits=task.splits,
-        verdicts=counted_verdicts(before.cost, after.cost, limits),
+        verdicts=(*counted_verdicts(before.cost, after.cost, limits), *verdicts(before, after, limits)),
     )
 
 
-def _figures(space: ModuleSpace, task: Task, best: Finalist) -> tuple[Figures, Figures]:
+def _figures(space: ModuleSpace, task: Task, best: Finalist, settings: OptimizeSettings) -> tuple[Figures, Figures]:
     """Of the original and of the result; here test data is read."""
     original, network = deepcopy(space.model), best.network
     assert network is not None
-    timed = [measure_latency([original, network], space.example, batch=batch) for batch in LATENCIES.values()]
+    timed = [latencies([original, network], space.example, kind, settings) for kind in LATENCIES]
     (first, tested), (_, now) = task.figures(original), task.figures(network)
     return (
         Figures(space.cost(space.architecture), first, tested, tuple(before for before, _ in timed)),

@@ -14,6 +14,7 @@ from natrl.core.moves import moves_from
 from natrl.core.transitions import check_choice
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
+from natrl.files.paths import absolute
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.settings import RunSettings
 from natrl.training.schedule import FINE_TUNING, Schedule
@@ -90,8 +91,20 @@ class OptimizeSettings(RunSettings):
     ] = ()
     distill: Annotated[bool, Doc("Fine-tuning learns from the original's outputs besides the labels.")] = True
 
+    runtime: Annotated[
+        str, Doc("What times are measured in: eager, compile, onnxruntime, tensorrt, or module:function.")
+    ] = "eager"
+    device: Annotated[
+        str | None, Doc("Where: cpu, cuda; None: the GPU where there is one and the runtime uses it.")
+    ] = None
+    times: Annotated[
+        str | None, Doc("File of measured times, read where it is, else written; None: times.json of the run.")
+    ] = None
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.times is not None:
+            object.__setattr__(self, "times", str(absolute(self.times)))
         spec = self.evaluator
         weights = self.learn.warmup_steps or self.learn.weight_steps
         if weights and REWARDS.is_ours(spec.reward) and not spec.kind.changes:

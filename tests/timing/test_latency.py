@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from natrl.training.latency import measure_latency
+from natrl.timing.latency import measure_latency
 
 
 class Counting(nn.Module):
