@@ -75,7 +75,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         self.render_mode = None
         self.single_observation_space = self.core.observation_space()
         self._primitives, slots = len(self.core.space.primitives), self.core.space.n_slots
-        self._action_shape = (num_envs, slots)
+        self._action_shape: tuple[int, ...] = (num_envs, slots)
         self.single_action_space = gymnasium.spaces.MultiDiscrete([self._primitives] * slots)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
