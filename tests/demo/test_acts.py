@@ -30,7 +30,7 @@ def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     quickly = partial(measure_latency, rounds=1, min_seconds=0.001)
     for module in ("natrl.demo.network", "natrl.tuning.optimize.budgets"):
         monkeypatch.setattr(f"{module}.measure_latency", quickly)
-    monkeypatch.setattr(Digits.__init__, "__defaults__", (8,))  # channels
+    monkeypatch.setattr(Digits.__init__, "__defaults__", (16,))  # channels
     monkeypatch.setattr("natrl.demo.cells.load_data", few_images)
     text = output(capsys, "demo", "--quick", "--seeds", 2, "--out", tmp_path / "demo")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["cells", "network", "truth"]
