@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,8 @@ class AdditiveProposer(Proposer):
         self._effects: Effects | None = None
 
     def first(self, limits: Limits) -> Budget:
-        return limits.budget(self.space, self.space.architecture)
+        """Where there is no table of times with MAdds in place of latency, by the same share."""
+        return self._settings.budget if self.times is None else limits.budget(self.space, self.space.architecture)
 
     def effects(self, budget: Budget, scorer: Evaluator) -> Effects:
         """What is known of single replacements, with all that matters near the budget."""
@@ -77,7 +78,7 @@ class AdditiveProposer(Proposer):
         self, budget: Budget, scorer: Evaluator, n: int, others: Mapping[Architecture, float] | None = None
     ) -> dict[Architecture, float]:
         """At most n within the budget, with their scores, and `others`. EvaluationError where none can be scored."""
-        effects = self.effects(budget, scorer)
+        effects = self.effects(budget if self.times is None else self._settings.budget, scorer)
         scored = dict(others or {})
         most = n + len(scored)
         while len(scored) < most:
@@ -88,10 +89,8 @@ class AdditiveProposer(Proposer):
             scored |= dict(zip(asked, scores, strict=True))
             fine = {a: score for a, score in zip(asked, scores, strict=True) if not np.isnan(score)}
             effects.learn_together(list(fine), np.array([*fine.values()]))
-        if not scored:
-            return {}  # the table of times knows of none
         scored = {a: score for a, score in scored.items() if not np.isnan(score)}
-        if not scored:
+        if not scored and self.times is None:
             raise EvaluationError("no combination of replacements within the budget can be scored")
         return scored
 
@@ -104,26 +103,20 @@ class AdditiveProposer(Proposer):
         for draw in range(TRIES * n):
             if len(found) == n:
                 break
-            for best in self._best(effects.drawn() if draw else effects.means, budget, 1):
-                if best.architecture not in seen:
-                    found[best.architecture] = None
+            means = effects.drawn() if draw else effects.means
+            best = self._best(means, budget, 1)
+            found |= dict.fromkeys(c.architecture for c in best if c.architecture not in seen)
         if len(found) < n:
             ordered = self._best(effects.means, budget, len(seen) + n)
             found |= dict.fromkeys(c.architecture for c in ordered if c.architecture not in seen)
         return list(found)[:n]
 
-    def _best(self, effects: np.ndarray, budget: Budget, n: int) -> list[Combination]:
-        """At most n combinations of the largest sums, within the limits on time by the table, too."""
+    def _best(self, means: np.ndarray, budget: Budget, n: int) -> list[Combination]:
+        """Within the limits on time, too, where there is a table."""
         if self.times is None:
-            return best_combinations(self._replacements, effects, budget, n)
-        effects = np.where(self._too_slow, np.nan, effects)
-        return best_combinations(self._replacements, effects, budget, n, self.times.further)
-
-    @cached_property
-    def _too_slow(self) -> np.ndarray:
-        """bool (R,): replacements that are not to be made by the table of times."""
-        assert self.times is not None
-        return self.times.forbidden(self._replacements.architectures)
+            return best_combinations(self._replacements, means, budget, n)
+        allowed = np.where(self.times.forbidden(self._replacements.architectures), np.nan, means)
+        return best_combinations(self._replacements, allowed, budget, n, self.times.further)
 
     def last(self, budget: Budget) -> Architecture:
         """The fastest by the table."""
@@ -165,7 +158,8 @@ class JointProposer(Proposer):
     def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
         n = self._settings.candidates
         sampled = self._policy.samples(budget, scorer, max(1, n // 2))
-        self._additive.effects(budget, scorer).learn_together(list(sampled), np.array([*sampled.values()]))
+        near = budget if self.times is None else self._settings.budget
+        self._additive.effects(near, scorer).learn_together(list(sampled), np.array([*sampled.values()]))
         return self._additive.combinations(budget, scorer, n - n // 2, sampled)
 
 

@@ -36,14 +36,14 @@ def check_budget(
     budget = limits.budget(space, original)
     if budget:
         cheapest_within(budget, original, mask, space)
-    if not limits.timed or settings.method == "additive":
+    if not limits.timed:
         return budget
     least, share = fewest_madds(space, mask), 1.0
     networks = [space.model, space.build(least)]
     for kind in limits.timed:
         first, smallest = (latency.seconds for latency in latencies(networks, example, kind, settings))
         seconds = limits.seconds(kind, first)
-        if smallest > seconds:
+        if smallest > seconds and not settings.by_effects:
             images = "one image" if LATENCIES[kind] == 1 else f"{LATENCIES[kind]} images"
             raise ValueError(
                 f"no transformation takes at most {1e3 * seconds:.3g} ms for {images} here; the one with the fewest "
