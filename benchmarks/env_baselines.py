@@ -142,14 +142,14 @@ def earned(envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None,
     return float(total.mean())
 
 
-def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch) -> float:
-    """The mean return of an oracle; NaN where none is known. Several transforms reach no more than one does."""
+def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch) -> float | None:
+    """The mean return of an oracle; None where none is known. Several transforms reach no more than one does."""
     core, space = envs.unwrapped.core, starts.space
     _, info = envs.reset(options={"architecture": list(starts)})
     masks, limits = starts.masks(core.rule, core.cost), info.get("max_madds", np.full(len(starts), np.inf))
     if not space.is_listed:
         if core.budget is not None:
-            return float("nan")
+            return None
         return float(np.mean(core.scores(climb(starts, core.scores)) - info["score"]))
     everything = Batch.of(space, [a for a in space.architectures() if a.is_live])
     values, madds = core.scores(everything), everything.costs[:, 1]
@@ -177,8 +177,8 @@ def baseline(task: Task, steps: int, seed: int, model: Path | None) -> None:
         starts=len(starts),
         random=100 * float(np.mean(random)),
         ppo=100 * learned,
-        best=100 * best,
-        ppo_capture=learned / best,
+        best=None if best is None else 100 * best,
+        ppo_capture=None if best is None else learned / best,
         steps=steps * each,
         seed=seed,
     )
