@@ -105,7 +105,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "rows cut off": (lambda p: cut_rows(p / "policy.safetensors"), "policy.safetensors does not fit its policy.json"),
     "an empty vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=[]),
-        r"made with another vocabulary \(no entries, this natrl has 26",
+        r"made with another vocabulary \(no entries, this natrl has 30",
     ),
     "another order": (
         lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
@@ -113,7 +113,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=None),
-        r"made with another vocabulary \(no entries, this natrl has 26",
+        r"made with another vocabulary \(no entries, this natrl has 30",
     ),
     "other features": (
         lambda p: change(p / "policy.json", features=["entry"]),
