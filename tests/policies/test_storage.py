@@ -109,7 +109,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another order": (
         lambda p: change(p / "policy.json", vocabulary=list(reversed(VOCABULARY))),
-        r"made with another vocabulary \(26 entries, this natrl has 30; in another order\)",
+        r"made with another vocabulary \(30 entries, this natrl has 30; in another order\)",
     ),
     "no vocabulary": (
         lambda p: change(p / "policy.json", vocabulary=None),
