@@ -25,6 +25,8 @@ ROUNDED = 1e-12  # share of a cost, below which a difference of sums is rounding
 #: Of a solution; after a minute the best so far is taken. (After presolving HiGHS prints whenever it mends a solution.)
 OPTIONS = {"mip_rel_gap": 0.0, "time_limit": 60.0, "presolve": False}
 
+IN_VAIN = 256  # combinations in a row that cost more than their sums say and leave a limit
+
 
 class Combination(NamedTuple):
     """Replacements made together."""
@@ -97,14 +99,16 @@ class _Costs:
 
 
 def _best_first(costs: _Costs, effects: np.ndarray) -> Iterator[Combination]:
-    """Combinations within the budget, best first, until there are no more."""
-    replacements, program = costs.replacements, _Program(costs, effects)
-    while (chosen := program.solve()) is not None:
+    """Combinations within the budget, best first, until there are no more, or `IN_VAIN` in a row do not keep to it."""
+    replacements, program, dear = costs.replacements, _Program(costs, effects), 0
+    while dear < IN_VAIN and (chosen := program.solve()) is not None:
         made, _ = replacements.together(chosen[None])
         if not len(made):
             program.forbid(_fewest_that_cut(replacements, chosen))
             continue
+        dear += 1
         if (costs.of(made)[0] <= costs.limits).all():
+            dear = 0
             yield Combination(made[0], float(effects[chosen].sum()))
         program.exclude(chosen)
 

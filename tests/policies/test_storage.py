@@ -117,7 +117,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "other features": (
         lambda p: change(p / "policy.json", features=["entry"]),
-        r"made with other features \(1 entries, this natrl has 30",
+        r"made with other features \(1 entries, this natrl has 26",
     ),
     "weights elsewhere": (
         lambda p: change(p / "policy.json", weights="../../x.safetensors"),

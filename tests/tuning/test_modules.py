@@ -76,7 +76,7 @@ def found(
     return optimize(
         model,
         data=replace(digits(), test=test_split),
-        budget={"madds": "70%", "latency": "1000%", "batch_latency": "1000%"},
+        budget={"madds": "70%"},
         out=tmp_path_factory.mktemp("optimize") / "out",
         settings=TINY,
     )
