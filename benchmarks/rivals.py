@@ -4,6 +4,8 @@
     tuned            the original after the fine-tuning that all others have
     separable        every 3×3 convolution becomes a separable one, where that is allowed (whatever the budget)
     additive, policy natrl.optimize by its two methods, default settings
+    additive-widths  additive with channels as slots, too (moves="all")
+    additive-long    additive, one finalist, fine-tuned for as many epochs as `thinner` has in all
     fewest           as few layers as possible become their cheapest operation
     random           of random transformations within the budget the one nearest to it
     torch-pruning    Torch-Pruning: groups of channels by Taylor or magnitude, global and iterative

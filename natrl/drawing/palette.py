@@ -32,7 +32,7 @@ class Look:
 
 
 _LOW_RANK = Look("low rank", "#9018F0", (0, (5, 1.2)), 2.2)
-_NARROWER = Look("fewer channels", "#B00058", (0, (2.5, 1, 0.8, 1)), 2.4)
+_CHANNELS = Look("channels", "#88B860", (0, (2.5, 1, 0.8, 1)), 2.4)
 _LOOKS: dict[str, Look] = {
     "block": Look("block of the network's own", "#783000", width=3.0),
     "conv": Look("convolution", "#0072B2", width=2.6),
@@ -42,7 +42,7 @@ _LOOKS: dict[str, Look] = {
     "dil_conv": Look("dilated convolution", "#CC79A7", (0, (7, 2, 1.5, 2)), 2.0),
     "max_pool": Look("max pooling", "#D55E00", (0, (4, 2))),
     "avg_pool": Look("average pooling", "#E69F00", (0, (1.5, 1.5)), 2.0),
-    **dict.fromkeys(WIDTHS, _NARROWER) | {"channels": Look("all channels", "#B00058", width=0.9)},
+    **dict.fromkeys(WIDTHS, _CHANNELS),
     "skip_connect": Look("skip", INK, width=0.9),
     "null": Look("null (nothing)", "#666666", (0, (1, 3.5)), 1.0),
 }

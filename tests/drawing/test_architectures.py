@@ -103,9 +103,9 @@ def test_each_slot_is_an_arrow_in_the_colour_of_its_kind():
 
 def test_kinds_differ_in_colour_and_in_line():
     looks = {look_of(name).label: look_of(name) for name in VOCABULARY}
-    assert len(looks) == 10
-    assert len({look.color for look in looks.values()}) == 10
-    assert len({(look.line, look.width) for look in looks.values()}) == 10
+    assert len(looks) == 11
+    assert len({look.color for look in looks.values()}) == 11
+    assert len({(look.line, look.width) for look in looks.values()}) == 11
 
 
 def test_changed_slots_alone_are_marked_before_and_after_and_listed():

@@ -51,7 +51,7 @@ def too_close(colours: dict[str, str], vision: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("what", ["operations", "variants"])
 def test_colours_are_told_apart(what, screen, vision):
     looks: list[Look] = list(looks_of(VOCABULARY)) if what == "operations" else [v for v, _ in VARIANT_LOOKS.values()]
-    assert len(looks) == (10 if what == "operations" else 3)
+    assert len(looks) == (11 if what == "operations" else 3)
     swapped = DARK if screen == "dark" else {}
     assert not too_close({look.label: swapped.get(look.color.lower(), look.color) for look in looks}, vision)
 

@@ -321,6 +321,18 @@ def test_the_command_tells_the_defaults_of_the_settings(capsys: pytest.CaptureFi
         assert words in text
 
 
+def test_a_policy_that_learns_from_scores_asks_for_few_however_many_iterations_it_has() -> None:
+    effects = OptimizeSettings().learn
+    few = OptimizeSettings(learn_from="scores").learn
+    assert few.iterations * few.batch_size == 256 < effects.iterations * effects.batch_size
+    assert OptimizeSettings(learn_from="scores", learn=replace(effects, iterations=3)).learn == replace(
+        few, iterations=3
+    )
+    assert replace(OptimizeSettings(learn_from="scores"), learn_from="effects").learn == effects
+    own = replace(effects, learning_rate=0.01)
+    assert OptimizeSettings(learn_from="scores", learn=own).learn == own
+
+
 def test_settings_that_contradict_each_other_are_named() -> None:
     with pytest.raises(ValueError, match=r"they need reward 'supernet'"):
         OptimizeSettings(learn=LearnSettings(weight_steps=1))

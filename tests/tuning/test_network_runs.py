@@ -48,7 +48,7 @@ def test_train_and_optimize_learn_the_same_policy(
     """An iteration each, and one more by resume; two networks are fine-tuned: half a minute."""
     known = set(SPACES._entries), set(DATA._entries)
     run = natrl.train(settings, out=tmp_path / "run")
-    asked = replace(TINY, learn=settings.learn)
+    asked = replace(TINY, learn=settings.learn, learn_from="scores")
     found = natrl.optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=asked)
     own, theirs = (load_policy(folder, space=SPACE) for folder in (run, found.directory))
     torch.testing.assert_close(own.network.state_dict(), theirs.network.state_dict(), rtol=0, atol=0)
@@ -77,7 +77,7 @@ def test_a_run_of_optimize_is_no_run_to_go_on_with_by_train(tmp_path: Path, sett
 
 def test_settings_of_a_network_are_those_of_optimize() -> None:
     given = complete({"evaluator": {"space": HERE, "reward": "inherited", "data": "digits"}})
-    default = OptimizeSettings()
+    default = OptimizeSettings(learn_from="scores")
     spec = replace(default.evaluator, space=HERE, data="digits", total_steps=1)
     assert given == replace(default.run, evaluator=spec)
     assert complete({"evaluator": {"space": HERE}, "initial": "uniform"}).initial == "uniform"

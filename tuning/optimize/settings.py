@@ -119,8 +119,7 @@ class OptimizeSettings(RunSettings):
             self._check_additive()
         elif not self.by_effects and self.effects != OptimizeSettings.effects:
             raise ValueError("effects are of single replacements, which nothing here scores: leave them out")
-        if self.learn in PRESETS.values():
-            object.__setattr__(self, "learn", PRESETS[self.by_effects])
+        object.__setattr__(self, "learn", _preset(self.learn, self.by_effects))
 
     @property
     def by_effects(self) -> bool:
@@ -164,6 +163,15 @@ class OptimizeSettings(RunSettings):
     def run(self) -> RunSettings:
         """The run alone."""
         return RunSettings(**{f.name: getattr(self, f.name) for f in fields(RunSettings)})
+
+
+def _preset(learn: LearnSettings, by_effects: bool) -> LearnSettings:
+    """The algorithm that suits what is learned from, with as many iterations as somebody said; another one stays."""
+    for usual in PRESETS.values():
+        if replace(learn, iterations=usual.iterations) == usual:
+            fitting = PRESETS[by_effects]
+            return fitting if learn == usual else replace(fitting, iterations=learn.iterations)
+    return learn
 
 
 def _weights(given: tuple[float, ...] | str) -> tuple[float, ...]:
