@@ -67,6 +67,10 @@ _SMALLER = (
         f"{_FEW_IMAGES} --network resnet18 --width 0.0625 --tuning-epochs 1 --budgets 60% --methods original thinner "
         "--seeds 0 --runtimes eager",
     ),
+    (
+        r"python benchmarks/latency.py",
+        "--runtimes eager --batches 1 --networks 3 --width 0.0625 --image-size 8",
+    ),
     (r"^python benchmarks/inheritance.py", f"{_FEW_IMAGES} --channels 4 --reference-images 32"),
     (r"^python benchmarks/sizing.py", "--architectures 1"),
 )
