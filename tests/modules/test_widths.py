@@ -15,7 +15,7 @@ from torchvision.models.resnet import BasicBlock
 
 import natrl
 from natrl.core.moves import move_of, moves_from
-from natrl.core.operations import Cost
+from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.export.module_code import module_code
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.inherit.least_squares import fit_layer, Reference
@@ -158,6 +158,21 @@ def test_a_policy_keeps_to_a_budget(share: str) -> None:
     limit = float(share[:-1]) / 100 * space.cost(space.architecture).madds
     assert all(space.cost(candidate).madds <= limit for candidate in found)
     assert any(op.startswith("channels_") for candidate in found for op in candidate.operations)
+
+
+@pytest.mark.parametrize("name", ["chain", "mlp"])
+def test_prices_are_costs_whose_sums_are_no_less_than_the_whole(name: str) -> None:
+    """Environments with budgets observe them: none is below 0."""
+    space = _space(name)
+    table, rng = space.cost_table(space.architecture), np.random.default_rng(0)
+    columns = [VOCABULARY_INDEX[op] for op in space.primitives]
+    assert (table.slots >= 0).all()
+    for architecture in (space.architecture, *space.samples(rng, 20)):
+        choices = Batch.of(space, [architecture]).choices[0]
+        prices = table.slots[np.arange(space.n_slots), np.array(columns)[choices]].sum(0)
+        cost = space.cost(architecture)
+        assert table.fixed.params + prices[0] >= cost.params
+        assert table.fixed.madds + prices[1] >= cost.madds
 
 
 def test_the_best_combination_keeps_to_a_budget_that_needs_widths_and_types() -> None:
