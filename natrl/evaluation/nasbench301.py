@@ -115,8 +115,8 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         weights = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
         nodes = [node for node in graph.node if node.op_type == "Constant"]
         constants = {node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t) for node in nodes}
-    except OSError:
-        raise
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # protobuf's, of many kinds
         raise ValueError(f"{path} cannot be read as an ONNX file: {said(error)}") from None
     return weights, constants
