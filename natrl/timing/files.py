@@ -53,6 +53,8 @@ def write_tables(path: Path, tables: dict[int, TimeTable], of: dict[str, Any]) -
 def read_tables(path: Path, space: ModuleSpace, of: dict[str, Any]) -> dict[int, TimeTable]:
     """Tables by batch. ValueError in one line where the file is none, or holds times of something else."""
     found = read_json(path)
+    if found.get("what") != _SECONDS:
+        raise ValueError(f"{path} holds no {_SECONDS}; give the times.json of a run, or a new name")
     check_shape(found, {"what": str, "of": dict, "tables": [_TABLE]}, str(path))
     for name, wanted in of.items():
         if (has := found["of"].get(name)) != wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from torch import nn, Tensor
@@ -11,6 +12,7 @@ from natrl.core.architecture import Architecture
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES, Limits
 from natrl.spaces.budget import Budget, cheapest_within, fewest
+from natrl.timing.files import conditions, read_tables
 from natrl.timing.latency import batch_of, Latency, measure_latency, networks_timed
 from natrl.timing.stopwatch import Patience
 from natrl.tuning.optimize.settings import OptimizeSettings
@@ -21,8 +23,10 @@ FASTER = 4  # than the network with the fewest MAdds none is so many times, in a
 
 
 def check_runtime(space: ModuleSpace, settings: OptimizeSettings) -> None:
-    """ValueError in one line where the runtime or device is not here, or cannot take the network."""
+    """ValueError in one line where runtime or device is not here, or cannot take the network; or times are others'."""
     inputs = batch_of(space.example, 1, settings.runtime, settings.device)
+    if settings.times is not None and Path(settings.times).exists():
+        read_tables(Path(settings.times), space, conditions(space, settings.runtime, str(inputs[0].device)))
     if settings.runtime != "eager":
         networks_timed([space.model], inputs, settings.runtime, Patience(turn=0, fewest=1, most=1))
 
