@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -14,8 +14,8 @@ from natrl.commands.options import check_picture, Json, Picture, Seed
 from natrl.commands.settings_options import Options
 from natrl.commands.show import ArchitectureArgument
 from natrl.core.genotypes import parse
+from natrl.runs.front import FrontSettings
 from natrl.spaces import Skeleton
-from natrl.spaces.budget import Resource
 
 __all__ = ["front"]
 
@@ -24,29 +24,7 @@ def front(
     architecture: ArchitectureArgument,
     *,
     policy: Annotated[Path, typer.Option(help="A run directory, or a policy folder.", metavar="RUN")],
-    budgets: Annotated[
-        str | None,
-        typer.Option(
-            help="Limits, numbers or shares of the original: 40%,60%,80%.",
-            metavar="A,B,…",
-            show_default="10 shares, from the least that can be reached",
-        ),
-    ] = None,
-    resource: Annotated[
-        str, typer.Option("--of", help="What budgets limit: madds or params.", metavar="COST")
-    ] = "madds",
-    evaluator: Annotated[
-        str,
-        typer.Option(
-            help="Who scores: none, run (the run's evaluator with its trained weights), table:NAME, table:FILE or "
-            "module:object.",
-            metavar="KIND",
-        ),
-    ] = "none",
-    evaluations: Annotated[
-        int | None,
-        typer.Option(help="Different architectures that may be scored.", metavar="N", min=1, show_default="all"),
-    ] = None,
+    given: Annotated[dict[str, Any], Options(FrontSettings, "budgets resource evaluator evaluations")],
     seed: Seed = 0,
     shape: Annotated[dict[str, Any], Options(Skeleton, "channels? cells? num_classes? image_size?", "Network")],
     picture: Picture = None,
@@ -58,7 +36,8 @@ def front(
     transformations within the same budgets. A policy that was trained with --budgets keeps to every one.
     Example: natrl front VGG --policy runs/first --evaluator table:nasbench201 --picture front.png
     """
-    if evaluations is not None and evaluator == "none":
+    asked = FrontSettings(**given)
+    if asked.evaluations is not None and asked.evaluator == "none":
         raise ValueError("--evaluations limits what --evaluator KIND scores: give that too")
     check_picture(picture)
     from rich.console import Console
@@ -70,16 +49,16 @@ def front(
     learned = load_policy(policy)
     before = parse(architecture)
     model = score_model(policy)
-    if picture is not None and evaluator == "none" and model is None:
+    if picture is not None and asked.evaluator == "none" and model is None:
         raise ValueError(f"--picture shows scores, and {policy} has paid for none: give --evaluator KIND too")
     shaped = learned.on(learned.space.on(replace(learned.space.skeleton, **shape))) if shape else learned
     found = trade_off(
         shaped,
         before,
-        budgets=None if budgets is None else [text for text in budgets.split(",") if text.strip()],
-        resource=cast(Resource, resource),
-        evaluator=build_scorer(evaluator, policy, learned.space),
-        evaluations=evaluations,
+        budgets=asked.budgets,
+        resource=asked.resource,
+        evaluator=build_scorer(asked.evaluator, policy, learned.space),
+        evaluations=asked.evaluations,
         model=model,
         seed=seed,
     )

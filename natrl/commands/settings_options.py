@@ -18,10 +18,11 @@ from natrl.checks.fields import field_hints, group_of
 __all__ = ["Options", "flag", "leaves", "names_in", "option_of", "with_options"]
 
 _FLAGS = {"num_gpus": "--gpus-per-actor", "num_classes": "--classes", "candidates": "-n", "start": "--from"}
-_FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule"}
+_FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule", "resource": "--of"}
 #: Of a type, or a field.
 _METAVARS: dict[Any, str | None] = {int: "N", float: "X", str: "NAME", tuple: "NAMES", bool: None, "image_size": "PX"}
-_METAVARS |= {"class_weights": "X,…", "times": "FILE", "device": "cpu|cuda", "runtime": "NAME|module:function"}
+_METAVARS |= {"class_weights": "X,…", "times": "FILE", "device": "cpu|cuda", "budgets": "A,B,…"}
+_METAVARS |= {"evaluator": "KIND", "resource": "COST", "runtime": "NAME|module:function"}
 
 
 class Options(NamedTuple):

@@ -100,6 +100,7 @@ def test_commands_offer_what_fields_have():
         ("train", ["learn.iterations", "seed"]),
         ("optimize", ["candidates", "evaluator.num_gpus"]),
         ("sweep", ["trials", "concurrent"]),
+        ("front", ["budgets", "resource", "evaluator", "evaluations"]),
         ("demo", ["data", "image_size", "seeds", "actors", "gpus_per_actor", "seed"]),
     ):
         offered = {name for option in commands[command].params for name in option.opts}
