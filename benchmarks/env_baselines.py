@@ -27,7 +27,7 @@ from torch.distributions import Categorical
 
 from natrl.bench.climbing import climb
 from natrl.core.operations import VOCABULARY
-from natrl.envs.tasks import Task, TASKS
+from natrl.envs.tasks import NamedTask, TASKS
 from natrl.spaces import Batch
 
 ENVS, EPOCHS, MINIBATCHES = 256, 4, 2
@@ -160,7 +160,7 @@ def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch) -> float | None:
     return float(np.mean(best - info["score"]))
 
 
-def baseline(task: Task, steps: int, seed: int, model: Path | None) -> None:
+def baseline(task: NamedTask, steps: int, seed: int, model: Path | None) -> None:
     """Prints the row of a task."""
     training, held_out = task.ids()
     core = make(held_out, 1, model).unwrapped.core

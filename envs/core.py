@@ -12,7 +12,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.envs.budgets import draw_budget, EnvBudget, read_budget
-from natrl.envs.door import above_zero, architectures, count, outside, RefusedAction
+from natrl.envs.door import above_zero, architectures, outside, RefusedAction, whole_number
 from natrl.envs.initial import Initial, make_sampler
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.rewards import build_evaluator
@@ -54,9 +54,9 @@ class TransitionCore:
         check_choice("invalid_action", invalid_action, InvalidAction)
         if reward_clip is not None:
             above_zero("reward_clip", reward_clip)
-        self.horizon = count("horizon", horizon)
+        self.horizon = whole_number("horizon", horizon)
         self.budget = read_budget(budget)
-        self.group_size = count("group_size", group_size)
+        self.group_size = whole_number("group_size", group_size)
         self.evaluator = make_evaluator(evaluator, self.space)
         self.rule: Rule = rule
         self.cost: CostMode = cost

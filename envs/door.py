@@ -18,7 +18,7 @@ __all__ = [
     "above_zero",
     "check_action",
     "check_observation",
-    "count",
+    "whole_number",
     "first_seed",
     "architectures",
     "given_architecture",
@@ -64,7 +64,7 @@ def check_observation(observation: Mapping[str, Any], space: gymnasium.Space) ->
             raise ValueError(f"observation {name!r}, {array.dtype} of shape {array.shape}, is not in {_shown(entry)}")
 
 
-def count(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
     """The argument as a whole number from 1 to 1,000,000. ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} must be a whole number of at least 1, got {_shown(value)}")

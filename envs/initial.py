@@ -10,7 +10,7 @@ import numpy as np
 
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import held_out
-from natrl.envs.door import architectures, count
+from natrl.envs.door import architectures, whole_number
 from natrl.spaces import Batch, Space
 
 __all__ = ["Initial", "Sampler", "make_sampler", "seeded"]
@@ -95,4 +95,4 @@ def _pool(initial: str) -> tuple[int, int]:
             f"unknown initial {initial!r}; known: 'uniform', 'training', 'held-out', 'pool:N' or 'pool:N:SEED' with "
             "N ≥ 1, 'original', or architectures"
         )
-    return count("the pool of initial architectures", int(found[1])), int(found[2] or POOL_SEED)
+    return whole_number("the pool of initial architectures", int(found[1])), int(found[2] or POOL_SEED)

@@ -13,7 +13,7 @@ from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.door import check_action, check_observation, given_architecture
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
-from natrl.envs.viewer import describe, picture, RENDER_MODES, RenderMode, Screen, shows_windows, View
+from natrl.envs.viewer import describe, drawn, RENDER_MODES, RenderMode, Screen, shows_windows, View
 from natrl.evaluation import Evaluator
 from natrl.spaces import Batch, Space
 
@@ -172,7 +172,7 @@ class ArchTransitionEnv(gymnasium.Env):
             self._window.show(self._picture(), 1 / self.metadata["render_fps"])
 
     def _picture(self) -> np.ndarray:
-        return picture(self._view(), self.core.space)
+        return drawn(self._view(), self.core.space)
 
     def _start(self, initial: Batch) -> None:
         self._episodes = Episodes(self.core, initial, self.np_random)

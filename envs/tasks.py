@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 
-__all__ = ["HELD_OUT", "TASKS", "Task", "register"]
+__all__ = ["HELD_OUT", "TASKS", "NamedTask", "register"]
 
 HELD_OUT = "-HeldOut"
 JOINT = "natrl.envs:ArchTransitionEnv", "natrl.envs:ArchTransitionVectorEnv"
@@ -20,7 +20,7 @@ SEQUENTIAL = "natrl.envs:ArchTransitionSequentialEnv", "natrl.envs:ArchTransitio
 
 
 @dataclass(frozen=True)
-class Task:
+class NamedTask:
     """What `gymnasium.make` is asked for by the name."""
 
     name: str
@@ -36,21 +36,21 @@ class Task:
         return f"natrl/{self.name}-v0", f"natrl/{self.name}{HELD_OUT}-v0"
 
 
-def _variants(name: str, arguments: dict[str, Any]) -> tuple[Task, ...]:
+def _variants(name: str, arguments: dict[str, Any]) -> tuple[NamedTask, ...]:
     """One transform; within 60 % of the MAdds; four transforms; slot after slot."""
     return (
-        Task(name, arguments),
-        Task(f"{name}-Budget", {**arguments, "budget": {"madds": "60%"}}),
-        Task(f"{name}-Horizon", {**arguments, "horizon": 4}),
-        Task(f"{name}-Sequential", arguments, SEQUENTIAL),
+        NamedTask(name, arguments),
+        NamedTask(f"{name}-Budget", {**arguments, "budget": {"madds": "60%"}}),
+        NamedTask(f"{name}-Horizon", {**arguments, "horizon": 4}),
+        NamedTask(f"{name}-Sequential", arguments, SEQUENTIAL),
     )
 
 
-def _nasbench201(name: str, data: str) -> tuple[Task, ...]:
+def _nasbench201(name: str, data: str) -> tuple[NamedTask, ...]:
     return _variants(f"NASBench201-{name}", {"space": "nasbench201", "evaluator": f"table:nasbench201:{data}"})
 
 
-TASKS: tuple[Task, ...] = (
+TASKS: tuple[NamedTask, ...] = (
     *_nasbench201("CIFAR10", "cifar10"),
     *_nasbench201("CIFAR100", "cifar100"),
     *_nasbench201("ImageNet16", "imagenet16"),

@@ -12,7 +12,7 @@ from natrl.core.transitions import CostMode, Rule
 from natrl.envs.budgets import EnvBudget
 from natrl.envs.core import InvalidAction, TransitionCore
 from natrl.envs.decisions import Decisions
-from natrl.envs.door import check_action, check_observation, count, first_seed, given_architecture
+from natrl.envs.door import check_action, check_observation, first_seed, given_architecture, whole_number
 from natrl.envs.episodes import Episodes
 from natrl.envs.initial import Initial
 from natrl.envs.sequential import sequential_space
@@ -54,7 +54,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         invalid_action: InvalidAction = "keep",
         budget: EnvBudget | None = None,
     ) -> None:
-        num_envs, group_size = count("num_envs", num_envs), count("group_size", group_size)
+        num_envs, group_size = whole_number("num_envs", num_envs), whole_number("group_size", group_size)
         if num_envs % group_size:
             raise ValueError(f"num_envs ({num_envs}) must be a multiple of group_size ({group_size})")
         self.core = TransitionCore(

@@ -12,7 +12,7 @@ import numpy as np
 from natrl.core.architecture import Architecture
 from natrl.spaces import Space
 
-__all__ = ["RENDER_MODES", "RenderMode", "View", "Screen", "describe", "picture", "shows_windows"]
+__all__ = ["RENDER_MODES", "RenderMode", "View", "Screen", "describe", "drawn", "shows_windows"]
 
 RenderMode = Literal["ansi", "rgb_array", "human"]
 RENDER_MODES: tuple[str, ...] = get_args(RenderMode)
@@ -44,7 +44,7 @@ def describe(view: View) -> str:
     return "\n".join([*lines, view.summary])
 
 
-def picture(view: View, space: Space) -> np.ndarray:
+def drawn(view: View, space: Space) -> np.ndarray:
     """uint8 (HEIGHT, WIDTH, 3): both architectures as the papers draw them, with costs and changed operations."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

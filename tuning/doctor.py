@@ -36,7 +36,7 @@ class Diagnosis:
 
 def diagnose(address: str | None = None, folder: Path = Path()) -> Diagnosis:
     """Looks at this machine, and at the Ray cluster at `address` (None: one that is started for the moment)."""
-    versions, problems = check_versions()
+    versions, problems = check_packages()
     devices, more = check_devices()
     problems += more
     disk, more = check_disk([folder.resolve(), Path(tempfile.gettempdir()), Path.home()])
@@ -45,7 +45,7 @@ def diagnose(address: str | None = None, folder: Path = Path()) -> Diagnosis:
     return Diagnosis(versions, devices, resources, disk, problems + more)
 
 
-def check_versions() -> tuple[dict[str, str], list[str]]:
+def check_packages() -> tuple[dict[str, str], list[str]]:
     """Python and what natrl requires; of the extras, what is installed."""
     found, problems = {"python": platform.python_version()}, []
     for requirement in map(Requirement, requires("natrl") or ()):

@@ -18,7 +18,7 @@ from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.resuming import extend_trial
 from natrl.tuning.state import has_state, KeepState, mend
 
-__all__ = ["STATE_PERIOD_S", "RunError", "fit", "new_tuner", "restored_tuner", "resumed_tuner"]
+__all__ = ["STATE_PERIOD_S", "RunError", "train_to_end", "new_tuner", "restored_tuner", "resumed_tuner"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -82,7 +82,9 @@ def restored_tuner(directory: Path, **options: Any) -> tune.Tuner:
         raise ValueError(f"Tune's files in {path} are damaged, or another natrl's ({reason}); start anew") from error
 
 
-def fit(tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = "") -> Path:
+def train_to_end(
+    tuner: tune.Tuner, run: Path, *, iterations: int, progress: Progress | None = None, hint: str = ""
+) -> Path:
     """Trains to the end, and returns the folder of the policy in `run`.
 
     RunError where it fails: the reason, and where there is something to go on with, where the logs are and the hint.

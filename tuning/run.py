@@ -20,7 +20,7 @@ from natrl.files.writing import write_json
 from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config, started
 from natrl.runs.settings import RunSettings
 from natrl.tuning.configuration import build_reward, check_settings, run_configuration
-from natrl.tuning.experiment import fit, resumed_tuner, RunError
+from natrl.tuning.experiment import resumed_tuner, RunError, train_to_end
 from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
 from natrl.tuning.tasks import put
@@ -108,4 +108,4 @@ def learn(
     tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
     hint = hint or f"; go on with --resume {quote(run)}"
     with nullcontext() if settings.evaluator.kind.changes else serve_ledger(ledger_file(run)):
-        return fit(tuner, run, iterations=iterations, progress=progress, hint=hint)
+        return train_to_end(tuner, run, iterations=iterations, progress=progress, hint=hint)

@@ -1,6 +1,6 @@
 """The benchmark: every method at the same budget of evaluated architectures, judged by accuracies it has not seen."""
 
-from natrl.bench.methods import BenchMethod, METHODS, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, METHODS, Outcome, Problem, Snapshot
 from natrl.bench.protocol import Bench, Job, Plan
 from natrl.bench.rows import Point, Row
 from natrl.bench.splits import fold_of, FOLDS, Split, split
@@ -17,7 +17,7 @@ __all__ = [
     "Row",
     "Snapshot",
     "Split",
-    "Task",
+    "Problem",
     "fold_of",
     "split",
 ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from natrl.bench.methods import BenchMethod, choose, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, best_candidates, Outcome, Problem, Snapshot
 from natrl.core.architecture import Architecture
 from natrl.evaluation import Evaluator
 from natrl.evaluation.base import LEAST_QUERIES
@@ -19,7 +19,7 @@ from natrl.policies.policy import TEMPERATURES
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
 
-__all__ = ["CANDIDATES", "candidates", "learn", "settings_for", "starts"]
+__all__ = ["CANDIDATES", "candidates", "learning", "settings_for", "starts"]
 
 CANDIDATES = 10  # the papers' n: the most probable transformation and different samples
 DRAWS = 20  # samples drawn at each temperature (as `Policy.transform` does) of which the different ones are taken
@@ -37,33 +37,35 @@ SETTINGS: dict[str, LearnSettings] = {
 FROM_MODEL = LearnSettings(iterations=120, entropy=0.1, reward_scale=100.0)
 
 
-def learn(algorithm: str, head: str) -> Callable[[Task], Outcome]:
+def learning(algorithm: str, head: str) -> Callable[[Problem], Outcome]:
     """Trains a policy until its schedule ends or the budget might not cover the next batch; Ray must run."""
 
-    def run(task: Task) -> Outcome:
-        settings, initial = settings_for(algorithm, task.evaluator.limit), starts(task)
-        return train(task, settings, head, initial, task.evaluator, lambda: affordable(task, initial, settings))
+    def run(problem: Problem) -> Outcome:
+        settings, initial = settings_for(algorithm, problem.evaluator.limit), starts(problem)
+        return train(
+            problem, settings, head, initial, problem.evaluator, lambda: covers_batch(problem, initial, settings)
+        )
 
     return run
 
 
-def learn_from_surrogate(task: Task) -> Outcome:
+def learn_from_surrogate(problem: Problem) -> Outcome:
     """PPO's policy whose rewards a surrogate predicts, which spends the whole budget; Ray must run.
 
     The answer is that of its candidates which the surrogate predicts the most of: it asks for no evaluation. Points of
     the curve before the last one are of the policy's argmax.
     """
     surrogate = SurrogateEvaluator(
-        task.evaluator, queries=task.evaluator.limit, every=rounds_every(FROM_MODEL.iterations), seed=task.seed
+        problem.evaluator, queries=problem.evaluator.limit, every=rounds_every(FROM_MODEL.iterations), seed=problem.seed
     )
-    learned = train(task, FROM_MODEL, "autoregressive", task.training, surrogate, lambda: True)
-    answer = choose(learned, surrogate)
-    last = Snapshot(task.evaluator.evaluations, answer)
+    learned = train(problem, FROM_MODEL, "autoregressive", problem.training, surrogate, lambda: True)
+    answer = best_candidates(learned, surrogate)
+    last = Snapshot(problem.evaluator.evaluations, answer)
     return Outcome(answer, learned.candidates, (*learned.history[:-1], last))
 
 
 def train(
-    task: Task,
+    problem: Problem,
     settings: LearnSettings,
     head: str,
     initial: Sequence[Architecture],
@@ -72,14 +74,14 @@ def train(
 ) -> Outcome:
     """Trains a policy through RLlib for as long as it is affordable, and applies it to the held-out architectures."""
     environment = {
-        "space": task.space,
+        "space": problem.space,
         "build_evaluator": lambda: evaluator,
-        "rule": task.rule,
-        "cost": task.cost,
+        "rule": problem.rule,
+        "cost": problem.cost,
         "initial": tuple(initial),
     }
     config = algorithm_config(
-        settings, PolicyConfig(primitives=task.space.primitives, head=head), environment, seed=task.seed
+        settings, PolicyConfig(primitives=problem.space.primitives, head=head), environment, seed=problem.seed
     )
     with warnings.catch_warnings():  # RLlib registers its environment again for every algorithm of a process
         warnings.filterwarnings("ignore", ".*Overriding environment rllib-", UserWarning)
@@ -93,10 +95,10 @@ def train(
                 break
             trainer.train()
             if iteration in marks:
-                history.append(Snapshot(task.evaluator.evaluations, _transform(trainer.policy(), task)))
-        answer = _transform(trainer.policy(), task)
-        history.append(Snapshot(task.evaluator.evaluations, answer))
-        return Outcome(answer, candidates(trainer.policy(), task.held_out, task.seed), tuple(history))
+                history.append(Snapshot(problem.evaluator.evaluations, _transform(trainer.policy(), problem)))
+        answer = _transform(trainer.policy(), problem)
+        history.append(Snapshot(problem.evaluator.evaluations, answer))
+        return Outcome(answer, candidates(trainer.policy(), problem.held_out, problem.seed), tuple(history))
     finally:
         trainer.stop()
 
@@ -109,19 +111,19 @@ def settings_for(algorithm: str, queries: int) -> LearnSettings:
     return replace(settings, batch_size=SMALL_BATCH, minibatch_size=SMALL_BATCH // 2, iterations=SMALL_ITERATIONS)
 
 
-def starts(task: Task) -> tuple[Architecture, ...]:
+def starts(problem: Problem) -> tuple[Architecture, ...]:
     """The initial architectures to learn from: all, or a fixed random pool where the budget is small."""
-    if task.evaluator.limit >= ROOMY:
-        return tuple(task.training)
-    rng = np.random.default_rng(task.seed)
-    chosen = rng.permutation(len(task.training))[: max(1, task.evaluator.limit // SHARE)]
-    return tuple(task.training[i] for i in sorted(chosen))
+    if problem.evaluator.limit >= ROOMY:
+        return tuple(problem.training)
+    rng = np.random.default_rng(problem.seed)
+    chosen = rng.permutation(len(problem.training))[: max(1, problem.evaluator.limit // SHARE)]
+    return tuple(problem.training[i] for i in sorted(chosen))
 
 
-def affordable(task: Task, initial: tuple[Architecture, ...], settings: LearnSettings) -> bool:
+def covers_batch(problem: Problem, initial: tuple[Architecture, ...], settings: LearnSettings) -> bool:
     """Whether the budget covers another batch, even if every architecture in it is new."""
-    fresh = min(settings.batch_size // settings.group_size, task.evaluator.unseen(initial))
-    return task.evaluator.remaining >= fresh + settings.batch_size
+    fresh = min(settings.batch_size // settings.group_size, problem.evaluator.unseen(initial))
+    return problem.evaluator.remaining >= fresh + settings.batch_size
 
 
 def candidates(
@@ -140,12 +142,12 @@ def candidates(
     return tuple(tuple(mine.values()) for mine in found)
 
 
-def _transform(policy: Policy, task: Task) -> tuple[Architecture, ...]:
-    return tuple(policy.transform_batch(task.held_out))
+def _transform(policy: Policy, problem: Problem) -> tuple[Architecture, ...]:
+    return tuple(policy.transform_batch(problem.held_out))
 
 
 def _learned(algorithm: str, head: str) -> BenchMethod:
-    return BenchMethod(f"{algorithm}-{head}", learn(algorithm, head), learned=True, least_queries=2 * SMALL_BATCH)
+    return BenchMethod(f"{algorithm}-{head}", learning(algorithm, head), learned=True, least_queries=2 * SMALL_BATCH)
 
 
 REINFORCE_LSTM = _learned("reinforce", "lstm")

@@ -1,4 +1,4 @@
-"""What the benchmark compares: functions from a task to an outcome, by name."""
+"""What the benchmark compares: functions from a problem to an outcome, by name."""
 
 from __future__ import annotations
 
@@ -19,30 +19,14 @@ from natrl.search import Search, search, SEARCHES
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import Space
 
-__all__ = ["METHODS", "BenchMethod", "Outcome", "Snapshot", "Task", "choose"]
+__all__ = ["METHODS", "BenchMethod", "Outcome", "Problem", "Snapshot", "best_candidates"]
 
-CURVE = (
-    1,
-    2,
-    3,
-    4,
-    6,
-    8,
-    11,
-    16,
-    23,
-    32,
-    45,
-    64,
-    91,
-    128,
-    181,
-    256,
-)  # queries an architecture where curves have points
+#: Queries an architecture where curves have points.
+CURVE = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
 
 
 @dataclass(frozen=True)
-class Task:
+class Problem:
     """What a method is given: architectures and the signal, nothing to report from."""
 
     space: Space
@@ -77,14 +61,14 @@ class BenchMethod:
     """A method and its name. `learned` methods train a policy, which others may have to match in cost."""
 
     name: str
-    run: Callable[[Task], Outcome]
+    run: Callable[[Problem], Outcome]
     learned: bool = False
-    matches: bool = False  # needs `Task.reference`
+    matches: bool = False  # needs `Problem.reference`
     reads_all: bool = False  # a reference that no budget binds
     least_queries: int = 1  # the smallest budget that it can do anything with
 
 
-def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
+def best_candidates(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
     """Of each architecture's candidates the one of the highest score, the first of equals; else the answer."""
     if not outcome.candidates:
         return outcome.answer
@@ -93,23 +77,23 @@ def choose(outcome: Outcome, evaluator: Evaluator) -> tuple[Architecture, ...]:
     return tuple(max(candidates, key=lambda pair: pair[0])[1] for candidates in ranked)
 
 
-def searching(method: type[Search]) -> Callable[[Task], Outcome]:
+def searching(method: type[Search]) -> Callable[[Problem], Outcome]:
     """A search of `natrl.search` on every held-out architecture by itself; they share the budget equally."""
 
-    def run(task: Task) -> Outcome:
-        each = task.evaluator.limit // len(task.held_out)
+    def run(problem: Problem) -> Outcome:
+        each = problem.evaluator.limit // len(problem.held_out)
         results = [
             search(
                 method,
-                task.space,
+                problem.space,
                 architecture,
-                task.evaluator,
+                problem.evaluator,
                 budget=each,
-                seed=task.seed,
-                rule=task.rule,
-                cost=task.cost,
+                seed=problem.seed,
+                rule=problem.rule,
+                cost=problem.cost,
             )
-            for architecture in task.held_out
+            for architecture in problem.held_out
         ]
         history = []
         for queries in [q for q in CURVE if q < each] + [each]:
@@ -121,23 +105,27 @@ def searching(method: type[Search]) -> Callable[[Task], Outcome]:
     return run
 
 
-def match_cost(task: Task) -> Outcome:
+def match_cost(problem: Problem) -> Outcome:
     """For each architecture another one at random, of the MAdds nearest to those of what the learned policy made."""
     answer = [
-        cost_matched_random(task.space, before, task.space.cost(after).madds, task.seed, rule=task.rule, cost=task.cost)
-        for before, after in zip(task.held_out, task.reference, strict=True)
+        cost_matched_random(
+            problem.space, before, problem.space.cost(after).madds, problem.seed, rule=problem.rule, cost=problem.cost
+        )
+        for before, after in zip(problem.held_out, problem.reference, strict=True)
     ]
     return Outcome(tuple(answer))
 
 
-def take_best(task: Task) -> Outcome:
+def take_best(problem: Problem) -> Outcome:
     """Reads the whole signal and takes the best reachable by it: the most that choosing by the signal can reach."""
-    architectures = list(task.space.architectures())
-    order = np.argsort(task.evaluator.evaluate(architectures), kind="stable")
+    architectures = list(problem.space.architectures())
+    order = np.argsort(problem.evaluator.evaluate(architectures), kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(len(order))
-    best = best_reachable(task.space, dict(zip(architectures, ranks.tolist(), strict=True)), task.rule, task.cost)
-    return Outcome(tuple(architectures[order[int(best[a])]] for a in task.held_out))
+    best = best_reachable(
+        problem.space, dict(zip(architectures, ranks.tolist(), strict=True)), problem.rule, problem.cost
+    )
+    return Outcome(tuple(architectures[order[int(best[a])]] for a in problem.held_out))
 
 
 def accept_method(found: Any) -> BenchMethod:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from natrl.bench.climbing import climb, varied
-from natrl.bench.methods import BenchMethod, Outcome, Snapshot, Task
+from natrl.bench.methods import BenchMethod, Outcome, Problem, Snapshot
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.evaluation.base import LEAST_QUERIES
@@ -23,34 +23,38 @@ ASCENTS = 256  # at once
 PATIENCE = 20  # batches of ascents without anything new
 
 
-def search_on_model(task: Task) -> Outcome:
+def search_on_model(problem: Problem) -> Outcome:
     """Local search on the predictions of a `ScoreModel`, from every held-out architecture; spends the whole budget."""
-    rng = np.random.default_rng(task.seed)
+    rng = np.random.default_rng(problem.seed)
     paid: dict[str, Architecture] = {}
     scores: list[float] = []
     history: list[Snapshot] = []
-    held_out = Batch.of(task.space, task.held_out)
+    held_out = Batch.of(problem.space, problem.held_out)
     model: ScoreModel | None = None
-    for end in np.linspace(FIRST * task.evaluator.limit, task.evaluator.limit, ROUNDS + 1).round().astype(int).tolist():
-        new = _first(task, paid, end, rng) if model is None else _next(task, model, paid, end, rng)
+    for end in (
+        np.linspace(FIRST * problem.evaluator.limit, problem.evaluator.limit, ROUNDS + 1).round().astype(int).tolist()
+    ):
+        new = _first(problem, paid, end, rng) if model is None else _next(problem, model, paid, end, rng)
         paid |= new
-        scores += task.evaluator.evaluate(list(new.values())).tolist()
-        model = ScoreModel(list(paid.values()), np.array(scores), task.evaluator.metric, task.seed)
-        answer = climb(held_out, model.predict, rule=task.rule, cost=task.cost)
-        history.append(Snapshot(task.evaluator.evaluations, tuple(answer)))
+        scores += problem.evaluator.evaluate(list(new.values())).tolist()
+        model = ScoreModel(list(paid.values()), np.array(scores), problem.evaluator.metric, problem.seed)
+        answer = climb(held_out, model.predict, rule=problem.rule, cost=problem.cost)
+        history.append(Snapshot(problem.evaluator.evaluations, tuple(answer)))
     return Outcome(history[-1].answer, history=tuple(history))
 
 
-def _starts(task: Task, n: int, rng: np.random.Generator) -> Batch:
-    return Batch.of(task.space, [task.training[i] for i in rng.integers(len(task.training), size=n)])
+def _starts(problem: Problem, n: int, rng: np.random.Generator) -> Batch:
+    return Batch.of(problem.space, [problem.training[i] for i in rng.integers(len(problem.training), size=n)])
 
 
-def _first(task: Task, paid: dict[str, Architecture], end: int, rng: np.random.Generator) -> dict[str, Architecture]:
+def _first(
+    problem: Problem, paid: dict[str, Architecture], end: int, rng: np.random.Generator
+) -> dict[str, Architecture]:
     found: dict[str, Architecture] = {}
     for _ in range(PATIENCE):
-        starts = _starts(task, 2 * end, rng)
+        starts = _starts(problem, 2 * end, rng)
         half = starts.take(slice(end, None))
-        made = varied(half, 1.0, rng, half, rule=task.rule, cost=task.cost)
+        made = varied(half, 1.0, rng, half, rule=problem.rule, cost=problem.cost)
         pairs = (a for pair in zip(starts.take(slice(0, end)), made, strict=True) for a in pair)
         if _take(pairs, found, paid, end):
             break
@@ -58,14 +62,14 @@ def _first(task: Task, paid: dict[str, Architecture], end: int, rng: np.random.G
 
 
 def _next(
-    task: Task, model: ScoreModel, paid: dict[str, Architecture], end: int, rng: np.random.Generator
+    problem: Problem, model: ScoreModel, paid: dict[str, Architecture], end: int, rng: np.random.Generator
 ) -> dict[str, Architecture]:
     found: dict[str, Architecture] = {}
     for turn in range(PATIENCE):
-        starts = _starts(task, min(ASCENTS, 2 * (end - len(paid))), rng)
-        best = climb(starts, model.predict, rule=task.rule, cost=task.cost)
+        starts = _starts(problem, min(ASCENTS, 2 * (end - len(paid))), rng)
+        best = climb(starts, model.predict, rule=problem.rule, cost=problem.cost)
         share = VARIED + (1 - VARIED) * turn / PATIENCE
-        if _take(varied(best, share, rng, starts, rule=task.rule, cost=task.cost), found, paid, end):
+        if _take(varied(best, share, rng, starts, rule=problem.rule, cost=problem.cost), found, paid, end):
             break
     return found
 

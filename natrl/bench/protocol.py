@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_doc import Doc
 
-from natrl.bench.methods import choose, METHODS, Outcome, Task
+from natrl.bench.methods import best_candidates, METHODS, Outcome, Problem
 from natrl.bench.rows import cost_ratios, Point, Row
 from natrl.bench.trained import Judge, Truth
 from natrl.checks.fields import check_fields, Count, Seeds
@@ -111,7 +111,7 @@ class Bench:
         """The figures of one job, a row a data set it is measured on."""
         method, table = METHODS.get(job.method), self._table(job.signal)
         initial, signal = table.initial(job.seed), table.evaluator(job.seed)
-        task = Task(
+        problem = Problem(
             space=table.space,
             rule=job.rule,
             training=initial.training,
@@ -124,22 +124,22 @@ class Bench:
         with ExitStack() as seals:
             for other in self.plan.tables:
                 seals.enter_context(other.sealed())
-            outcome = method.run(task)
+            outcome = method.run(problem)
         seconds = time.perf_counter() - start
         if method.learned:
             self._references[job.rule, job.signal, job.seed] = outcome.answer
-        return self._measure(job, task, outcome, signal, seconds)
+        return self._measure(job, problem, outcome, signal, seconds)
 
     def _table(self, signal: str) -> Truth:
         return next(table for table in self.plan.tables if table.signal_name == signal)
 
     def _measure(
-        self, job: Job, task: Task, outcome: Outcome, signal: Evaluator, seconds: float
+        self, job: Job, problem: Problem, outcome: Outcome, signal: Evaluator, seconds: float
     ) -> tuple[list[Row], list[Point]]:
         chooser = CachedEvaluator(signal)
-        chooser.load_state_dict(task.evaluator.state_dict())
-        best = choose(outcome, chooser)
-        madds, params = cost_ratios(task.space, task.held_out, outcome.answer)
+        chooser.load_state_dict(problem.evaluator.state_dict())
+        best = best_candidates(outcome, chooser)
+        madds, params = cost_ratios(problem.space, problem.held_out, outcome.answer)
         rows, points = [], []
         for table in self.plan.tables:
             if table.signal_name != job.signal and not self.plan.transfer:
@@ -155,20 +155,20 @@ class Bench:
             rows.append(
                 Row(
                     **label,
-                    held_out=len(task.held_out),
-                    queries=task.evaluator.evaluations,
+                    held_out=len(problem.held_out),
+                    queries=problem.evaluator.evaluations,
                     queries_best=chooser.evaluations,
-                    capture_argmax=report.capture(task.held_out, outcome.answer, rule=job.rule),
-                    capture_best=report.capture(task.held_out, best, rule=job.rule),
-                    worse_share=report.worse_share(task.held_out, outcome.answer),
-                    worse_share_best=report.worse_share(task.held_out, best),
+                    capture_argmax=report.capture(problem.held_out, outcome.answer, rule=job.rule),
+                    capture_best=report.capture(problem.held_out, best, rule=job.rule),
+                    worse_share=report.worse_share(problem.held_out, outcome.answer),
+                    worse_share_best=report.worse_share(problem.held_out, best),
                     madds_ratio=madds,
                     params_ratio=params,
                     seconds=seconds,
                 )
             )
             points += [
-                Point(**label, queries=s.queries, capture=report.capture(task.held_out, s.answer, rule=job.rule))
+                Point(**label, queries=s.queries, capture=report.capture(problem.held_out, s.answer, rule=job.rule))
                 for s in outcome.history
             ]
         return rows, points

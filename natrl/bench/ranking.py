@@ -24,13 +24,13 @@ from natrl.tuning.comparison import train_all
 from natrl.tuning.progress import progress_bar
 from natrl.tuning.restore import restored_evaluator
 
-__all__ = ["correlations", "draw_different", "measure"]
+__all__ = ["correlations", "draw_different", "judge"]
 
 RESAMPLES = 999
 PATIENCE = 200  # draws for each architecture wanted before a space counts as used up
 
 
-def measure(question: Question) -> pd.DataFrame:
+def judge(question: Question) -> pd.DataFrame:
     """A row an architecture: architecture (its key), proxy, trained (validation accuracy in [0, 1]) and madds.
 
     `attrs["model"]`: of a surrogate the shares of its regressors, and what it says of itself (`ScoreModel.trust`).

@@ -20,7 +20,7 @@ from natrl.evaluation.factory import EvaluatorSpec
 from natrl.tuning.session import ray_session
 
 if TYPE_CHECKING:
-    from natrl.report.results import Row
+    from natrl.report.results import Trained
     from natrl.spaces import Skeleton
     from natrl.training.fitting import TrainingResult
 
@@ -64,7 +64,7 @@ def evaluate(
     archs = {name: parse(name) for name in architectures}
     with ray_session(address, verbose=verbose):
         from natrl.data import load_data
-        from natrl.report.results import Results, Row, write_results
+        from natrl.report.results import Results, Trained, write_results
         from natrl.report.tables import comparison_table
         from natrl.runs.directory import versions
         from natrl.training.schedule import schedule as find_schedule
@@ -89,7 +89,7 @@ def evaluate(
                 on_result=lambda: bar.advance(task),
             )
     rows = tuple(
-        Row.measured(
+        Trained.measured(
             name if len(name) < 40 else f"architecture {i + 1}",
             "original",
             arch,
@@ -135,7 +135,7 @@ def _check_onnx(export: Path | None) -> None:
 
 
 def _export(
-    rows: Sequence[Row], trained: Sequence[Sequence[TrainingResult]], skeleton: Skeleton, out: Path, onnx: bool
+    rows: Sequence[Trained], trained: Sequence[Sequence[TrainingResult]], skeleton: Skeleton, out: Path, onnx: bool
 ) -> None:
     from natrl.export.folder import export_architecture, export_architectures
 

@@ -12,16 +12,7 @@ import typer
 from rich.console import Console
 
 from natrl.bench.question import check_proxy, Question
-from natrl.commands.options import (
-    Address,
-    check_new,
-    invocation,
-    Json,
-    refuse,
-    refuse_unheeded,
-    Seed,
-    Verbose,
-)
+from natrl.commands.options import Address, check_new, invocation, Json, refuse, refuse_unheeded, Seed, Verbose
 from natrl.commands.settings_options import flag, leaves, Options
 from natrl.commands.show import QUICK
 from natrl.evaluation.factory import EvaluatorSpec
@@ -45,12 +36,10 @@ def rank(
         ),
     ] = "supernet",
     truth: Annotated[
-        str,
-        typer.Option(help="What it is judged by: scratch, table:NAME|FILE or module:object.", metavar="KIND"),
+        str, typer.Option(help="What it is judged by: scratch, table:NAME|FILE or module:object.", metavar="KIND")
     ] = "scratch",
     given: Annotated[
-        dict[str, Any],
-        Options(EvaluatorSpec, "column space data schedule skeleton.channels? skeleton.cells?"),
+        dict[str, Any], Options(EvaluatorSpec, "column space data schedule skeleton.channels? skeleton.cells?")
     ],
     asked: Annotated[dict[str, Any], Options(Question, "number steps queries seeds gpus")],
     seed: Seed = 0,
@@ -78,11 +67,11 @@ def rank(
         refuse({"--steps": asked.get("steps")}, f"the proxy is {proxy}, no supernet that is trained for it")
     if proxy != "surrogate":
         refuse({"--queries": asked.get("queries")}, f"the proxy is {proxy}, no surrogate")
-    from natrl.bench.ranking import correlations, measure
+    from natrl.bench.ranking import correlations, judge
     from natrl.tuning.session import ray_session
 
     with ray_session(address, verbose=verbose) if spec.kind.trains else nullcontext():
-        table = measure(question)
+        table = judge(question)
     result = correlations(table, seed)
     document = {
         "proxy": proxy,

@@ -14,6 +14,7 @@ from annotated_doc import Doc
 
 from natrl.checks.annotations import alternatives
 from natrl.checks.fields import field_hints, group_of
+from natrl.documents import set_at
 
 __all__ = ["Options", "flag", "leaves", "names_in", "option_of", "with_options"]
 
@@ -116,12 +117,8 @@ def _nested(settings: type, values: dict[str, Any]) -> dict[str, Any]:
     """By dotted names, as nested values; None is not given."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        *groups, last = name.split(".")
         if value is not None:
-            place = found
-            for group in groups:
-                place = place.setdefault(group, {})
-            place[last] = names_in(value) if _field(settings, name)[0] is tuple else value
+            set_at(found, name, names_in(value) if _field(settings, name)[0] is tuple else value)
     return found
 
 

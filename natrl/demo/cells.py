@@ -20,7 +20,7 @@ from natrl.data.labels import size_of
 from natrl.demo.settings import CellsSettings
 from natrl.export.folder import export_architectures, Weights
 from natrl.policies import load_policy, Policy
-from natrl.report.results import Correlation, Results, Row
+from natrl.report.results import Correlation, Results, Trained
 from natrl.report.scores import CANDIDATES, write_candidates
 from natrl.runs.directory import versions
 from natrl.search.random_transform import cost_matched_random
@@ -50,7 +50,7 @@ def demonstrate(settings: CellsSettings, out: Path, *, command: str) -> Results:
         with timed(clock, "policy"):
             train(settings.run, out, command=command, progress=bar)
         policy = load_policy(out)
-        originals = initial_architectures(policy.space, settings.seed)
+        originals = draw_originals(policy.space, settings.seed)
         with timed(clock, "choice"):
             finalists = choose_finalists(policy, originals, out, settings.seed)
             trained = train_finalists(finalists, skeleton, data, settings, bar)
@@ -82,7 +82,7 @@ def demonstrate(settings: CellsSettings, out: Path, *, command: str) -> Results:
     )
 
 
-def initial_architectures(space: Space, seed: int) -> dict[str, Architecture]:
+def draw_originals(space: Space, seed: int) -> dict[str, Architecture]:
     """The named architectures, and random ones that no policy was trained on."""
     rng = np.random.default_rng([seed, 1])
     known = {name: zoo()[name] for name in NAMED}
@@ -137,7 +137,7 @@ def retrain(
     data: ImageData,
     settings: CellsSettings,
     bar: Progress,
-) -> tuple[list[Row], dict[str, Weights]]:
+) -> tuple[list[Trained], dict[str, Weights]]:
     """Originals, what was made of them, and random transformations of the same cost; here test data is read, once.
 
     And the weights of the transformed ones, by name, from the first seed's training.
@@ -154,7 +154,7 @@ def retrain(
     seeds = tuple(range(settings.seeds))
     trained = _train("retraining", architectures, skeleton, data, seeds, settings, bar, read_test=True)
     rows = [
-        Row.measured(name, variant, a, skeleton, validation=_validation(results), test=_test(results))  # type: ignore[arg-type]
+        Trained.measured(name, variant, a, skeleton, validation=_validation(results), test=_test(results))  # type: ignore[arg-type]
         for (name, variant, a), results in zip(named, trained, strict=True)
     ]
     pairs = zip(named, trained, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from natrl.checks.annotations import fits, in_words
 
-__all__ = ["TOO_DEEP", "check_shape", "plain", "shown"]
+__all__ = ["TOO_DEEP", "check_shape", "plain", "set_at", "shown"]
 
 MOST_VALUES = 2_000_000  # in a document; those that YAML's aliases repeat count each time
 DEEPEST = 64  # lists and groups within each other
@@ -88,3 +88,13 @@ def shown(value: Any) -> str:
         kind = "names and values" if isinstance(value, dict) else "a list"
         return f"{kind} ({len(value)})" if len(value) > 3 else f"{value!r:.60}"
     return f"{value!r:.60}"
+
+
+def set_at(document: dict[str, Any], name: str, value: Any) -> None:
+    """Sets document["learn"]["entropy"] for the name "learn.entropy"."""
+    *groups, last = name.split(".")
+    for group in groups:
+        document = document.setdefault(group, {})
+        if not isinstance(document, dict):
+            raise ValueError(f"{name}: {group} must be fields and values, got {document!r:.60}")
+    document[last] = value

@@ -20,7 +20,7 @@ from torch.fx.experimental import _config as symbolic_shapes
 from natrl.checks.errors import summary
 from natrl.export.subject import fitted, is_same, run, Subject
 
-__all__ = ["conditions", "export_program", "is_restricted", "is_taken"]
+__all__ = ["export_program", "is_restricted", "is_taken", "shape_conditions"]
 
 COMMON, LARGEST = (1, 2, 16, 17, 64), 1024  # sizes that are tried to find where a network goes another way
 TRIES = 6  # of them for each condition
@@ -87,7 +87,7 @@ def _with_inputs(forward: Any, names: list[str]) -> Any:
     return eval(f"lambda {given}: _forward({given})", {"_forward": forward})  # torch.export reads its code and names
 
 
-def conditions(subject: Subject, program: ExportedProgram) -> tuple[str, ...]:
+def shape_conditions(subject: Subject, program: ExportedProgram) -> tuple[str, ...]:
     """What must hold of the inputs' shapes for the network to take the path that was followed, as Python.
 
     Such as "x.shape[2] % 8 == 0". Empty where it takes that path whatever the shapes. torch.export keeps an axis of

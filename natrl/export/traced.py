@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.utils._pytree import tree_unflatten
 
 from natrl.checks.errors import summary
-from natrl.export.program import conditions, export_program
+from natrl.export.program import export_program, shape_conditions
 from natrl.export.subject import Subject
 
 __all__ = ["Captured", "exported", "is_leaf", "traced"]
@@ -78,7 +78,7 @@ def exported(subject: Subject, own: Iterable[type[nn.Module]]) -> Captured:
     output = next(node for node in found.graph.nodes if node.op == "output")
     output.args = (tree_unflatten(list(output.args[0]), program.call_spec.out_spec),)
     _clean(found.graph)
-    return Captured(found, conditions(subject, program))
+    return Captured(found, shape_conditions(subject, program))
 
 
 def _clean(graph: fx.Graph) -> None:

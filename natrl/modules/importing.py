@@ -23,7 +23,7 @@ from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
 from natrl.modules.trace.contraction import (
     contract,
     Contraction,
-    needed,
+    needed_layers,
     otherwise_fed,
     unconnected,
     with_gates,
@@ -69,7 +69,7 @@ def from_module(
         contraction = with_training(contraction, training[0], frozen)
     layers = {name: model.get_submodule(name) for name in contraction.layers.values()}
     strides = {number: max(_stride(layers[name])) for number, name in contraction.layers.items()}
-    kept = needed(contraction)
+    kept = needed_layers(contraction)
     choices = {
         name: choices_of(
             layer,

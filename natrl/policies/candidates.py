@@ -61,7 +61,7 @@ class Candidates:
         return tuple(changes)
 
 
-def choose(
+def best_within(
     log_probabilities: np.ndarray, costs: Sequence[Cost], scores: np.ndarray | None, preferred: int, budget: Budget
 ) -> int:
     """The index of the best candidate within the budget, which at least one is.

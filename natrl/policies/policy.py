@@ -19,7 +19,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.policies.bmsoftmax import BMSoftmax
-from natrl.policies.candidates import Candidates, choose
+from natrl.policies.candidates import best_within, Candidates
 from natrl.policies.network import PolicyNetwork
 from natrl.policies.pretrained import policy_path
 from natrl.policies.storage import read_policy, StoredPolicy, write_policy
@@ -190,7 +190,7 @@ class Policy:
         assert self.cost == "rule" or all(cost <= original for cost in costs), "a candidate costs more"
         scores = None if evaluator is None else check_scores(evaluator.evaluate(found), found, evaluator.metric)
         log_probabilities = self.log_probabilities(obs, proposed)
-        best = choose(log_probabilities, costs, scores, mode, budget)
+        best = best_within(log_probabilities, costs, scores, mode, budget)
         return Candidates(tuple(found), log_probabilities, costs, scores, best, self.space)
 
     def _propose(

@@ -20,7 +20,7 @@ from natrl.documents import read_json
 from natrl.files.writing import write_json
 from natrl.spaces import live_cost, network_cost, Skeleton
 
-__all__ = ["Correlation", "Results", "Row", "Variant", "read_results", "read_skeleton", "write_results"]
+__all__ = ["Correlation", "Results", "Trained", "Variant", "read_results", "read_skeleton", "write_results"]
 
 FORMAT = "natrl.results"
 
@@ -29,7 +29,7 @@ VARIANTS: tuple[str, ...] = get_args(Variant)
 
 
 @dataclass(frozen=True)
-class Row:
+class Trained:
     """One architecture, trained from scratch once a seed."""
 
     name: str  # the same for an original and what was made of it
@@ -52,7 +52,7 @@ class Row:
         *,
         validation: tuple[float, ...],
         test: tuple[float, ...] = (),
-    ) -> Row:
+    ) -> Trained:
         """A row with its costs on the skeleton filled in."""
         cost, live = network_cost(architecture, skeleton), live_cost(architecture, skeleton)
         costs = (cost.params, cost.madds, live.params, live.madds)
@@ -84,7 +84,7 @@ class Results:
     data: str  # name of the data set
     skeleton: Skeleton
     seeds: tuple[int, ...]  # S
-    rows: tuple[Row, ...]
+    rows: tuple[Trained, ...]
     schedule: Mapping[str, Any] = field(default_factory=dict)  # of the training from scratch
     correlation: Correlation | None = None
     command: str = ""  # repeats the run
@@ -101,7 +101,7 @@ class Results:
         """The names of the rows, each once, in their order."""
         return tuple(dict.fromkeys(row.name for row in self.rows))
 
-    def row(self, name: str, variant: str) -> Row | None:
+    def row(self, name: str, variant: str) -> Trained | None:
         """The row of that name and variant, or None."""
         return next((row for row in self.rows if (row.name, row.variant) == (name, variant)), None)
 
@@ -185,11 +185,11 @@ def write_results(results: Results, path: str | Path) -> Path:
     return write_json(Path(path), results.validate().to_dict(), ensure_ascii=False, allow_nan=False)
 
 
-def _where(row: Row) -> str:
+def _where(row: Trained) -> str:
     return f"row {row.name!r}, {row.variant}"
 
 
-def _validate_row(row: Row, n_seeds: int) -> None:
+def _validate_row(row: Trained, n_seeds: int) -> None:
     if row.variant not in VARIANTS:
         raise ValueError(f"row {row.name!r}: unknown variant {row.variant!r}; known: {', '.join(VARIANTS)}")
     for label in ("params", "madds", "live_params", "live_madds"):
@@ -225,7 +225,7 @@ def _numbers(document: Any, key: str, kind: type | tuple[type, ...] = (int, floa
     return values
 
 
-def _read_row(row: Any) -> Row:
+def _read_row(row: Any) -> Trained:
     name, variant = _get(row, "name", str), _get(row, "variant", str)
     try:
         architecture = Architecture.from_dict(_get(row, "architecture", dict))
@@ -233,7 +233,7 @@ def _read_row(row: Any) -> Row:
         raise ValueError(f"{name!r}, {variant}: {error}") from None
     costs = [_get(row, key, int) for key in ("params", "madds", "live_params", "live_madds")]
     accuracies = [tuple(map(float, _numbers(row, key))) for key in ("validation", "test")]
-    return Row(name, variant, architecture, *costs, *accuracies)
+    return Trained(name, variant, architecture, *costs, *accuracies)
 
 
 def read_skeleton(fields: Any) -> Skeleton:

@@ -12,7 +12,7 @@ from ray import tune
 
 from natrl.files.paths import absolute_settings
 
-__all__ = ["Parameter", "known", "put"]
+__all__ = ["Parameter", "known"]
 
 LISTS = ("choice", "grid")  # any values, of which one or each is tried
 RANGES = {  # the names and arguments of ray.tune's functions
@@ -111,16 +111,6 @@ class Parameter:
             return value
         lower, upper = self.extremes()
         return min(max(value, lower), upper)
-
-
-def put(document: dict[str, Any], name: str, value: Any) -> None:
-    """Sets document["learn"]["entropy"] for the name "learn.entropy"."""
-    *groups, last = name.split(".")
-    for group in groups:
-        document = document.setdefault(group, {})
-        if not isinstance(document, dict):
-            raise ValueError(f"{name}: {group} must be fields and values, got {document!r:.60}")
-    document[last] = value
 
 
 def known(name: Any, names: Any) -> str:

@@ -19,13 +19,13 @@ from natrl.bench import (
     METHODS,
     Outcome,
     Plan,
+    Problem,
     Snapshot,
     split,
-    Task,
 )
 from natrl.bench import learned as learning
 from natrl.bench.capture import best_reachable
-from natrl.bench.methods import choose
+from natrl.bench.methods import best_candidates
 from natrl.bench.rows import cost_ratios
 from natrl.core.isomorphism import function_key, held_out
 from natrl.evaluation import TableEvaluator
@@ -93,7 +93,9 @@ def test_figures_of_a_method_are_those_computed_by_hand(monkeypatch):
     monkeypatch.setitem(
         METHODS._entries,
         "some",
-        Entry("some", BenchMethod("some", lambda task: Outcome(tuple(after_of.get(a, a) for a in task.held_out)))),
+        Entry(
+            "some", BenchMethod("some", lambda problem: Outcome(tuple(after_of.get(a, a) for a in problem.held_out)))
+        ),
     )
     plan = Plan((table,), ("some",), 10, seeds=FOLDS)
     bench = Bench(plan)
@@ -119,8 +121,8 @@ def test_nothing_that_costs_more_passes():
 def test_the_best_candidate_is_chosen_by_the_signal_and_equals_keep_the_first():
     outcome = Outcome(answer=(ALL[1], ALL[4]), candidates=((ALL[0], ALL[1], ALL[2]), (ALL[3], ALL[4])), history=())
     scores = {ALL[0]: 0.5, ALL[1]: 0.4, ALL[2]: 0.5, ALL[3]: 0.1, ALL[4]: 0.2}
-    assert choose(outcome, TableEvaluator(scores)) == (ALL[0], ALL[4])
-    assert choose(replace(outcome, candidates=()), TableEvaluator(scores)) == outcome.answer
+    assert best_candidates(outcome, TableEvaluator(scores)) == (ALL[0], ALL[4])
+    assert best_candidates(replace(outcome, candidates=()), TableEvaluator(scores)) == outcome.answer
 
 
 # Plans
@@ -221,9 +223,9 @@ def test_a_method_cannot_read_the_report(monkeypatch):
 
     other = made_up("other")
 
-    def peek(task: Task) -> Outcome:
+    def peek(problem: Problem) -> Outcome:
         other.reporter()
-        return Outcome(task.held_out)
+        return Outcome(problem.held_out)
 
     monkeypatch.setitem(METHODS._entries, "peek", Entry("peek", BenchMethod("peek", peek)))
     plan = Plan((made_up(), other), ("peek",), 10, seeds=1)
@@ -277,8 +279,8 @@ def test_learned_methods_train_on_some_and_transform_others(method):
     evaluator = LimitedEvaluator(table.evaluator(), 15_625)
     initial = split(SPACE, 0)
     held = initial.held_out[::10]
-    task = Task(SPACE, "nat", initial.training, held, evaluator, seed=0)
-    outcome = METHODS.get(method).run(task)
+    problem = Problem(SPACE, "nat", initial.training, held, evaluator, seed=0)
+    outcome = METHODS.get(method).run(problem)
     asked = set(evaluator._scores)
     assert 64 < len(asked) == evaluator.evaluations <= 3 * 2 * 64
     assert [s.queries for s in outcome.history] == sorted(s.queries for s in outcome.history)
@@ -303,7 +305,7 @@ def test_a_seed_repeats_a_learned_method():
         evaluator = LimitedEvaluator(made_up().evaluator(), 15_625)
         initial = thin(SPACE, 0)
         return METHODS.get("ppo-autoregressive").run(
-            Task(SPACE, "nat++", initial.training, initial.held_out, evaluator, seed=0)
+            Problem(SPACE, "nat++", initial.training, initial.held_out, evaluator, seed=0)
         )
 
     assert outcome() == outcome()
@@ -315,11 +317,11 @@ def test_training_stops_before_the_budget_is_exceeded_and_starts_from_a_pool():
     table = made_up()
     evaluator = LimitedEvaluator(table.evaluator(), 200)
     initial = split(SPACE, 1)
-    task = Task(SPACE, "nat++", initial.training, initial.held_out[:50], evaluator, seed=1)
-    starts = learning.starts(task)
+    problem = Problem(SPACE, "nat++", initial.training, initial.held_out[:50], evaluator, seed=1)
+    starts = learning.starts(problem)
     assert len(starts) == 200 // learning.SHARE
     assert set(starts) <= set(initial.training)
-    outcome = METHODS.get("ppo-joint").run(task)
+    outcome = METHODS.get("ppo-joint").run(problem)
     assert 64 <= evaluator.evaluations <= 200
     assert evaluator.remaining < 64
     assert len(outcome.history) <= 1 + learning.SMALL_ITERATIONS
@@ -344,7 +346,7 @@ def test_random_matched_differs_from_the_original_whatever_comes_before_it():
 
     def answer(held):  # type: ignore[no-untyped-def]
         evaluator = LimitedEvaluator(TableEvaluator(dict.fromkeys(held, 0.5)), 1)
-        return METHODS.get("random-matched").run(Task(SPACE, "nat++", (), held, evaluator, 0, held)).answer
+        return METHODS.get("random-matched").run(Problem(SPACE, "nat++", (), held, evaluator, 0, held)).answer
 
     assert all(function_key(after) != function_key(before) for before, after in zip(held, answer(held), strict=True))
     assert answer(held[::-1]) == answer(held)[::-1]

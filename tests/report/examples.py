@@ -8,7 +8,7 @@ import pandas as pd
 from natrl import Architecture, parse, Skeleton, zoo
 from natrl.core.architecture import Cell
 from natrl.core.operations import PRIMITIVES
-from natrl.report.results import Correlation, Results, Row
+from natrl.report.results import Correlation, Results, Trained
 from natrl.report.scores import CandidateScores, COLUMNS
 from natrl.spaces import network_cost
 
@@ -58,7 +58,7 @@ def small_results(*, name: str = "VGG", data: str = "digits", correlation: bool 
         skeleton=SKELETON,
         seeds=(0, 1),
         rows=tuple(
-            Row.measured(n, v, a, SKELETON, validation=(0.5, 0.6), test=accuracies)  # type: ignore[arg-type]
+            Trained.measured(n, v, a, SKELETON, validation=(0.5, 0.6), test=accuracies)  # type: ignore[arg-type]
             for n, v, a, accuracies in rows
         ),
         schedule={"epochs": 30, "optimizer": "sgd"},
@@ -72,7 +72,7 @@ def small_results(*, name: str = "VGG", data: str = "digits", correlation: bool 
 def tiny_results() -> Results:
     """One small architecture, which is quick to draw."""
     versions = {"original": NASBENCH, "transformed": changed(NASBENCH, {0: "null"}), "random": NASBENCH}
-    rows = (Row.measured("tiny", v, a, SKELETON, validation=(0.5,)) for v, a in versions.items())  # type: ignore[arg-type]
+    rows = (Trained.measured("tiny", v, a, SKELETON, validation=(0.5,)) for v, a in versions.items())  # type: ignore[arg-type]
     return Results(data="digits", skeleton=SKELETON, seeds=(0,), rows=tuple(rows))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from natrl import network_cost, zoo
-from natrl.report.results import Correlation, read_results, Row, write_results
+from natrl.report.results import Correlation, read_results, Trained, write_results
 from natrl.spaces import live_cost
 from tests.report.examples import changed, SKELETON, small_results
 
@@ -35,7 +35,7 @@ def test_the_document_is_as_agreed(tmp_path):
 
 
 def test_measured_rows_carry_both_costs():
-    row = Row.measured("VGG", "original", zoo()["VGG"], SKELETON, validation=(0.5,))
+    row = Trained.measured("VGG", "original", zoo()["VGG"], SKELETON, validation=(0.5,))
     cost, live = network_cost(zoo()["VGG"], SKELETON), live_cost(zoo()["VGG"], SKELETON)
     assert (row.params, row.madds, row.live_params, row.live_madds) == (
         cost.params, cost.madds, live.params, live.madds,

@@ -16,7 +16,7 @@ import ray
 import natrl
 from natrl.commands.start import next_steps
 from natrl.tuning import doctor
-from natrl.tuning.doctor import check_devices, check_disk, check_limits, check_ray, check_versions
+from natrl.tuning.doctor import check_devices, check_disk, check_limits, check_packages, check_ray
 from tests.commands.cli import run
 
 Usage = namedtuple("Usage", "total used free")
@@ -46,7 +46,7 @@ def test_a_problem_is_told_and_is_the_exit_code(ray_session, capsys, monkeypatch
 def test_versions_that_do_not_fit(monkeypatch):
     wanted = ["torch>=99", "no-such-package>=1", "rich>=1", 'nor-this>=2; extra == "docs"', 'numpy>=99; extra == "rl"']
     monkeypatch.setattr(doctor, "requires", lambda name: wanted)
-    found, problems = check_versions()
+    found, problems = check_packages()
     assert found["rich"] == version("rich")
     assert found["no-such-package"] == "missing"
     assert "nor-this" not in found

@@ -64,7 +64,7 @@ def test_a_failed_first_try_leaves_nothing(ray_session, tmp_path, monkeypatch):
         (directory / "tune" / "trial").mkdir(parents=True)
         raise RunError("training failed")
 
-    monkeypatch.setattr(natrl.tuning.run, "fit", fail)
+    monkeypatch.setattr(natrl.tuning.run, "train_to_end", fail)
     settings = RunSettings(evaluator=EvaluatorSpec(reward="table:nasbench201", space="nasbench201"))
     for _ in range(2):
         with pytest.raises(RunError, match="training failed"):

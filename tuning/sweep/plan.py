@@ -15,10 +15,10 @@ import numpy as np
 from natrl.checks.arguments import checked
 from natrl.checks.fields import check_fields, Seed
 from natrl.core.transitions import check_choice
-from natrl.documents import read_document
+from natrl.documents import read_document, set_at
 from natrl.files.paths import absolute_settings
 from natrl.runs.metrics import METRICS
-from natrl.runs.parameters import known, Parameter, put
+from natrl.runs.parameters import known, Parameter
 from natrl.runs.settings import field_names, RunSettings, with_name, with_names
 from natrl.tuning.documents import complete, in_vain, unheeded
 from natrl.tuning.sweep.extent import Extent
@@ -115,7 +115,7 @@ class SweepPlan(Extent):
         """The settings of a trial with these values (by dotted name) of the parameters."""
         document = copy.deepcopy(dict(self.settings))
         for name, value in values.items():
-            put(document, name, value)
+            set_at(document, name, value)
         return document
 
     def to_dict(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from natrl.tuning.resuming import check_same
 from natrl.tuning.state import has_state, KeepState, mend
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
 from natrl.tuning.sweep.results import best_row, trial_table, write_best
-from natrl.tuning.sweep.search import make_sampler, make_scheduler
+from natrl.tuning.sweep.search import make_scheduler, make_searcher
 from natrl.tuning.sweep.trial import SweepTrial
 
 __all__ = ["BEST", "PICTURE", "TABLE", "resume_sweep", "run_sweep"]
@@ -63,7 +63,7 @@ def run_sweep(
     directory = absolute(out)
     documents = list(plan.extremes())
     iterations = max(complete(document).learn.iterations for document in documents)
-    sampler, scheduler = make_sampler(plan), make_scheduler(plan, iterations)
+    sampler, scheduler = make_searcher(plan), make_scheduler(plan, iterations)
     check_all(documents)
     with begun(directory):
         write_json(

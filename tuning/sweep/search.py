@@ -10,14 +10,15 @@ from ray.tune import TuneError
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator
 
-from natrl.runs.parameters import known, put
+from natrl.documents import set_at
+from natrl.runs.parameters import known
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
     from natrl.tuning.sweep.plan import SweepPlan
 
-__all__ = ["check_scheduler", "make_sampler", "make_scheduler", "read_scheduler"]
+__all__ = ["check_scheduler", "make_searcher", "make_scheduler", "read_scheduler"]
 
 #: Arguments of Tune's schedulers that a file may give; "none" trains every trial to its end.
 SCHEDULERS: dict[str, tuple[str, ...]] = {
@@ -83,7 +84,7 @@ def make_scheduler(plan: SweepPlan, iterations: int) -> TrialScheduler | None:
         if plan.scheduler_name == "pbt":
             mutations: dict[str, Any] = {}
             for p in plan.parameters:
-                put(mutations, p.name, p.domain() if p.is_range else list(p.values))
+                set_at(mutations, p.name, p.domain() if p.is_range else list(p.values))
             return _PopulationBasedTraining(
                 time_attr="training_iteration",
                 hyperparam_mutations=mutations,
@@ -121,7 +122,7 @@ class _Clip:
         return document
 
 
-def make_sampler(plan: SweepPlan) -> Any:
+def make_searcher(plan: SweepPlan) -> Any:
     """What proposes the trials. ValueError if Optuna is missing."""
     if plan.sampler != "optuna":
         return BasicVariantGenerator(random_state=plan.seed, max_concurrent=plan.concurrent or 0)

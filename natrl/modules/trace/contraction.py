@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from natrl.modules.trace.forward import Trace
 
-__all__ = ["Contraction", "contract", "needed", "otherwise_fed", "unconnected", "with_gates", "with_training"]
+__all__ = ["Contraction", "contract", "needed_layers", "otherwise_fed", "unconnected", "with_gates", "with_training"]
 
 Sources = frozenset[int]
 
@@ -141,7 +141,7 @@ def _unconnected_once(contraction: Contraction) -> dict[str, str]:
     return reasons
 
 
-def needed(contraction: Contraction) -> dict[str, str]:
+def needed_layers(contraction: Contraction) -> dict[str, str]:
     """Layers whose null could zero one factor of a product but not the other, or cut off one of several outputs.
 
     The cell of an architecture is live where any path leads to its output, which is not enough there.
