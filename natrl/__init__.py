@@ -11,7 +11,9 @@ from typing import Any, TYPE_CHECKING
 from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import parse, zoo
-from natrl.core.operations import Cost, Operation, operation, operation_cost, register_operation
+from natrl.core.operation_costs import operation_cost
+from natrl.core.operations import Cost, Operation, operation
+from natrl.core.registration import register_operation
 from natrl.core.transitions import successors
 from natrl.spaces import ChainSpace, network_cost, register_space, Skeleton, Space, space
 

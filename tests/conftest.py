@@ -17,7 +17,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default: pytest's oth
 import pytest
 from hypothesis import settings
 
-from natrl.core import operations
+from natrl.core import operations, registration
 from natrl.core.transitions import transition_matrix
 from tests.workers.fork import forked_workers
 
@@ -62,16 +62,16 @@ def ray_session(workers: None) -> Iterator[None]:
 @pytest.fixture
 def forgotten_operations() -> Iterator[None]:
     """What the test registers is unknown again after it."""
-    names = ("VOCABULARY", "VOCABULARY_INDEX", "RECORDS", "_NAMED")
+    names = ("VOCABULARY", "VOCABULARY_INDEX", "RECORDS", "NAMES_OF")
     known: list[dict[Any, Any]] = [getattr(operations, name) for name in names]
     before, types, kernels = [dict(d) for d in known], list(operations.TYPES), list(operations.KERNELS)
-    received = set(operations._RECEIVED)
+    received = set(registration._RECEIVED)
     yield
     for now, then in zip(known, before, strict=True):
         now.clear()
         now.update(then)
     operations.TYPES[:], operations.KERNELS[:] = types, kernels
-    operations._RECEIVED.clear()
-    operations._RECEIVED.update(received)
-    for forget in (*operations._CACHES, operations.stages.cache_clear, transition_matrix.cache_clear):
+    registration._RECEIVED.clear()
+    registration._RECEIVED.update(received)
+    for forget in (*registration._CACHES, operations.stages.cache_clear, transition_matrix.cache_clear):
         forget()

@@ -1,4 +1,4 @@
-"""Operations (type + kernel) and what each one costs.
+"""Operations: type + kernel, and the stages of convolutions that each consists of.
 
 One vocabulary serves every space. Costs come from the same stages that `natrl.networks` turns into torch modules,
 so what is counted is what is built.
@@ -9,25 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from reprlib import repr as short
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 
-from natrl.checks.arguments import checked
-
-__all__ = [
-    "PRIMITIVES",
-    "VOCABULARY",
-    "Convolution",
-    "Cost",
-    "Operation",
-    "Record",
-    "check_builders",
-    "operation",
-    "operation_cost",
-    "register_operation",
-    "stages",
-]
+__all__ = ["PRIMITIVES", "VOCABULARY", "Convolution", "Cost", "Operation", "Record", "operation", "stages"]
 
 #: Low rank: a pointwise operation as two, through fewer channels than the full rank: by type, through how large a part.
 LOW_RANKS = {"low_rank_2": 2, "low_rank_4": 4, "low_rank_8": 8}
@@ -51,9 +37,6 @@ TYPE_RANK = {
 }
 TYPE_RANK |= dict.fromkeys(("max_pool", "avg_pool"), len(TYPE_RANK))
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, order=True)
 class Operation:
@@ -65,7 +48,7 @@ class Operation:
     @property
     def name(self) -> str:
         """The operation's name, such as "sep_conv_3x3" (the spelling of DARTS and NAT)."""
-        if (record := _NAMED.get((self.type, self.kernel))) is not None:
+        if (record := NAMES_OF.get((self.type, self.kernel))) is not None:
             return record
         if self.type == "conv_1xk_kx1":
             return f"conv_1x{self.kernel}_{self.kernel}x1"
@@ -91,7 +74,7 @@ class Operation:
 
 
 #: Names of the known operations by type and kernel.
-_NAMED: dict[tuple[str, int], str] = {}
+NAMES_OF: dict[tuple[str, int], str] = {}
 
 
 def _vocabulary() -> dict[str, Operation]:
@@ -258,102 +241,7 @@ RECORDS |= {
     name: Record(name, VOCABULARY[name], cost=lambda *_: Cost(), may_become=tuple(WIDTHS)[place:])
     for place, name in enumerate(WIDTHS, start=1)
 }
-_NAMED.update({(op.type, op.kernel): name for name, op in VOCABULARY.items()})
-_RECEIVED: set[str] = set()  # operations that another process registered
-_CACHES: list[Callable[[], None]] = []
-
-
-def vocabulary_cache(maxsize: int | None) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """`lru_cache` for what has a row for each operation of the vocabulary: forgotten when one is registered."""
-
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        cached = lru_cache(maxsize)(function)
-        _CACHES.append(cached.cache_clear)
-        return cached  # type: ignore[return-value]  # called as the function is
-
-    return decorate
-
-
-@checked
-def register_operation(
-    name: str,
-    *,
-    type: str,
-    kernel: int = 0,
-    stages: Callable[[int, int, int], Stages] | None = None,
-    cost: Callable[[int, int, int, int, int], Cost] | None = None,
-    build: Callable[[int, int, int], Any] | str | None = None,
-    may_become: Iterable[str] | None = None,
-    color: str | None = None,
-) -> Operation:
-    """Makes an operation known by its name: to spaces, masks, costs, policies, pictures, and Ray's workers.
-
-    `type` and `kernel` (pixels, 0: none) place it on the ladders of the rule; a type that is on none needs
-    `may_become`, the names of what it may become besides itself, skip_connect and null (a name may come later). What
-    `stages`, `cost` and `build` are: `Record`. `color`, "#rrggbb": of its type in pictures. ValueError if the name, or
-    type and kernel, are taken, or something is missing.
-    """
-    if not isinstance(name, str) or not (name.isidentifier() and name.isascii()):
-        raise ValueError(f"the name of an operation is a word of letters, digits and underscores, got {short(name)}")
-    if not _is_kernel(kernel):
-        raise ValueError(f"operation {name!r}: kernel must be a whole number of at least 0, got {short(kernel)}")
-    if may_become is None and type not in TYPE_RANK:
-        known = ", ".join(TYPE_RANK)
-        raise ValueError(
-            f"operation {name!r}: type {short(type)} is on no ladder; say what it may become, or take one of {known}"
-        )
-    places = None if may_become is None else tuple(may_become)
-    record = Record(name, Operation(type, kernel), stages, cost, build, places, color)
-    if name in _RECEIVED and RECORDS[name].operation == record.operation:
-        return RECORDS[name].operation  # the module that registered it elsewhere is imported here, too
-    if name in VOCABULARY or name in ALIASES:
-        raise ValueError(f"operation {name!r} is registered already")
-    if (other := _NAMED.get((type, kernel))) is not None:
-        raise ValueError(f"operation {name!r}: type {type!r} with kernel {kernel} is {other} already")
-    _take(record)
-    return record.operation
-
-
-def _is_kernel(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _take(record: Record) -> None:
-    op = record.operation
-    if op.type not in TYPES:
-        TYPES.append(op.type)
-    if op.kernel not in KERNELS:
-        KERNELS.append(op.kernel)
-    VOCABULARY_INDEX[record.name] = len(VOCABULARY)
-    VOCABULARY[record.name], RECORDS[record.name] = op, record
-    _NAMED[op.type, op.kernel] = record.name
-    for forget in _CACHES:
-        forget()
-
-
-def registered_operations() -> tuple[Record, ...]:
-    """The records of operations that natrl does not bring, in the order of VOCABULARY."""
-    return tuple(RECORDS.values())[len(BUILT_IN) :]
-
-
-def check_builders(names: Iterable[str]) -> None:
-    """ValueError if an operation has neither builder nor stages, so that there are no networks of it."""
-    for name in names:
-        record = RECORDS[operation(name).name]
-        if record.name == "block" or record.operation.is_width:
-            raise ValueError(f"operation {record.name!r} is a part of a user's own network: there are no cells of it")
-        if record.build is None and record.stages is None:
-            raise ValueError(
-                f"operation {record.name!r} has no builder: register it with build=, to have networks of it"
-            )
-
-
-def receive_operations(records: Iterable[Record]) -> None:
-    """Takes what another process registered; what is known here already stays as it is."""
-    for record in records:
-        if record.name not in VOCABULARY:
-            _take(record)
-            _RECEIVED.add(record.name)
+NAMES_OF.update({(op.type, op.kernel): name for name, op in VOCABULARY.items()})
 
 
 @cache
@@ -365,60 +253,3 @@ def stages(name: str, channels: int, stride: int = 1, out_channels: int | None =
     operation(name)
     record = RECORDS[ALIASES.get(name, name)]
     return () if record.stages is None else record.stages(channels, out_channels or channels, stride)
-
-
-def _check_geometry(**sizes: int) -> None:
-    for label, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{label} must be a whole number of at least 1, got {value!r}")
-
-
-def operation_cost(
-    op: str | Operation, *, channels: int = 128, height: int = 32, width: int = 32, stride: int = 1
-) -> Cost:
-    """Cost of one operation as in the papers' tables: convolution weights only, the work of poolings and skips counted.
-
-    `channels` in and out; `height` and `width` of the input in pixels. A pooling counts kernel² and a skip 1 per output
-    value; null counts nothing. ValueError on an unknown operation or a size below 1.
-    (What a network counts is `network_operation_cost`: batch-norm parameters too, poolings and skips free.)
-    """
-    op = op if isinstance(op, Operation) else operation(op)
-    _check_geometry(channels=channels, height=height, width=width, stride=stride)
-    cost = _convolution_cost(op.name, channels, height, width, stride, norm=False)
-    values = channels * -(-height // stride) * -(-width // stride)
-    if op.is_pooling:
-        return Cost(0, op.kernel**2 * values)
-    return Cost(0, values) if op.type == "skip_connect" and stride == 1 else cost
-
-
-def network_operation_cost(
-    name: str, channels: int, height: int, width: int, stride: int = 1, out_channels: int | None = None
-) -> Cost:
-    """What an operation adds to its network: convolutions and affine batch-norms; MAdds of convolutions only."""
-    return _convolution_cost(name, channels, height, width, stride, norm=True, out_channels=out_channels)
-
-
-def _convolution_cost(
-    name: str, channels: int, height: int, width: int, stride: int, *, norm: bool, out_channels: int | None = None
-) -> Cost:
-    out_channels = out_channels or channels
-    if (own := RECORDS[name].cost) is not None:
-        return own(channels, out_channels, height, width, stride)
-    parts = stages(name, channels, stride, out_channels)
-    return stages_cost(parts, height, width, norm=norm, parallel=name == "skip_connect")
-
-
-def stages_cost(parts: Stages, height: int, width: int, *, norm: bool = True, parallel: bool = False) -> Cost:
-    """Cost of stages on images of that size; `parallel`: the convolutions of a stage run side by side."""
-    params = madds = 0
-    for stage in parts:
-        out_h, out_w = height, width
-        for conv in stage:
-            out_h = -(-height // conv.stride[0]) if parallel else -(-out_h // conv.stride[0])
-            out_w = -(-width // conv.stride[1]) if parallel else -(-out_w // conv.stride[1])
-            params += conv.weights
-            madds += conv.weights * out_h * out_w
-        height, width = out_h, out_w
-        outputs = sum(conv.out_channels for conv in stage) if parallel else stage[-1].out_channels
-        params += 2 * outputs if norm else 0
-    return Cost(params, madds)

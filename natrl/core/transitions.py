@@ -13,7 +13,8 @@ from typing import get_args, Literal
 import numpy as np
 
 from natrl.checks.arguments import checked
-from natrl.core.operations import network_operation_cost, Operation, operation, PRIMITIVES, RECORDS, TYPE_RANK
+from natrl.core.operation_costs import network_operation_cost
+from natrl.core.operations import Operation, operation, PRIMITIVES, RECORDS, TYPE_RANK
 
 __all__ = ["CostMode", "Rule", "affordable", "is_transition", "successors", "transition_matrix"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from natrl.core.operations import LOW_RANKS, operation, registered_operations, WIDTHS
+from natrl.core.operations import LOW_RANKS, operation, WIDTHS
+from natrl.core.registration import registered_operations
 
 __all__ = ["INK", "MUTED", "PAPER", "LineStyle", "Look", "VARIANT_LOOKS", "look_of", "looks_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from natrl.checks.packages import needed
-from natrl.core.operations import receive_operations, registered_operations
+from natrl.core.registration import receive_operations, registered_operations
 from natrl.registry import Entry, Registry
 
 __all__ = ["Named"]

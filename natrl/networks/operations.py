@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from natrl.core.operations import check_builders, Convolution, operation, Record, RECORDS, stages
+from natrl.core.operations import Convolution, operation, Record, RECORDS, stages
+from natrl.core.registration import check_builders
 from natrl.networks.dilated import DilatedDepthwise
 from natrl.networks.pooling import pool
 from natrl.registry import find_object

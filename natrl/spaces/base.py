@@ -12,7 +12,8 @@ import numpy as np
 from natrl.checks.arguments import checked
 from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture
-from natrl.core.operations import check_builders, Cost, operation, vocabulary_cache, VOCABULARY_INDEX
+from natrl.core.operations import Cost, operation, VOCABULARY_INDEX
+from natrl.core.registration import check_builders, vocabulary_cache
 from natrl.core.transitions import affordable, check_choice, CostMode, Rule, transition_matrix
 from natrl.spaces.batch import Batch
 from natrl.spaces.counting import cost_table, CostTable

@@ -15,18 +15,9 @@ import numpy as np
 from natrl.checks.arguments import checked
 from natrl.checks.packages import needed
 from natrl.core.architecture import Architecture, Cell
-from natrl.core.operations import (
-    check_builders,
-    Convolution,
-    Cost,
-    network_operation_cost,
-    operation,
-    receive_operations,
-    registered_operations,
-    stages_cost,
-    VOCABULARY,
-    VOCABULARY_INDEX,
-)
+from natrl.core.operation_costs import network_operation_cost, stages_cost
+from natrl.core.operations import Convolution, Cost, operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.registration import check_builders, receive_operations, registered_operations
 from natrl.core.transitions import check_choice, CostMode, Rule, transition_matrix
 from natrl.spaces.base import Space
 from natrl.spaces.batch import Batch

@@ -8,14 +8,9 @@ import numpy as np
 
 from natrl.checks.arguments import checked
 from natrl.core.architecture import Architecture, Cell, Slot
-from natrl.core.operations import (
-    Convolution,
-    Cost,
-    network_operation_cost,
-    VOCABULARY,
-    vocabulary_cache,
-    VOCABULARY_INDEX,
-)
+from natrl.core.operation_costs import network_operation_cost
+from natrl.core.operations import Convolution, Cost, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.registration import vocabulary_cache
 from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
 __all__ = ["CostTable", "cost_table", "live_cost", "network_cost"]

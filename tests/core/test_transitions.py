@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from natrl.core.operations import network_operation_cost, PRIMITIVES, VOCABULARY
+from natrl.core.operation_costs import network_operation_cost
+from natrl.core.operations import PRIMITIVES, VOCABULARY
 from natrl.core.transitions import affordable, Rule, successors, transition_matrix
 from natrl.spaces import space
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from natrl.core.operations import network_operation_cost, VOCABULARY
+from natrl.core.operation_costs import network_operation_cost
+from natrl.core.operations import VOCABULARY
 from natrl.networks.operations import build_operation, FactorizedReduction
 
 BUILT = [

@@ -12,7 +12,8 @@ import pytest
 import natrl
 from natrl.core.architecture import Architecture
 from natrl.core.genotypes import nasbench201_architecture, parse, zoo
-from natrl.core.operations import Cost, network_operation_cost
+from natrl.core.operation_costs import network_operation_cost
+from natrl.core.operations import Cost
 from natrl.spaces import live_cost, network_cost, Skeleton, space
 
 # C = 36, 20 cells, 32×32×3, 10 classes, no auxiliary head: parameters and MAdds of the convolutions.

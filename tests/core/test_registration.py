@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import natrl
-from natrl.core.operations import Convolution, receive_operations, registered_operations
+from natrl.core.operations import Convolution
+from natrl.core.registration import receive_operations, registered_operations
 from natrl.data import load_data
 from natrl.drawing.palette import look_of
 from natrl.evaluation.scratch import ScratchEvaluator
