@@ -7,7 +7,7 @@ sum of the slots that write it; the output nodes are concatenated. A slot holds 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from reprlib import repr as short
@@ -48,9 +48,10 @@ class Architecture:
 
         (Slots of a cell with strides of its own have their order: two that are parallel may differ in channels.)
         """
-        return " ; ".join(cell_text(cell, ops) for cell, ops in self._by_cell())
+        return " ; ".join(cell_text(cell, ops) for cell, ops in self.by_cell())
 
-    def _by_cell(self) -> Iterable[tuple[Cell, tuple[str, ...]]]:
+    def by_cell(self) -> Iterator[tuple[Cell, tuple[str, ...]]]:
+        """Each cell with the operations in its slots."""
         start = 0
         for cell in self.cells:
             yield cell, self.operations[start : start + len(cell.edges)]
@@ -78,7 +79,7 @@ class Architecture:
             raise ValueError(f"cells need different names, got {', '.join(map(bare, names[:4]))}")
         if len(self.operations) != len(self.slots):
             raise ValueError(f"{len(self.slots)} slots but {len(self.operations)} operations")
-        for cell, ops in self._by_cell():
+        for cell, ops in self.by_cell():
             validate_cell(cell, ops)
         return self
 
@@ -112,7 +113,7 @@ class Architecture:
                 "outputs": list(cell.outputs),
                 **({} if cell.strides is None else {"strides": list(cell.strides)}),
             }
-            for cell, ops in self._by_cell()
+            for cell, ops in self.by_cell()
         ]
         return {"format": FORMAT, "version": 1, "cells": cells}
 

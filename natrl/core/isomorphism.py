@@ -18,12 +18,7 @@ def function_key(architecture: Architecture) -> str:
     does not count (the unique strings of NAS-Bench-201, arXiv 2001.00326). Stride-2 skips are operations. Slots of a
     cell with strides of its own differ in channels: each keeps its place.
     """
-    parts, start = [], 0
-    for cell in architecture.cells:
-        ops = architecture.operations[start : start + len(cell.edges)]
-        start += len(cell.edges)
-        parts.append(f"{cell.name}:{'|'.join(_nodes(cell, ops))}")
-    return " ; ".join(parts)
+    return " ; ".join(f"{cell.name}:{'|'.join(_nodes(cell, ops))}" for cell, ops in architecture.by_cell())
 
 
 def _nodes(cell: Cell, operations: Iterable[str]) -> list[str]:

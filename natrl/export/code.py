@@ -62,10 +62,8 @@ def _template() -> Template:
 def _cells(architecture: Architecture) -> list[dict[str, Any]]:
     """For each cell its name in the code, slots (operation, source, target), output nodes and stride at its inputs."""
     names = ("NORMAL", "REDUCE") if len(architecture.cells) == 2 else ("CELL",)
-    cells, start = [], 0
-    for name, cell in zip(names, architecture.cells, strict=True):
-        operations = architecture.operations[start : start + len(cell.edges)]
-        start += len(cell.edges)
+    cells = []
+    for name, (cell, operations) in zip(names, architecture.by_cell(), strict=True):
         slots = [(op, s, t) for op, (s, t) in zip(operations, cell.edges, strict=True)]
         cells.append({"name": name, "slots": slots, "outputs": cell.outputs, "stride": 2 if cell.reduction else 1})
     return cells

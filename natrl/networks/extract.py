@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -29,15 +28,15 @@ def extract_network(supernet: CellSupernet, architecture: Architecture) -> Netwo
     network = build_network(architecture, supernet.skeleton)
     _copy_plain(network.stem, supernet.stem)
     _copy_plain(network.head, supernet.head)
-    ends = list(accumulate(len(cell.edges) for cell in architecture.cells))
+    cells = list(architecture.by_cell())
     nodes: list[Sequence[int]] = [(0,), (0,)]  # of the stem's two outputs, then of every block's
     for module, shared, block in zip(network.blocks, supernet.blocks, supernet.plan, strict=True):
         if block.cell is None:
             _copy_plain(module, shared)
             nodes.append((0,))
         else:
-            cell, end = architecture.cells[block.cell], ends[block.cell]
-            _copy_cell(module, shared, architecture.operations[end - len(cell.edges) : end], nodes)
+            cell, operations = cells[block.cell]
+            _copy_cell(module, shared, operations, nodes)
             nodes.append([node - cell.inputs for node in cell.outputs] if cell.inputs > 1 else (0,))
     network.classifier.weight.copy_(supernet.classifier[:, list(nodes[-1])].flatten(1))
     network.classifier.bias.copy_(supernet.classifier_bias)

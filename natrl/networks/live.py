@@ -34,9 +34,9 @@ class LiveBlock(NamedTuple):
 def live_blocks(architecture: Architecture, skeleton: Skeleton) -> tuple[LiveBlock | None, ...]:
     """For each block of the plan what runs of it, None where no later block needs it; the same for equal keys."""
     live, cells, end = architecture.live_slots, [], 0
-    for cell in architecture.cells:
-        start, end = end, end + len(cell.edges)
-        cells.append(_live_cell(cell, architecture.operations[start:end], live[start:end]))
+    for cell, operations in architecture.by_cell():
+        start, end = end, end + len(operations)
+        cells.append(_live_cell(cell, operations, live[start:end]))
     plan = skeleton.plan(architecture)
     needed = [False] * (len(plan) - 1) + [True]
     blocks: list[LiveBlock | None] = [None] * len(plan)

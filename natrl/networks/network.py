@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
@@ -39,15 +37,14 @@ class Network(nn.Module):
         self.architecture = architecture
         self.drop_path = drop_path
         plan = skeleton.plan(architecture)
-        ends = list(accumulate(len(cell.edges) for cell in architecture.cells))
+        cells = list(architecture.by_cell())
         self.stem = Stem(skeleton, plan[0].in_channels[-1])
         self.blocks = nn.ModuleList()
         for block in plan:
             if block.cell is None:
                 self.blocks.append(ResidualBlock(block.in_channels[0], block.channels))
             else:
-                cell, end = architecture.cells[block.cell], ends[block.cell]
-                operations = architecture.operations[end - len(cell.edges) : end]
+                cell, operations = cells[block.cell]
                 self.blocks.append(CellModule(cell, operations, block))
         features = plan[-1].out_channels
         two_inputs = architecture.cells[0].inputs == 2

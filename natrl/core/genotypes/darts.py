@@ -153,10 +153,8 @@ def _without_empty_nodes(triples: list[Triple], outputs: list[int], named: set[i
 def _genotype(architecture: Architecture, slots: Callable[[Cell, list[str]], Any]) -> str:
     if [(c.name, c.inputs) for c in architecture.cells] != [("normal", INPUTS), ("reduce", INPUTS)]:
         raise ValueError("only architectures of a normal and a reduce cell with two inputs have a genotype")
-    start, fields = 0, []
-    for cell in architecture.cells:
-        ops = architecture.operations[start : start + len(cell.edges)]
-        start += len(cell.edges)
+    fields = []
+    for cell, ops in architecture.by_cell():
         named = ["none" if op == "null" else op for op in ops]
         fields += [f"{cell.name}={slots(cell, named)!r}", f"{cell.name}_concat={list(cell.outputs)!r}"]
     return f"Genotype({', '.join(fields)})"

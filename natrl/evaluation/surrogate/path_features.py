@@ -24,10 +24,7 @@ def path_counts(architecture: Architecture) -> dict[str, int]:
     counts. A dead architecture has none.
     """
     counts: dict[str, int] = {}
-    start = 0
-    for cell in architecture.cells:
-        operations = architecture.operations[start : start + len(cell.edges)]
-        start += len(cell.edges)
+    for cell, operations in architecture.by_cell():
         for path, count in _paths(cell, operations):
             name = f"{cell.name}:{'>'.join(path)}"
             counts[name] = counts.get(name, 0) + count
