@@ -21,8 +21,10 @@ from torch import nn
 
 from natrl.data import batches
 from natrl.modules.inherit.kernels import inherit_kernel
-from natrl.modules.inherit.least_squares import inherit, recalibrating, Reference
-from natrl.modules.replace.replacements import operation_of, replacement
+from natrl.modules.inherit.least_squares import inherit, recalibrating
+from natrl.modules.inherit.reference import Reference
+from natrl.modules.replace.held import operation_of
+from natrl.modules.replace.replacements import replacement
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
 

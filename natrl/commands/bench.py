@@ -45,8 +45,7 @@ def bench(
         str | None, typer.Option(help="Column of the file that methods learn from.", metavar="COLUMN")
     ] = None,
     report: Annotated[
-        str | None,
-        typer.Option(help="Column that is reported; A,B,… for several data sets.", metavar="COLUMN"),
+        str | None, typer.Option(help="Column that is reported; A,B,… for several data sets.", metavar="COLUMN")
     ] = None,
     data_sets: Annotated[
         str | None, typer.Option(help="cifar10, cifar100, imagenet16, or several: A,B.", metavar="NAMES")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from natrl.commands.networks import Asked, is_reference, Learned, transform_network
+from natrl.commands.network_options import Asked, is_reference, Learned
+from natrl.commands.networks import transform_network
 from natrl.commands.options import ImageSize, Json, MaxMadds, MaxParams, Mlflow, Onnx, refuse, Wandb
 from natrl.commands.settings_options import Options
 from natrl.tuning.optimize.settings import OptimizeSettings

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.moves import NetworkMoves, NetworkRule, show_network
-from natrl.commands.networks import is_reference
+from natrl.commands.network_options import is_reference
 from natrl.commands.options import check_picture, Json, Picture, refuse
 from natrl.commands.settings_options import flag, Options
 from natrl.core.genotypes import parse, zoo

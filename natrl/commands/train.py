@@ -39,8 +39,7 @@ def train(
         Path | None, typer.Option("--out", "-o", help="Run directory; must not exist yet.", metavar="RUN")
     ] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(help="Go on with this run instead; with more --iterations too.", metavar="RUN"),
+        Path | None, typer.Option(help="Go on with this run instead; with more --iterations too.", metavar="RUN")
     ] = None,
     mlflow: Mlflow = None,
     wandb: Wandb = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from natrl.commands.architectures import transform_architecture
-from natrl.commands.networks import Asked, is_reference, Learned
+from natrl.commands.network_options import Asked, is_reference, Learned
 from natrl.commands.optimize import optimize
 from natrl.commands.options import ImageSize, Json, MaxMadds, MaxParams, Onnx, refuse, Seed
 from natrl.commands.settings_options import flag, leaves, Options
@@ -68,8 +68,7 @@ def transform(
     ] = None,
     shape: Annotated[dict[str, Any], Options(Skeleton, "channels? cells? num_classes?", PANEL)],
     picture: Annotated[
-        Path | None,
-        typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE", rich_help_panel=PANEL),
+        Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE", rich_help_panel=PANEL)
     ] = None,
     asked: Asked,
     given: Learned,

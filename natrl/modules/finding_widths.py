@@ -20,8 +20,8 @@ from natrl.modules.trace.contraction import Contraction
 from natrl.modules.trace.coupling import coupled, Group
 from natrl.modules.trace.forward import Trace
 from natrl.modules.trace.graph import build_graph, Graph
-from natrl.modules.trace.provenance import tensors
 from natrl.modules.trace.sandbox import random_numbers_kept, Sandbox
+from natrl.modules.trace.torch_operations import tensors
 
 __all__ = ["Widths", "with_widths"]
 

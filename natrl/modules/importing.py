@@ -15,9 +15,9 @@ from natrl.core.moves import move_of, Moves, moves_from
 from natrl.core.operations import Cost
 from natrl.modules.finding_widths import Widths, with_widths
 from natrl.modules.replace.geometry import geometry_of, LAYERS
+from natrl.modules.replace.held import description, held_by
 from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unremovable, unreplaceable
 from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
-from natrl.modules.replace.replacements import description, held_by
 from natrl.modules.replace.rules import Choice, choices_of
 from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
 from natrl.modules.trace.contraction import (

@@ -16,7 +16,8 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.core.architecture import Architecture
-from natrl.modules.inherit.least_squares import fit_layer, recalibrating, Reference
+from natrl.modules.inherit.least_squares import fit_layer, recalibrating
+from natrl.modules.inherit.reference import Reference
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.replace.geometry import channel_axis, Conv

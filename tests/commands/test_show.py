@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import natrl
-from natrl.commands.networks import is_reference
+from natrl.commands.network_options import is_reference
 from natrl.commands.options import invocation
 from tests.commands.cli import error, output
 from tests.core.genotypes.published import SOURCE

@@ -7,7 +7,8 @@ import torch
 from torch import nn, Tensor
 
 from natrl.modules.inherit.kernels import factorise, inherit_kernel
-from natrl.modules.inherit.least_squares import fit_layer, inherit, recalibrating, Reference, Rows
+from natrl.modules.inherit.least_squares import fit_layer, inherit, recalibrating
+from natrl.modules.inherit.reference import Reference, Rows
 from natrl.modules.replace.replacements import replacement
 
 

@@ -12,7 +12,8 @@ import natrl
 from natrl.core.operations import Cost
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.inherit.kernels import inherit_kernel, low_rank
-from natrl.modules.inherit.least_squares import fit_layer, Reference
+from natrl.modules.inherit.least_squares import fit_layer
+from natrl.modules.inherit.reference import Reference
 from natrl.modules.network_supernet import ModuleSupernet
 from natrl.modules.replace.replacements import replacement, replacement_cost
 from tests.modules.test_rules import counted

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from natrl.core.operations import Cost, VOCABULARY
 from natrl.modules.replace.geometry import geometry_of, Window
-from natrl.modules.replace.replacements import operation_of, replacement, replacement_cost
+from natrl.modules.replace.held import operation_of
+from natrl.modules.replace.replacements import replacement, replacement_cost
 from natrl.modules.replace.stand_ins import Zeros
 
 CONVOLUTIONS = [name for name, op in VOCABULARY.items() if "conv" in op.type]

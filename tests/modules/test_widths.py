@@ -18,7 +18,8 @@ from natrl.core.moves import move_of, moves_from
 from natrl.core.operations import Cost, VOCABULARY_INDEX
 from natrl.export.module_code import module_code
 from natrl.modules.inherit.inheritance import Inheritance
-from natrl.modules.inherit.least_squares import fit_layer, Reference
+from natrl.modules.inherit.least_squares import fit_layer
+from natrl.modules.inherit.reference import Reference
 from natrl.modules.network_supernet import ModuleSupernet
 from natrl.modules.replace.widths import narrowed, sizes_of
 from natrl.modules.saved import load_module, save_module

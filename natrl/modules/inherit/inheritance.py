@@ -10,7 +10,8 @@ from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
 from natrl.modules.inherit.kernels import Pointwise
-from natrl.modules.inherit.least_squares import inherit, Reference
+from natrl.modules.inherit.least_squares import inherit
+from natrl.modules.inherit.reference import Reference
 from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.replace.geometry import Conv
 

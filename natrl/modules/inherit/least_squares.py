@@ -15,10 +15,9 @@ full rank. All in one forward pass, which also gives batch-norms the statistics 
 from __future__ import annotations
 
 import math
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn, Tensor
@@ -34,78 +33,16 @@ from natrl.modules.inherit.kernels import (
     Pointwise,
     set_low_rank,
 )
-from natrl.modules.replace.geometry import axes_of, channel_axis, Conv, images_of, per_axis
+from natrl.modules.inherit.reference import Reference, Rows
+from natrl.modules.replace.geometry import axes_of, Conv, per_axis
 from natrl.modules.replace.subclasses import kernel_of
 from natrl.training.modes import frozen_norms, in_mode
 
-__all__ = ["Reference", "fit_layer", "inherit", "recalibrating"]
+__all__ = ["fit_layer", "inherit", "recalibrating"]
 
-ROWS = 8192  # pixels of a layer's output that are fitted
 RIDGE = 1e-3
 ROOM = 1 << 23  # features of all rows together that a layer with groups is fitted on
 DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the way to a factorised one
-
-
-class Rows(NamedTuple):
-    """What a trained layer gave at R pixels, or positions of a linear layer, each of which is an image of one pixel."""
-
-    pixels: Tensor  # int64 (1 + axes, R): image, row, column
-    values: Tensor  # (R, O)
-    normalised: bool  # a batch-norm reads the layer's output: its mean does not matter
-
-
-class Reference:
-    """What the layers of a trained network give on unlabelled images, at pixels drawn by a seed."""
-
-    @torch.no_grad()
-    def __init__(
-        self, model: nn.Module, names: Sequence[str], *inputs: Tensor, rows: int = ROWS, seed: int = 0
-    ) -> None:
-        """`names` of the layers, `inputs` as the model takes them, on its device. A layer's first call counts.
-
-        ValueError where a layer is not run.
-        """
-        self.inputs = inputs
-        self.layers: dict[str, Rows] = {}
-        self._rows = rows
-        self._generator = torch.Generator().manual_seed(seed)
-        self._outputs: dict[str, weakref.ref[Tensor]] = {}
-        with in_mode(model, training=False), ExitStack() as hooks:
-            for name in names:
-                layer = model.get_submodule(name)
-                hooks.enter_context(layer.register_forward_hook(self._record(name)))
-            for norm in model.modules():
-                if isinstance(norm, _BatchNorm):
-                    hooks.enter_context(norm.register_forward_pre_hook(self._mark_normalised))
-            model(*inputs)
-        for name in names:
-            if name not in self.layers:
-                raise ValueError(f"layer {name!r} is not run by the network")
-
-    def _record(self, name: str) -> Any:
-        def hook(layer: nn.Module, _: Any, output: Tensor) -> None:
-            if name not in self.layers:
-                images = images_of(layer, output.shape)
-                pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
-                if channel_axis(layer) == -1:
-                    values = output.flatten(0, -2)[pixels[0]]
-                else:
-                    values = output[(pixels[0], slice(None), *pixels[1:])]
-                self.layers[name] = Rows(pixels, values, False)
-                self._outputs[name] = weakref.ref(output)
-
-        return hook
-
-    def _mark_normalised(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
-        for name, output in self._outputs.items():
-            if output() is arguments[0]:
-                self.layers[name] = self.layers[name]._replace(normalised=True)
-
-
-def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) -> Tensor:
-    """int64 (1 + axes, R): different pixels of maps of shape (N, H, W), say, at most `rows` of them."""
-    flat = torch.randperm(math.prod(shape), generator=generator)[:rows].sort().values
-    return torch.stack(torch.unravel_index(flat, shape))
 
 
 @torch.no_grad()

@@ -19,19 +19,13 @@ from torch.nn.modules.pooling import (
 from torch.nn.utils import parametrize
 
 from natrl.modules.replace.geometry import axes_of, geometry_of
-from natrl.modules.replace.replacements import nothing, operation_of
+from natrl.modules.replace.held import operation_of
+from natrl.modules.replace.replacements import nothing
 from natrl.modules.trace.forward import is_watched, is_within, Trace, WATCHED
 from natrl.modules.trace.reach import reached, storage_key
 from natrl.modules.trace.sandbox import Sandbox, type_name
 
-__all__ = [
-    "frozen_layers",
-    "is_tampered_with",
-    "kept_elsewhere",
-    "shared_weights",
-    "unremovable",
-    "unreplaceable",
-]
+__all__ = ["frozen_layers", "is_tampered_with", "kept_elsewhere", "shared_weights", "unremovable", "unreplaceable"]
 
 _KINDS = (
     nn.Linear,

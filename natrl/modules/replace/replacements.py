@@ -18,10 +18,8 @@ from typing import cast, NamedTuple
 import torch
 from torch import nn
 
-from natrl.core.operations import Convolution, Cost, Operation, operation, stages, VOCABULARY
-from natrl.core.transitions import KERNEL_LADDER
+from natrl.core.operations import Convolution, Cost, Operation, stages
 from natrl.modules.replace.geometry import (
-    AVG_POOLINGS,
     axes_of,
     channels_of,
     Conv,
@@ -30,63 +28,15 @@ from natrl.modules.replace.geometry import (
     geometry_of,
     Layer,
     LAYERS,
-    MAX_POOLINGS,
     of_axes,
-    Pool,
     Window,
 )
+from natrl.modules.replace.possible import possible
 from natrl.modules.replace.stand_ins import Copy, Crop, NoAttention, PaddedAverage, Zeros, ZerosLike
-from natrl.modules.replace.subclasses import is_plain_layer
 
-__all__ = ["description", "held_by", "nothing", "operation_of", "replacement", "replacement_cost"]
+__all__ = ["nothing", "replacement", "replacement_cost"]
 
 _PADS = {"zeros": "ZeroPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
-
-
-def operation_of(layer: nn.Module) -> str | None:
-    """The operation of the vocabulary that a layer holds, such as "conv_3x3"; None if there is none.
-
-    Only torch's own types count (a subclass may do something else), and layers that only make their weights
-    (`is_plain_layer`). Stride, padding, dilation, channels, groups and bias belong to the layer's place in its network,
-    not to its operation: a depthwise convolution is a convolution. One of another kernel, such as 4×4 or 1×7, counts as
-    the next larger square one, or as the largest (`description` says what it is). A linear layer is a 1×1 convolution
-    of its positions.
-    """
-    if isinstance(layer, Conv | nn.Linear) and not is_plain_layer(layer):
-        return None
-    if isinstance(layer, nn.Linear):
-        return "conv_1x1"
-    if isinstance(layer, Conv):
-        largest = max(layer.kernel_size)
-        return Operation("conv", next((k for k in reversed(KERNEL_LADDER) if k >= largest), KERNEL_LADDER[0])).name
-    if type(layer) not in (*MAX_POOLINGS, *AVG_POOLINGS):
-        return None
-    geometry = geometry_of(cast(Pool, layer))
-    own = getattr(layer, "return_indices", False) or getattr(layer, "divisor_override", None) is not None
-    if own or set(geometry.dilation) != {1} or len(set(geometry.kernel)) > 1:
-        return None
-    name = Operation("max_pool" if type(layer) in MAX_POOLINGS else "avg_pool", geometry.kernel[0]).name
-    return name if name in VOCABULARY else None
-
-
-def held_by(layer: nn.Module) -> str:
-    """The operation in a slot, whatever its layer is: a module that holds none by itself is a block."""
-    return operation_of(layer) or "block"
-
-
-def description(layer: nn.Module) -> str:
-    """What a slot's layer is, in the operation's terms: "conv_1x7", "conv_3x3 in 16 groups", "max_pool_2", "linear".
-
-    Of a block the name of its type.
-    """
-    held = operation_of(layer)
-    if isinstance(layer, nn.Linear):
-        return "linear"
-    if held is None or not axes_of(layer):
-        return type(layer).__name__
-    kernel = "x".join(map(str, geometry_of(cast(Layer, layer)).kernel))
-    groups = f" in {layer.groups} groups" if isinstance(layer, Conv) and layer.groups > 1 else ""
-    return f"{operation(held).type}_{kernel}{groups}"
 
 
 class _Step(NamedTuple):
@@ -106,7 +56,7 @@ def replacement(layer: nn.Module, operation: str) -> nn.Module:
     replacement is made of linear layers. A module of another type becomes null alone, and is taken to give the shape of
     what it reads first. ValueError with the reason where the layer cannot become that operation.
     """
-    op = _possible(layer, operation)
+    op = possible(layer, operation)
     if not isinstance(layer, LAYERS):
         return nothing(layer).train(layer.training)
     geometry = geometry_of(layer)
@@ -128,7 +78,7 @@ def replacement_cost(layer: nn.Module, operation: str, *size: int) -> Cost:
     of convolutions and linear layers. ValueError as `replacement`, and where the layer's kind of padding needs a larger
     map.
     """
-    op = _possible(layer, operation)
+    op = possible(layer, operation)
     if not isinstance(layer, Conv | nn.Linear) or op.is_pooling or op.type in ("skip_connect", "null"):
         return Cost()
     before, after = channels_of(layer)
@@ -152,80 +102,6 @@ def nothing(layer: nn.Module) -> nn.Module:
     if type(layer) is nn.MultiheadAttention:
         return NoAttention()
     return ZerosLike(layer.out_features if type(layer) is nn.Linear else None)
-
-
-def _possible(layer: nn.Module, name: str) -> Operation:
-    """The operation, if the layer can become it. ValueError with the reason if not."""
-    op = operation(name)
-    if not isinstance(layer, LAYERS):
-        if op.type == "null":
-            return op
-        others = "a convolution, Linear, MaxPool or AvgPool has others"
-        raise ValueError(f"a {type(layer).__name__} has no replacement but null; {others}")
-    if isinstance(layer, nn.Linear):
-        _possible_linear(layer, op)
-    elif isinstance(layer, Conv):
-        _possible_convolution(layer, op)
-    else:
-        _possible_pooling(layer, op)
-    geometry = geometry_of(layer)
-    if op.type == "skip_connect" and not geometry.keeps_size:
-        raise ValueError(f"{op.name} needs stride 1 and an output as large as the input")
-    if op.is_pooling:
-        for window in geometry.with_kernel(op.kernel):
-            if max(window.before, window.after) >= op.kernel:
-                raise ValueError(f"{op.name}: some of its windows would lie outside the image, in the padding")
-    return op
-
-
-def _possible_linear(layer: nn.Linear, op: Operation) -> None:
-    if op.is_low_rank:
-        _possible_rank(layer, op)
-    elif op.type == "skip_connect" and layer.in_features != layer.out_features:
-        raise ValueError(
-            f"{op.name} needs as many output as input channels, got {layer.in_features} → {layer.out_features}"
-        )
-    elif op.type not in ("skip_connect", "null") and op.name != "conv_1x1":
-        raise ValueError(
-            f"a linear layer reads no neighbours: it becomes a low rank, skip_connect or null, not {op.name}"
-        )
-
-
-def _possible_rank(layer: Conv | nn.Linear, op: Operation) -> None:
-    before, after = channels_of(layer)
-    rank = op.rank(before, after)
-    if rank * (before + after) >= before * after:
-        raise ValueError(
-            f"{op.name} saves nothing: {before} → {rank} → {after} channels have as many weights as {before} → {after}"
-        )
-
-
-def _possible_convolution(layer: Conv, op: Operation) -> None:
-    if op.is_low_rank:
-        if layer.groups != 1 or max(layer.kernel_size) > 1:
-            pointwise = "a dense 1×1 convolution or of a linear layer"
-            raise ValueError(f"{op.name} takes the place of {pointwise}, and this one is {description(layer)}")
-        _possible_rank(layer, op)
-    if op.type == "conv_1xk_kx1" and axes_of(layer) != 2:
-        raise ValueError(f"{op.name} goes along rows, then along columns, and a {type(layer).__name__} has others")
-    if layer.groups != 1 and op.type in ("sep_conv", "conv_1xk_kx1"):
-        raise ValueError(f"{op.name} takes a dense convolution's place, and this one has {layer.groups} groups")
-    if (op.is_pooling or op.type == "skip_connect") and layer.in_channels != layer.out_channels:
-        raise ValueError(
-            f"{op.name} needs as many output as input channels, got {layer.in_channels} → {layer.out_channels}"
-        )
-
-
-def _possible_pooling(layer: Pool, op: Operation) -> None:
-    if not op.is_pooling and op.type not in ("skip_connect", "null"):
-        raise ValueError(f"a pooling becomes another pooling, skip_connect or null, not {op.name}")
-    if getattr(layer, "return_indices", False):
-        raise ValueError("a pooling that returns indices has no replacement: something reads them")
-    geometry = geometry_of(layer)
-    rounds_up = layer.ceil_mode and max(geometry.stride) > 1
-    same = op.is_pooling and {(w.kernel, w.dilation) for w in geometry} == {(op.kernel, 1)}
-    if rounds_up and not same:
-        raise ValueError(f"{op.name}: a pooling with ceil_mode keeps its kernel, or its output may be smaller")
 
 
 def _check_padding(layer: Conv, op: Operation, geometry: Geometry, size: tuple[int, ...]) -> None:

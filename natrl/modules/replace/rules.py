@@ -13,10 +13,11 @@ from torch import nn
 from natrl.core.operations import Cost, operation, VOCABULARY
 from natrl.core.transitions import is_transition
 from natrl.modules.replace.geometry import channel_axis, images_of
-from natrl.modules.replace.replacements import held_by, replacement_cost
+from natrl.modules.replace.held import held_by
+from natrl.modules.replace.replacements import replacement_cost
 from natrl.modules.trace.forward import Call
 
-__all__ = ["Choice", "choices_of"]
+__all__ = ["Choice", "choices_of", "replaced_cost"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ def _choice(layer: nn.Module, held: str, name: str, calls: Sequence[Call], batch
     if not is_transition(operation(held), operation(name)):
         return Choice(nothing, f"no rule lets {held} become {name}")
     try:
-        images = [images_of(layer, call.in_shape) for call in calls]
-        costs = [replacement_cost(layer, name, *size) for _, *size in images]
+        cost = replaced_cost(layer, name, [images_of(layer, call.in_shape) for call in calls], batch)
     except ValueError as error:
         return Choice(nothing, reason or str(error), builds=False)
-    if reason is not None:
-        return Choice(nothing, reason)
+    return Choice(cost) if reason is None else Choice(nothing, reason)
+
+
+def replaced_cost(layer: nn.Module, operation: str, images: Sequence[Sequence[int]], batch: int) -> Cost:
+    """Of a replacement that is called on so many images of such a size, in one image of the batch."""
+    costs = [replacement_cost(layer, operation, *size) for _, *size in images]
     madds = sum(cost.madds * count for cost, (count, *_) in zip(costs, images, strict=True))
-    return Choice(Cost(costs[0].params, madds // batch))
+    return Cost(costs[0].params, madds // batch)
 
 
 def _role(name: str, calls: Sequence[Call], axis: int, when: str) -> str | None:

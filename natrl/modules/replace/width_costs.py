@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from natrl.core.operations import Cost, VOCABULARY, VOCABULARY_INDEX
 from natrl.modules.replace.geometry import channels_of, images_of
-from natrl.modules.replace.replacements import held_by, replacement_cost
+from natrl.modules.replace.held import held_by
+from natrl.modules.replace.rules import replaced_cost
 from natrl.modules.replace.widths import resized, WidthSlot
 from natrl.modules.trace.coupling import is_depthwise
 from natrl.modules.trace.forward import Call
@@ -60,18 +60,12 @@ def narrow_costs(
         own = Cost(sum(p.numel() for p in narrow.parameters()), madds * kept // weights)
         for operation in operations:
             try:
-                cost = own if operation == held else _replaced(narrow, operation, images, batch)
+                cost = own if operation == held else replaced_cost(narrow, operation, images, batch)
             except ValueError as error:
                 reasons.setdefault(operation, f"not at every width: {error}")
                 continue
             costs[i, o, VOCABULARY_INDEX[operation]] = cost.params, cost.madds
     return costs, reasons
-
-
-def _replaced(layer: nn.Module, operation: str, images: Sequence[Any], batch: int) -> Cost:
-    costs = [replacement_cost(layer, operation, *size) for _, *size in images]
-    madds = sum(cost.madds * count for cost, (count, *_) in zip(costs, images, strict=True))
-    return Cost(costs[0].params, madds // batch)
 
 
 class WidthCosts:

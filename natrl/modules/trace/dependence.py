@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_map
 
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.fast_paths import calling_parts
-from natrl.modules.trace.provenance import tensors
 from natrl.modules.trace.sandbox import random_numbers_kept
+from natrl.modules.trace.torch_operations import tensors
 
 __all__ = ["cutting_off"]
 

@@ -13,8 +13,9 @@ from torch import nn, Tensor
 from natrl.modules.replace.copies import NotTheModelError
 from natrl.modules.replace.geometry import LAYERS
 from natrl.modules.replace.subclasses import is_plain_layer
-from natrl.modules.trace.provenance import Provenance, tensors
+from natrl.modules.trace.provenance import Provenance
 from natrl.modules.trace.sandbox import Sandbox
+from natrl.modules.trace.torch_operations import tensors
 
 __all__ = ["Call", "Flow", "Trace", "WATCHED", "blocks_of", "is_watched", "is_within", "trace", "trace_training"]
 
