@@ -15,7 +15,8 @@ from natrl.modules.replace.copies import copied
 from natrl.modules.replace.rules import Choice
 from natrl.modules.replace.width_costs import Ends, ends_of, narrow_costs, WidthCosts
 from natrl.modules.replace.widths import Narrowing, sizes_of, WidthSlot
-from natrl.modules.space import ModuleSlot, PRIMITIVES
+from natrl.modules.slots import LAYER_PRIMITIVES
+from natrl.modules.space import ModuleSlot
 from natrl.modules.trace.contraction import Contraction
 from natrl.modules.trace.coupling import coupled, Group
 from natrl.modules.trace.forward import Trace
@@ -145,7 +146,7 @@ class Widths:
             own |= {name: replace(own[name], reason=why) for name, why in reasons.items()}
         known = {slot.name for slot in slots}
         rest = {name: (end[1], self._cost(name)) for name, end in ends.items() if name not in known and end[1]}
-        return widths, WidthCosts(widths, costs, rest, [*PRIMITIVES, *WIDTHS], left_out)
+        return widths, WidthCosts(widths, costs, rest, [*LAYER_PRIMITIVES, *WIDTHS], left_out)
 
     def _cost(self, name: str) -> Cost:
         """Of a layer that is no slot."""

@@ -19,7 +19,8 @@ from natrl.modules.replace.held import description, held_by
 from natrl.modules.replace.layers import frozen_layers, kept_elsewhere, unremovable, unreplaceable
 from natrl.modules.replace.leftovers import can_be_left_out, Leftovers
 from natrl.modules.replace.rules import Choice, choices_of
-from natrl.modules.space import ModuleSlot, ModuleSpace, PRIMITIVES
+from natrl.modules.slots import LAYER_PRIMITIVES
+from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.modules.trace.contraction import (
     contract,
     Contraction,
@@ -74,7 +75,7 @@ def from_module(
         name: choices_of(
             layer,
             traced.calls_of(name),
-            PRIMITIVES,
+            LAYER_PRIMITIVES,
             batch=traced.batch,
             training=() if training is None else training[0].calls_of(name),
             needed=kept.get(name),

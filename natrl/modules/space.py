@@ -6,7 +6,6 @@ E slots of an architecture (layers, and the wires between nodes), K primitives, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
 from natrl.core.moves import Moves
-from natrl.core.operations import BUILT_IN, Cost, operation, VOCABULARY, VOCABULARY_INDEX, WIDTHS
-from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
+from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX, WIDTHS
+from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.data import batches
 from natrl.digests import digest
+from natrl.modules.alternatives import Alternatives
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.original import check_outputs
 from natrl.modules.replace.copies import copied
@@ -31,52 +31,13 @@ from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.replace.rules import Choice
 from natrl.modules.replace.width_costs import WidthCosts
 from natrl.modules.replace.widths import Narrowing, WidthSlot
+from natrl.modules.slots import LAYER_PRIMITIVES, ModuleSlot, NULL
 from natrl.modules.trace.sandbox import Sandbox
 from natrl.spaces import Batch, Skeleton, Space, transition
 from natrl.spaces.counting import CostTable
 from natrl.spaces.topologies import Topologies
 
-__all__ = ["PRIMITIVES", "ModuleSlot", "ModuleSpace"]
-
-#: What a layer of a network can hold or become: all but the pairs of convolutions, which no single layer is. The same
-#: for every network, so that a policy can go from one to another.
-PRIMITIVES = tuple(
-    name for name in BUILT_IN if VOCABULARY[name].type != "conv_1xk_kx1" and not VOCABULARY[name].is_width
-)
-NULL, SKIP = PRIMITIVES.index("null"), PRIMITIVES.index("skip_connect")
-
-
-@dataclass(frozen=True)
-class ModuleSlot:
-    """A layer of a network that can be replaced.
-
-    Shapes are of its first call: (channels, height, width), or (channels, length) and (channels, depth, height, width)
-    where it goes along one axis or three; of a linear layer or block (…, channels).
-    """
-
-    index: int  # of the slot among the architecture's operations
-    name: str  # of the layer in the model, as named_modules has it
-    operation: str  # that the layer holds
-    layer: str  # what it is: as its operation, with its own kernel and groups; "linear"; a block's type
-    in_shape: tuple[int, ...]
-    out_shape: tuple[int, ...]
-    stride: tuple[int, ...]  # along each axis: rows, columns
-    calls: int  # in one forward pass
-    cost: Cost  # of the layer, all calls
-    before: tuple[str, ...]  # slots (or "input") whose outputs it reads, through layers that stay
-    after: tuple[str, ...]  # slots (or "output") that read its output
-
-    @property
-    def in_channels(self) -> int:
-        return self.in_shape[self._axis]
-
-    @property
-    def out_channels(self) -> int:
-        return self.out_shape[self._axis]
-
-    @property
-    def _axis(self) -> int:
-        return -1 if self.layer == "linear" or self.operation == "block" else 0
+__all__ = ["ModuleSlot", "ModuleSpace"]
 
 
 class ModuleSpace(Space):
@@ -106,7 +67,7 @@ class ModuleSpace(Space):
         width_multiple: int = 1,
     ) -> None:
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
-        self.primitives = (*PRIMITIVES, *WIDTHS) if widths else PRIMITIVES
+        self.primitives = (*LAYER_PRIMITIVES, *WIDTHS) if widths else LAYER_PRIMITIVES
         self.moves, self.widths, self.width_multiple = moves, tuple(widths), width_multiple
         self._narrowing, self._width_costs = Narrowing(model, self.widths), width_costs
         self.name = type(model).__name__
@@ -115,27 +76,19 @@ class ModuleSpace(Space):
         self.slots = slots
         self.frozen = dict(frozen)
         self.n_slots = len(architecture.operations)
-        self._sandbox, self._choices = sandbox, choices
+        self._sandbox = sandbox
         self._sent: str | None = None  # the network's digest, in a copy that was sent to another process
         self._by_name = {slot.name: slot for slot in slots}
         self._width_by_name = {width.name: width for width in self.widths}
-        self._possible = np.zeros((self.n_slots, len(self.primitives)), dtype=bool)  # (E, K)
-        self._prunable = np.zeros(self.n_slots, dtype=bool)  # (E,)
-        self._possible[:, SKIP] = True  # wires
         table = CostTable(fixed, np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64))
         for slot in slots:
-            self._possible[slot.index, : len(PRIMITIVES)] = [choices[slot.name][p].reason is None for p in PRIMITIVES]
-            self._prunable[slot.index] = slot.calls == 1 and choices[slot.name]["null"].builds
             for name, choice in choices[slot.name].items():
                 table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
-        for width in self.widths:
-            self._possible[width.index] = [p in width.sizes for p in self.primitives]
-            self._prunable[width.index] = True
         names = {slot.index: slot.name for slot in slots}
         self._costs = NetworkCosts(table, self.primitives, names, leftovers, width_costs)
-        nullable = [slot.index for slot in slots if self._possible[slot.index, NULL]]
-        self._costs.price({index: self._alone(index) for index in nullable}, self._possible)
-        self._masks: dict[tuple[Rule, CostMode], np.ndarray] = {}
+        self._can = Alternatives(self.primitives, self.n_slots, slots, self.widths, choices, self._costs, width_costs)
+        nullable = [slot.index for slot in slots if self._can.be[slot.index, NULL]]
+        self._costs.price({index: self._alone(index) for index in nullable}, self._can.be)
 
     @property
     def needed_data(self) -> bool:
@@ -194,41 +147,12 @@ class ModuleSpace(Space):
         """
         check_choice("rule", rule, Rule)
         check_choice("cost mode", cost, CostMode)
-        if name in self._width_by_name:
-            return self._width_reason(self._width_by_name[name], operation_name, held, rule)
-        if name in self.frozen:
+        width = self._width_by_name.get(name)
+        if width is None and name in self.frozen:
             return self.frozen[name]
-        slot, new = self.slot(name), operation(operation_name)
-        old = operation(slot.operation if held is None else held)
-        if new.name not in PRIMITIVES:
-            return f"{new.name} takes the place of no single layer"
-        if new == old:
-            return None
-        if not is_transition(old, new, rule):
-            return f"no rule lets {old.name} become {new.name}"
-        if (why := self._choices[name][new.name].reason) is not None or cost == "rule":
-            return why
-        if old.name == "null" and self._costs.rest:
-            return "it could bring back other layers, which were left out with what became null"
-        if (why := _dearer(*(self._price(slot, op.name) for op in (old, new)))) is not None:
-            return why
-        if not self._mask_table(rule, cost)[slot.index, VOCABULARY_INDEX[old.name], PRIMITIVES.index(new.name)]:
-            return "it would cost more where the layer has fewer channels"
-        return None
-
-    def _width_reason(self, width: WidthSlot, name: str, held: str | None, rule: Rule) -> str | None:
-        """Why a group of channels cannot have another width."""
-        old, new = operation(width.operation if held is None else held), operation(name)
-        if new == old:
-            return None
-        if new.name not in width.sizes:
-            known = ", ".join(f"{op} ({size})" for op, size in width.sizes.items())
-            return f"it has {width.group.channels} channels, and the widths {known}"
-        return None if is_transition(old, new, rule) else f"no rule lets {old.name} become {new.name}"
-
-    def _price(self, slot: ModuleSlot, name: str) -> Cost:
-        params, madds = self._costs.prices.slots[slot.index, VOCABULARY_INDEX[name]].tolist()
-        return Cost(params, madds)
+        place = width or self.slot(name)
+        old, new = operation(place.operation if held is None else held), operation(operation_name)
+        return self._can.reason(place, old, new, rule, cost)
 
     @checked
     def check(self, architecture: Architecture) -> Architecture:
@@ -238,18 +162,18 @@ class ModuleSpace(Space):
         """
         super().check(architecture)
         choices = np.array([self.primitives.index(op) for op in architecture.operations])
-        wrong = ~self._possible[np.arange(self.n_slots), choices]
+        wrong = ~self._can.be[np.arange(self.n_slots), choices]
         for slot in self.slots:
             if wrong[slot.index]:
                 op = architecture.operations[slot.index]
                 if op != "null" or self._is_used(architecture, slot.index):
-                    why = self._choices[slot.name][op].reason
+                    why = self._can.choices[slot.name][op].reason
                     raise ValueError(f"layer {slot.name!r} of {self.name} cannot become {op}: {why}")
                 wrong[slot.index] = False
         for width in self.widths:
             op = architecture.operations[width.index]
             if wrong[width.index] and (op != "null" or self._is_used(architecture, width.index)):
-                why = self._width_reason(width, op, None, "nat++")
+                why = self._can.reason(width, operation(width.operation), operation(op))
                 raise ValueError(f"{width.name!r} of {self.name} cannot become {op}: {why}")
             wrong[width.index] = False
         if wrong.any():
@@ -303,7 +227,7 @@ class ModuleSpace(Space):
             return self._width_costs.layer(slot.index, batch.choices[0])
         if architecture.operations[slot.index] == slot.operation:
             return slot.cost
-        return self._choices[name][batch[0].operations[slot.index]].cost
+        return self._can.choices[name][batch[0].operations[slot.index]].cost
 
     def cost_table(self, architecture: Architecture) -> CostTable:
         """What each operation adds in each slot, all calls counted, with what goes where that slot alone is null.
@@ -333,40 +257,14 @@ class ModuleSpace(Space):
 
     def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
         """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
-        masks = self._mask_table(rule, cost)[np.arange(self.n_slots), ops]
+        masks = self._can.become(rule, cost)[np.arange(self.n_slots), ops]
         return self.without_revivals(masks, ops, topologies) if cost == "live" else masks
-
-    def _mask_table(self, rule: Rule, cost: CostMode) -> np.ndarray:
-        """bool (E, V, K): [slot, vocabulary index of the operation held, primitive]."""
-        found = self._masks.get((rule, cost))
-        if found is None:
-            check_choice("cost mode", cost, CostMode)
-            columns = [VOCABULARY_INDEX[p] for p in self.primitives]
-            states = self._possible.copy()
-            states[:, NULL] |= self._prunable
-            allowed = transition_matrix(self.primitives, rule) & states[:, :, None] & self._possible[:, None, :]
-            if cost != "rule":
-                costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
-                allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
-                if self._width_costs is not None:
-                    for index in self._width_costs.indices:
-                        allowed[index] &= self._width_costs.never_dearer(index)[np.ix_(columns, columns)]
-                allowed[:, NULL, SKIP] &= not self._costs.rest
-            allowed |= states[:, :, None] & np.eye(len(self.primitives), dtype=bool)
-            found = np.zeros((self.n_slots, len(VOCABULARY), len(self.primitives)), dtype=bool)
-            found[:, columns] = allowed
-            wires = np.ones(self.n_slots, dtype=bool)
-            wires[[slot.index for slot in self.slots] + [width.index for width in self.widths]] = False
-            found[wires] = False
-            found[wires, VOCABULARY_INDEX["skip_connect"], SKIP] = True
-            self._masks[rule, cost] = found
-        return found
 
     def pruned(self, batch: Batch) -> Batch:
         """The batch with null in every slot that no path from input to output uses any more."""
         active = batch.choices != NULL
         live = live_slots(active, batch.topologies.wiring)
-        unused = active & ~live & self._prunable & live.any(-1, keepdims=True)
+        unused = active & ~live & self._can.be_pruned & live.any(-1, keepdims=True)
         return batch.with_choices(np.where(unused, NULL, batch.choices)) if unused.any() else batch
 
     # Networks
@@ -457,14 +355,3 @@ class ModuleSpace(Space):
             self._sandbox.run(self._sandbox.copy(model))
         except Exception as error:
             raise ValueError(f"{self.name} does not run with these replacements: {summary(error)}") from None
-
-
-def _dearer(old: Cost, new: Cost) -> str | None:
-    """Why a replacement costs more; None if it does not."""
-    for what in ("params", "madds"):
-        before, after = getattr(old, what), getattr(new, what)
-        if after > before:
-            return (
-                f"it would cost more: {after:,} instead of {before:,} {'parameters' if what == 'params' else 'MAdds'}"
-            )
-    return None

@@ -10,7 +10,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 
 import natrl
-from natrl.modules.space import PRIMITIVES
+from natrl.modules.slots import LAYER_PRIMITIVES
 from tests.modules.networks import conv
 
 Act = Callable[[Tensor], Tensor]
@@ -88,7 +88,7 @@ def test_every_primitive_behaves_under_neighbours_that_write(shape, neighbour, m
     inside, outside = (shape(act, make()) for act in NEIGHBOURS[neighbour])
     outside.load_state_dict(inside.state_dict())
     spaces = [natrl.from_module(model, image) for model in (inside, outside)]
-    for name in PRIMITIVES:
+    for name in LAYER_PRIMITIVES:
         if spaces[0].reason("layer", name) is not None:
             continue
         built = [space.build(space.with_operations({"layer": name}), verify=False) for space in spaces]

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import natrl
 from natrl.core.operations import Cost
-from natrl.modules.space import PRIMITIVES
+from natrl.modules.slots import LAYER_PRIMITIVES
 from tests.modules.networks import conv, Divides, Gated, Joins, Products, Residual, Slices, Two, TwoInputs
 
 IMAGE = torch.zeros(1, 3, 16, 16)
@@ -106,7 +106,7 @@ def test_what_masks_allow_is_what_can_be_built_and_costs_no_more(network):
     original = counted(space.model, *inputs)
     mask = space.masks(space.architecture)
     assert space.cost(space.architecture) == original
-    for slot, (k, name) in product(space.slots, enumerate(PRIMITIVES)):
+    for slot, (k, name) in product(space.slots, enumerate(LAYER_PRIMITIVES)):
         assert mask[slot.index, k] == (space.reason(slot.name, name) is None)
         if mask[slot.index, k]:
             architecture = space.with_operations({slot.name: name})
@@ -115,7 +115,7 @@ def test_what_masks_allow_is_what_can_be_built_and_costs_no_more(network):
             assert space.cost(space.prune(architecture)) == cost
     wires = sorted(set(range(space.n_slots)) - {slot.index for slot in space.slots})
     assert (mask[wires].sum(-1) == 1).all()
-    assert mask[wires, PRIMITIVES.index("skip_connect")].all()
+    assert mask[wires, LAYER_PRIMITIVES.index("skip_connect")].all()
 
 
 @pytest.mark.parametrize("rule", ["nat", "nat++"])
@@ -123,6 +123,6 @@ def test_what_masks_allow_is_what_can_be_built_and_costs_no_more(network):
 def test_masks_and_reasons_agree_at_every_state(residual, rule, cost):
     for architecture in residual.samples(np.random.default_rng(0), 5):
         mask, held = residual.masks(architecture, rule, cost), residual.operations(architecture)
-        for slot, (k, name) in product(residual.slots, enumerate(PRIMITIVES)):
+        for slot, (k, name) in product(residual.slots, enumerate(LAYER_PRIMITIVES)):
             reason = residual.reason(slot.name, name, held[slot.name], rule, cost)
             assert mask[slot.index, k] == (reason is None), (slot.name, held[slot.name], name)

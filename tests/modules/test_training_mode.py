@@ -11,7 +11,7 @@ import torchvision
 from torch import nn, Tensor
 
 import natrl
-from natrl.modules.space import PRIMITIVES
+from natrl.modules.slots import LAYER_PRIMITIVES
 from tests.modules.networks import conv
 
 X = torch.randn(1, 3, 8, 8)
@@ -154,7 +154,7 @@ def test_every_move_trains(network):
     mask = space.masks(space.architecture)
     for slot in space.slots:
         for k in mask[slot.index].nonzero()[0]:
-            built = space.build(space.with_operations({slot.name: PRIMITIVES[k]}), verify=False).train()
+            built = space.build(space.with_operations({slot.name: LAYER_PRIMITIVES[k]}), verify=False).train()
             found = built(torch.cat([X, X]))
             loss = sum(f.square().sum() for f in (found if isinstance(found, tuple) else (found,)))
             (loss + getattr(built, "penalty", 0)).backward()

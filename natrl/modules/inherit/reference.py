@@ -9,6 +9,7 @@ import math
 import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -50,7 +51,7 @@ class Reference:
         with in_mode(model, training=False), ExitStack() as hooks:
             for name in names:
                 layer = model.get_submodule(name)
-                hooks.enter_context(layer.register_forward_hook(self._record(name)))
+                hooks.enter_context(layer.register_forward_hook(partial(self._record, name)))
             for norm in model.modules():
                 if isinstance(norm, _BatchNorm):
                     hooks.enter_context(norm.register_forward_pre_hook(self._mark_normalised))
@@ -59,19 +60,16 @@ class Reference:
             if name not in self.layers:
                 raise ValueError(f"layer {name!r} is not run by the network")
 
-    def _record(self, name: str) -> Any:
-        def hook(layer: nn.Module, _: Any, output: Tensor) -> None:
-            if name not in self.layers:
-                images = images_of(layer, output.shape)
-                pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
-                if channel_axis(layer) == -1:
-                    values = output.flatten(0, -2)[pixels[0]]
-                else:
-                    values = output[(pixels[0], slice(None), *pixels[1:])]
-                self.layers[name] = Rows(pixels, values, False)
-                self._outputs[name] = weakref.ref(output)
-
-        return hook
+    def _record(self, name: str, layer: nn.Module, _: Any, output: Tensor) -> None:
+        if name not in self.layers:
+            images = images_of(layer, output.shape)
+            pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
+            if channel_axis(layer) == -1:
+                values = output.flatten(0, -2)[pixels[0]]
+            else:
+                values = output[(pixels[0], slice(None), *pixels[1:])]
+            self.layers[name] = Rows(pixels, values, False)
+            self._outputs[name] = weakref.ref(output)
 
     def _mark_normalised(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
         for name, output in self._outputs.items():
