@@ -17,7 +17,7 @@ from natrl.data.labels import size_of
 from natrl.data.loaders import source_of
 from natrl.data.loading import read
 from natrl.data.own import all_loaders, named_parts
-from natrl.data.passes import taken
+from natrl.data.passes import in_parts, taken
 from natrl.data.raw import FROM_ALL, FROM_TRAINING, HALF, HELD_OUT, OWN, TEST_FROM_ALL
 from natrl.data.splits import TEST_SEED
 from natrl.data.targets import Targets
@@ -122,21 +122,12 @@ def _split(parts: Mapping[str, Dataset[Any]], seed: int) -> tuple[Dataset[Any], 
     if validation is not None:
         if test is not None:
             return train, (validation, OWN, None), (test, OWN, None)
-        kept, tested = _drawn(size_of(validation), 0.5, TEST_SEED)
+        kept, tested = in_parts(size_of(validation), 0.5, TEST_SEED)
         return train, (taken(validation, kept), HALF, kept), (taken(validation, tested), HALF, tested)
     if test is not None:
-        kept, chosen = _drawn(size_of(train), HELD_OUT, seed)
+        kept, chosen = in_parts(size_of(train), HELD_OUT, seed)
         return taken(train, kept), (taken(train, chosen), FROM_TRAINING.format(seed=seed), chosen), (test, OWN, None)
-    rest, tested = _drawn(size_of(train), HELD_OUT, TEST_SEED)
-    kept, chosen = (rest[part] for part in _drawn(len(rest), HELD_OUT / (1 - HELD_OUT), seed))
+    rest, tested = in_parts(size_of(train), HELD_OUT, TEST_SEED)
+    kept, chosen = (rest[part] for part in in_parts(len(rest), HELD_OUT / (1 - HELD_OUT), seed))
     drawn = taken(train, chosen), FROM_ALL.format(seed=seed), chosen
     return taken(train, kept), drawn, (taken(train, tested), TEST_FROM_ALL, tested)
-
-
-def _drawn(size: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the rest and of a share that the seed draws, both rising. ValueError where one would be empty."""
-    count = round(share * size)
-    if not 0 < count < size:
-        raise ValueError(f"too few examples: a part of {size} cannot be divided")
-    order = np.random.default_rng(seed).permutation(size)
-    return np.sort(order[count:]), np.sort(order[:count])

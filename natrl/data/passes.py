@@ -15,7 +15,7 @@ from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
 from natrl.data.labels import size_of
 
-__all__ = ["Passes", "in_two", "pass_length", "taken"]
+__all__ = ["Passes", "in_parts", "in_two", "pass_length", "taken"]
 
 
 class Passes:
@@ -67,12 +67,17 @@ def pass_length(images: int, batch_size: int) -> int:
 
 def in_two(dataset: Dataset[Any], share: float, *, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
     """A share of the images, drawn by the seed, and the others. ValueError if that leaves one of them empty."""
-    size = size_of(dataset)
-    first = round(share * size)
-    if not 0 < first < size:
-        raise ValueError(f"a share of {share} of {size} images leaves none for one of the two parts")
+    rest, first = in_parts(size_of(dataset), share, seed)
+    return taken(dataset, first), taken(dataset, rest)
+
+
+def in_parts(size: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rest and of a share that the seed draws, both rising. ValueError where one would be empty."""
+    count = round(share * size)
+    if not 0 < count < size:
+        raise ValueError(f"too few examples: a share of {share:.3g} of {size} leaves none for one of the two parts")
     order = np.random.default_rng(seed).permutation(size)
-    return taken(dataset, np.sort(order[:first])), taken(dataset, np.sort(order[first:]))
+    return np.sort(order[count:]), np.sort(order[:count])
 
 
 def taken(dataset: Dataset[Any], indices: np.ndarray) -> Dataset[Any]:

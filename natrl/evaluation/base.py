@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "check_evaluator",
     "check_queries",
     "check_scores",
+    "score_each",
 ]
 
 Metric = Literal["accuracy", "cross_entropy"]
@@ -125,6 +126,21 @@ def check_queries(queries: int) -> int:
     if queries < LEAST_QUERIES:
         raise ValueError(f"a surrogate needs at least {LEAST_QUERIES} queries, got {queries}")
     return queries
+
+
+def score_each(
+    architectures: Sequence[Architecture], score: Callable[[Architecture], float], failing: type[Exception]
+) -> np.ndarray:
+    """float64 (N,), one after the other. FailedEvaluations names those for which such an exception is raised."""
+    scores, failures = np.full(len(architectures), np.nan), {}
+    for i, architecture in enumerate(architectures):
+        try:
+            scores[i] = score(architecture)
+        except failing as error:
+            failures[architecture.key] = str(error)
+    if failures:
+        raise FailedEvaluations(failures, scores)
+    return scores
 
 
 def check_scores(scores: np.ndarray, architectures: Sequence[Architecture], metric: Metric) -> np.ndarray:

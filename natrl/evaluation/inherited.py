@@ -19,7 +19,7 @@ from natrl.core.transitions import check_choice
 from natrl.data import batches, ImageData
 from natrl.data.labels import size_of
 from natrl.digests import digest
-from natrl.evaluation.base import check_scores, Evaluator, FailedEvaluations, Metric
+from natrl.evaluation.base import check_scores, Evaluator, Metric, score_each
 from natrl.spaces import Space
 from natrl.training.device import default_device, precision
 from natrl.training.fitting import fit, measure, Measured
@@ -119,14 +119,7 @@ class InheritedEvaluator(Inheriting):
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,). FailedEvaluations names those whose outputs are not finite."""
-        scores, failures = np.full(len(architectures), np.nan), {}
-        for i, architecture in enumerate(architectures):
-            try:
-                scores[i] = self._score(architecture)
-            except FloatingPointError as error:
-                failures[architecture.key] = str(error)
-        if failures:
-            raise FailedEvaluations(failures, scores)
+        scores = score_each(architectures, self._score, FloatingPointError)
         return check_scores(scores, architectures, self.metric)
 
     def _network(self, architecture: Architecture) -> nn.Module:

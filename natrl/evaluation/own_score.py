@@ -13,7 +13,7 @@ from torch import nn, Tensor
 from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.digests import digest
-from natrl.evaluation.base import FailedEvaluations
+from natrl.evaluation.base import score_each
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.user_code import FunctionError
 from natrl.spaces import Space
@@ -86,15 +86,7 @@ class ScoreEvaluator(Inheriting):
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N,) in [0, 1]. FailedEvaluations names those that the function cannot score."""
-        scores, failures = np.full(len(architectures), np.nan), {}
-        for i, architecture in enumerate(architectures):
-            try:
-                scores[i] = self.scale.share(scored(self.score, self.inherit(architecture)))
-            except ScoreError as error:
-                failures[architecture.key] = str(error)
-        if failures:
-            raise FailedEvaluations(failures, scores)
-        return scores
+        return score_each(architectures, lambda a: self.scale.share(scored(self.score, self.inherit(a))), ScoreError)
 
     def settings(self) -> dict[str, Any]:
         """The function is known by its code and all that it reads, or by its key; inputs by their numbers."""

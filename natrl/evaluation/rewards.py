@@ -115,14 +115,7 @@ def _scratch(*, space: Space, data: Any, metric: Metric, schedule: str, bf16: bo
 
 
 def _inherited(
-    *,
-    space: Space,
-    data: Any,
-    metric: Metric,
-    steps: int | None,
-    reference_images: int,
-    score_images: int,
-    seed: int,
+    *, space: Space, data: Any, metric: Metric, steps: int | None, reference_images: int, score_images: int, seed: int
 ) -> Evaluator:
     from natrl.evaluation.inherited import InheritedEvaluator
 

@@ -53,13 +53,7 @@ class TableEvaluator(Evaluator):
 
     def settings(self) -> dict[str, Any]:
         """Name and content: a table that was changed is another one."""
-        return {
-            "kind": "table",
-            "version": VERSION,
-            "data": self.name,
-            "metric": self.metric,
-            "content": self._digest,
-        }
+        return {"kind": "table", "version": VERSION, "data": self.name, "metric": self.metric, "content": self._digest}
 
     @cached_property
     def _digest(self) -> str:

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogFormatter
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import PAPER
+from natrl.report.plots import with_grid
 
 __all__ = ["bench_figure", "mean_curve"]
 
@@ -60,9 +61,7 @@ def _chart(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame) -> None:
     for axis_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         axis_format(LogFormatter(minor_thresholds=(2, 0.5)))
     axes.set_ylim(LOWEST, 1.0)
-    axes.grid(color="#e4e4e4", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    with_grid(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
 
 

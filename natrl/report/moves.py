@@ -180,10 +180,7 @@ def moves_of(space: ModuleSpace, rule: Rule = "nat++") -> Moves:
         cost=space.cost(original),
         movable=Cost.total(s.slot.cost for s in slots if s.moves),
         stuck=Cost.total(s.slot.cost for s in slots if not s.moves),
-        smallest={
-            "madds": fewest(space, original, mask, madds=1),
-            "params": fewest(space, original, mask, params=1),
-        },
+        smallest={"madds": fewest(space, original, mask, madds=1), "params": fewest(space, original, mask, params=1)},
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "correlation_figure",
     "has_curves",
     "learning_figure",
+    "with_grid",
 ]
 
 #: Learning curves by heading: the columns of progress.csv in one chart, each with its words, colour and line.
@@ -39,10 +40,7 @@ CURVES: dict[str, dict[str, tuple[str, str, str]]] = {
         "score_initial_mean": ("initial", "#4d4d4d", "--"),
     },
     "MAdds after / before": {"cost_ratio": ("cost ratio", "#0072B2", "-")},
-    "share of slots": {
-        "share_null": ("null", "#D55E00", "-"),
-        "share_skip": ("skip", "#4d4d4d", "--"),
-    },
+    "share of slots": {"share_null": ("null", "#D55E00", "-"), "share_skip": ("skip", "#4d4d4d", "--")},
 }
 #: Where a name may stand beside its point, best first: offset in points, alignment.
 PLACES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center"), (8, 12, "left"), (-8, 12, "right")]
@@ -152,10 +150,15 @@ def chart_grid(n: int, *, width: float, height: float, columns: int = 1) -> tupl
     charts = [figure.add_subplot(rows, columns, i + 1) for i in range(n)]
     for axes in charts:
         axes.set_facecolor(PAPER)
-        axes.grid(color="#e4e4e4", lw=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        with_grid(axes)
     return figure, charts
+
+
+def with_grid(axes: Axes) -> None:
+    """A chart's light grid behind what is drawn, and no frame above and at the right."""
+    axes.grid(color="#e4e4e4", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _name_points(figure: Figure, axes: Axes, x: pd.Series, y: pd.Series, names: list[str], points: np.ndarray) -> None:

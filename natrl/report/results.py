@@ -137,11 +137,7 @@ class Results:
         if self.correlation is not None:
             pairs = [list(pair) for pair in self.correlation.pairs]
             document["correlation"] = {"n": len(pairs), **vars(self.correlation), "pairs": pairs}
-        return document | {
-            "command": self.command,
-            "versions": dict(self.versions),
-            "seconds": dict(self.seconds),
-        }
+        return document | {"command": self.command, "versions": dict(self.versions), "seconds": dict(self.seconds)}
 
     @classmethod
     def from_dict(cls, document: Any) -> Results:

@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import MUTED, PAPER
+from natrl.report.plots import with_grid
 from natrl.runs.parameters import Parameter
 
 __all__ = ["sweep_figure"]
@@ -66,9 +67,7 @@ def _chart(axes: Axes, parameter: Parameter, table: pd.DataFrame, best: str) -> 
     chosen = table["trial"] == best
     axes.scatter(x[chosen], table["score"][chosen], label="best", **ring)
     axes.set_xlabel(parameter.name)
-    axes.grid(color="#e4e4e4", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    with_grid(axes)
 
 
 def _range(axes: Axes, parameter: Parameter) -> None:

@@ -81,10 +81,7 @@ class Skeleton:
     def fitted(self, images: Images) -> Skeleton:
         """The skeleton whose networks take these images and tell their classes apart."""
         return replace(
-            self,
-            image_size=images.image_size,
-            image_channels=images.image_channels,
-            num_classes=images.num_classes,
+            self, image_size=images.image_size, image_channels=images.image_channels, num_classes=images.num_classes
         )
 
     def build(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:

@@ -60,5 +60,5 @@ def test_two_parts_are_disjoint_and_cover_everything(dataset, share):
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.999, 1.0])
 def test_a_part_without_images_is_refused(share):
-    with pytest.raises(ValueError, match="of 50 images leaves none for one of the two parts"):
+    with pytest.raises(ValueError, match="of 50 leaves none for one of the two parts"):
         in_two(NUMBERS, share, seed=0)
