@@ -53,13 +53,7 @@ EFFECTS_LEARN: dict[str, Any] = {
 NETWORK_RUN: dict[str, Any] = {"initial": "original", "keep": 3.0, "checkpoint_every": 1}
 
 #: Where a surrogate predicts them: that many episodes cost nothing, and no more are needed.
-PREDICTED = {
-    "iterations": 120,
-    "batch_size": 256,
-    "minibatch_size": 128,
-    "entropy": 0.1,
-    "final_entropy": 0.01,
-}
+PREDICTED = {"iterations": 120, "batch_size": 256, "minibatch_size": 128, "entropy": 0.1, "final_entropy": 0.01}
 
 #: How NAT++ trains (arXiv 2102.10301, section 6.1): an iteration is one epoch of the paper.
 PAPER_EVALUATOR = {

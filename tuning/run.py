@@ -79,10 +79,7 @@ def resume(run: Path | str, *, settings: RunSettings | None = None, progress: Pr
 def _extended(run: Path, own: RunSettings, given: RunSettings) -> RunSettings:
     """The run's settings with the iterations given. ValueError if anything else differs, but what follows from them."""
     new = own.learn.iterations, given.learn.iterations
-    spec = replace(
-        own.evaluator,
-        total_steps=own.evaluator.total_steps + (new[1] - new[0]) * own.learn.weight_steps,
-    )
+    spec = replace(own.evaluator, total_steps=own.evaluator.total_steps + (new[1] - new[0]) * own.learn.weight_steps)
     follows = {name: getattr(own.evaluator, name) for name in ("total_steps", "surrogate_every")}
     given = replace(given, evaluator=replace(given.evaluator, **follows))
     check_same(run, own.to_dict(), given.to_dict(), iterations="learn.iterations")

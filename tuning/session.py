@@ -65,10 +65,7 @@ def ray_session(
     options: dict[str, Any] = own_ray_options() | {"num_cpus": num_cpus} if address == "local" else {}
     try:
         ray.init(
-            address=address,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            log_to_driver=verbose,
-            **options,
+            address=address, logging_level=logging.INFO if verbose else logging.ERROR, log_to_driver=verbose, **options
         )
     except Exception as error:  # where its processes do not come up, Ray (2.60) raises just that
         missing = "Ray did not start on this machine" if address == "local" else f"no Ray at address {address!r}"

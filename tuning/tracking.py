@@ -17,11 +17,7 @@ __all__ = ["trackers"]
 
 
 def trackers(
-    *,
-    mlflow: str | None = None,
-    wandb: str | None = None,
-    name: str,
-    parameters: Mapping[str, Any] | None = None,
+    *, mlflow: str | None = None, wandb: str | None = None, name: str, parameters: Mapping[str, Any] | None = None
 ) -> list[Callback]:
     """Ray's callbacks for the trackers that a user asks for; they run in the process that starts the trials.
 

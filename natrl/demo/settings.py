@@ -136,8 +136,7 @@ def settings_of(given: Mapping[str, Any], *, quick: bool = False) -> dict[str, A
     usual: dict[str, Any] = {name: kind() for name, kind in ACTS.items()}
     return {
         name: replace(
-            usual[name],
-            **(fast[name] if quick else {}) | {k: v for k, v in given.items() if hasattr(usual[name], k)},
+            usual[name], **(fast[name] if quick else {}) | {k: v for k, v in given.items() if hasattr(usual[name], k)}
         )
         for name in ACTS
     }

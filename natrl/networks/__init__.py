@@ -11,12 +11,7 @@ if TYPE_CHECKING:
     from natrl.networks.extract import extract_network
     from natrl.networks.network import build_network, Network
 
-__all__ = [
-    "Network",
-    "CellSupernet",
-    "build_network",
-    "extract_network",
-]
+__all__ = ["Network", "CellSupernet", "build_network", "extract_network"]
 
 _LAZY = {
     "Network": "network",

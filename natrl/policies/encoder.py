@@ -100,12 +100,7 @@ class GraphEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self,
-        ops: Tensor,
-        adjacency: Tensor,
-        features: Tensor,
-        left: Tensor | None = None,
-        more: Tensor | None = None,
+        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None, more: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W). adjacency (B, E, E): [b, i, j] = 1, i leads to j."""
         views = three_views(adjacency)
@@ -125,12 +120,7 @@ class LSTMEncoder(nn.Module):
         self.lstm = nn.LSTM(width, width, num_layers=layers, batch_first=True)
 
     def forward(
-        self,
-        ops: Tensor,
-        adjacency: Tensor,
-        features: Tensor,
-        left: Tensor | None = None,
-        more: Tensor | None = None,
+        self, ops: Tensor, adjacency: Tensor, features: Tensor, left: Tensor | None = None, more: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Slot vectors (B, E, W) and the pooled vector (B, W)."""
         x, _ = self.lstm(self.embedding(ops, features, left, more))

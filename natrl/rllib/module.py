@@ -42,11 +42,7 @@ class TransitionModule(TorchRLModule, ValueFunctionAPI):
     def _act(self, batch: dict[str, Any], deterministic: bool) -> dict[str, torch.Tensor]:
         with torch.no_grad():
             actions, logits, log_prob = self.network.sample(batch[Columns.OBS], deterministic=deterministic)
-        return {
-            Columns.ACTIONS: actions,
-            Columns.ACTION_DIST_INPUTS: logits.flatten(1),
-            Columns.ACTION_LOGP: log_prob,
-        }
+        return {Columns.ACTIONS: actions, Columns.ACTION_DIST_INPUTS: logits.flatten(1), Columns.ACTION_LOGP: log_prob}
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
         logits = self.network.evaluate(batch[Columns.OBS], batch[Columns.ACTIONS].long())

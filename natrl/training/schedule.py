@@ -63,13 +63,7 @@ schedule = SCHEDULES.get  #: The schedule of that name (a schedule is returned a
 
 # NAT++ (arXiv 2102.10301) and DARTS: the final training on CIFAR-10.
 PAPER = Schedule(
-    epochs=600,
-    batch_size=96,
-    learning_rate=0.025,
-    final_learning_rate=0.001,
-    drop_path=0.2,
-    auxiliary=0.4,
-    cutout=16,
+    epochs=600, batch_size=96, learning_rate=0.025, final_learning_rate=0.001, drop_path=0.2, auxiliary=0.4, cutout=16
 )
 # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
 QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)

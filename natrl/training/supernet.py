@@ -67,11 +67,7 @@ class SupernetTrainer:
         self._sampler = ArchitectureSampler(supernet.space, fair=settings.fair, seed=seed)
         self._optimizer = _optimizer(self._weights, settings)
         self._passes = Passes(
-            data.train,
-            settings.batch_size,
-            seed=(seed,),
-            augment=data.augmentation,
-            device=self._weights[0].device,
+            data.train, settings.batch_size, seed=(seed,), augment=data.augmentation, device=self._weights[0].device
         )
 
     def train(self, steps: int) -> dict[str, float]:

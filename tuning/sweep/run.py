@@ -67,8 +67,7 @@ def run_sweep(
     check_all(documents)
     with begun(directory):
         write_json(
-            directory / PLAN,
-            {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()},
+            directory / PLAN, {"plan": plan.to_dict(), "command": command or " ".join(sys.argv), "versions": versions()}
         )
         return _fit(_new_tuner(plan, directory, sampler, scheduler, callbacks), plan, directory)
 
