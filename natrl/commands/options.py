@@ -50,9 +50,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Ray's own m
 MaxMadds = Annotated[
     str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
 ]
-MaxParams = Annotated[
-    str | None, typer.Option(help="Budget: a number, or a share of the original such as 80% or 0.8.", metavar="X")
-]
+MaxParams = MaxMadds
 Picture = Annotated[Path | None, typer.Option(help="Draw to this .png, .svg or .pdf file.", metavar="FILE")]
 Mlflow = Annotated[
     str | None, typer.Option(help="Log to MLflow too: a server or a store as sqlite:///FILE.", metavar="URI")

@@ -18,12 +18,7 @@ __all__ = ["PRIMITIVES", "VOCABULARY", "Convolution", "Cost", "Operation", "Reco
 #: Low rank: a pointwise operation as two, through fewer channels than the full rank: by type, through how large a part.
 LOW_RANKS = {"low_rank_2": 2, "low_rank_4": 4, "low_rank_8": 8}
 #: Widths: how many of the channels a group of layers keeps between them. By type, the share; of a user's network alone.
-WIDTHS = {
-    "channels": Fraction(1),
-    "channels_3_4": Fraction(3, 4),
-    "channels_1_2": Fraction(1, 2),
-    "channels_1_4": Fraction(1, 4),
-}
+WIDTHS = {"channels": Fraction(1)} | {f"channels_{n}_{d}": Fraction(n, d) for n, d in ((3, 4), (1, 2), (1, 4))}
 #: The types. Those of registered operations follow; policies hold an embedding for each.
 TYPES = ["conv", "sep_conv", "dil_conv", "max_pool", "avg_pool", "skip_connect", "null", "conv_1xk_kx1"]
 TYPES += [*LOW_RANKS, "block", *WIDTHS]
@@ -79,19 +74,10 @@ NAMES_OF: dict[tuple[str, int], str] = {}
 
 def _vocabulary() -> dict[str, Operation]:
     square = [Operation(t, k) for t in ("conv", "sep_conv", "dil_conv", "max_pool", "avg_pool") for k in (7, 5, 3)]
-    others = [
-        Operation("conv", 1),
-        Operation("skip_connect"),
-        Operation("null"),
-        Operation("conv_1xk_kx1", 3),
-        Operation("conv_1xk_kx1", 7),
-        Operation("max_pool", 2),
-        Operation("avg_pool", 2),
-        *(Operation(kind, 1) for kind in LOW_RANKS),
-        Operation("block"),
-        *(Operation(kind) for kind in WIDTHS),
-    ]
-    return {op.name: op for op in square + others}
+    others = [("conv", 1), ("skip_connect", 0), ("null", 0), ("conv_1xk_kx1", 3), ("conv_1xk_kx1", 7)]
+    others += [("max_pool", 2), ("avg_pool", 2), *((kind, 1) for kind in LOW_RANKS)]
+    others += [("block", 0), *((kind, 0) for kind in WIDTHS)]
+    return {op.name: op for op in (*square, *(Operation(*kind) for kind in others))}
 
 
 #: Every known operation by name, in the order that observations and policy embeddings use. Append only.
@@ -110,19 +96,8 @@ BUILT_IN = tuple(VOCABULARY)
 
 #: The 13 primitives of NAT++ (arXiv 2102.10301, section 4.1).
 PRIMITIVES: tuple[str, ...] = (
-    "conv_5x5",
-    "conv_3x3",
-    "conv_1x1",
-    "sep_conv_5x5",
-    "sep_conv_3x3",
-    "dil_conv_5x5",
-    "dil_conv_3x3",
-    "max_pool_5x5",
-    "max_pool_3x3",
-    "avg_pool_5x5",
-    "avg_pool_3x3",
-    "skip_connect",
-    "null",
+    *("conv_5x5", "conv_3x3", "conv_1x1", "sep_conv_5x5", "sep_conv_3x3", "dil_conv_5x5", "dil_conv_3x3"),
+    *("max_pool_5x5", "max_pool_3x3", "avg_pool_5x5", "avg_pool_3x3", "skip_connect", "null"),
 )
 
 

@@ -43,9 +43,8 @@ LARGEST = {"width": 4096, "layers": 64, "horizon": 100_000}  # what fits into me
 class Head:
     """How a policy decides: modules from sizes."""
 
-    decide: Callable[
-        [int], nn.Module
-    ]  # of a width: `evaluate` and `sample` as `natrl.policies.heads.JointHead` has them
+    #: Of a width: `evaluate` and `sample` as `natrl.policies.heads.JointHead` has them.
+    decide: Callable[[int], nn.Module]
     encode: Callable[[int, int, int], nn.Module] = GraphEncoder  # of a width, layers and horizon
 
 

@@ -24,11 +24,7 @@ class FrontSettings:
     ] = None
     resource: Annotated[Resource, Doc("What budgets limit: madds or params.")] = "madds"
     evaluator: Annotated[
-        str,
-        Doc(
-            "Who scores: none, run (the run's evaluator with its trained weights), table:NAME, table:FILE or "
-            "module:object."
-        ),
+        str, Doc("Who scores: none, run (its evaluator with its trained weights), table:NAME|FILE or module:object.")
     ] = "none"
     evaluations: Annotated[Count | None, Doc("Different architectures that may be scored; else all.")] = None
 

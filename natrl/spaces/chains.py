@@ -95,8 +95,8 @@ class ChainSpace(Space):
     def _counted(self) -> CostTable:
         size = self.image_size
         fixed = Cost(self.features * self.num_classes + self.num_classes, self.features * self.num_classes)
+        fixed += stages_cost(tuple((conv,) for conv in self.stem), size, size)
         for conv in self.stem:
-            fixed += stages_cost(((conv,),), size, size)
             size = -(-size // conv.stride[0])
         slots = np.zeros((self.n_slots, len(VOCABULARY), 2), dtype=np.int64)
         for e, layer in enumerate(self.layers):
@@ -107,10 +107,7 @@ class ChainSpace(Space):
                     raise ValueError(f"space {self.name!r}, layer {e}: {error}") from None
                 slots[e, VOCABULARY_INDEX[name]] = cost.params, cost.madds
             size = -(-size // layer.stride)
-        for conv in self.head:
-            fixed += stages_cost(((conv,),), size, size)
-            size = -(-size // conv.stride[0])
-        return CostTable(fixed, slots)
+        return CostTable(fixed + stages_cost(tuple((conv,) for conv in self.head), size, size), slots)
 
     def __getstate__(self) -> dict[str, Any]:
         """What it was made of, and the operations that were registered: other processes count them anew."""

@@ -12,7 +12,7 @@ from torch import nn
 from natrl.data import ImageData
 from natrl.training.device import default_device, use_bf16
 from natrl.training.distillation import Distillation
-from natrl.training.fitting import fit, measure, Measured
+from natrl.training.fitting import fit, measure, Measured, state_of
 from natrl.training.schedule import FINE_TUNING, Schedule
 
 __all__ = ["Tuned", "fine_tune", "state_of"]
@@ -62,8 +62,3 @@ def fine_tune(
     except FloatingPointError as error:
         raise ValueError(f"fine-tuning: {error}") from None
     return Tuned(state_of(network), validation.accuracy, validation, test, time.perf_counter() - start)
-
-
-def state_of(network: nn.Module) -> dict[str, np.ndarray]:
-    """Its state_dict as arrays."""
-    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}

@@ -28,7 +28,7 @@ from natrl.training.modes import in_mode, set_training
 from natrl.training.schedule import Schedule
 from natrl.training.thin import thin_guarded
 
-__all__ = ["Loss", "Measured", "TrainingResult", "fit", "measure", "train_network"]
+__all__ = ["Loss", "Measured", "TrainingResult", "fit", "measure", "state_of", "train_network"]
 
 AUXILIARY = "auxiliary."  # what the names of the auxiliary head's weights begin with
 MEASURING_BATCH = 500  # images
@@ -94,6 +94,7 @@ def train_network(
             test = measure(network, data.test, device=device) if read_test else None
         except FloatingPointError as error:
             raise ValueError(f"architecture {architecture.key}: {error}") from None
+    weights = state_of(network) if keep_weights else None
     return TrainingResult(
         validation_accuracy=validation.accuracy,
         validation_cross_entropy=validation.cross_entropy,
@@ -103,13 +104,13 @@ def train_network(
         epochs=schedule.epochs,
         seed=seed,
         seconds=time.perf_counter() - start,
-        weights=_weights(network) if keep_weights else None,
+        weights=weights and {name: array for name, array in weights.items() if not name.startswith(AUXILIARY)},
     )
 
 
-def _weights(network: nn.Module) -> dict[str, np.ndarray]:
-    weights = {name: value for name, value in network.state_dict().items() if not name.startswith(AUXILIARY)}
-    return {name: value.cpu().contiguous().numpy() for name, value in weights.items()}
+def state_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Its state_dict as arrays."""
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
 
 
 @checked

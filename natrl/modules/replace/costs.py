@@ -85,9 +85,7 @@ class NetworkCosts:
         for index, bounds in ({} if self._widths is None else self._widths.bound(possible)).items():
             for name, bound in bounds.items():
                 slots[index, VOCABULARY_INDEX[name]] = bound
-            most = -np.min(
-                [*bounds.values()], axis=0
-            )  # that the widths save: a cost of the slot, so that none is below 0
-            slots[index] += most
+            most = -np.min([*bounds.values()], axis=0)  # that the widths save
+            slots[index] += most  # a cost of the slot, so that none is below 0
             params, madds = params - int(most[0]), madds - int(most[1])
         self.prices, self.rest = CostTable(Cost(params, madds), slots), bool(waiting)

@@ -162,10 +162,8 @@ def _cutting(contraction: Contraction, tensor: Sources, other: Sources) -> set[s
     while waiting:
         sources = waiting.pop()
         slots = sources & contraction.layers.keys()
-        if slots < sources or other <= _dead(
-            contraction, sources
-        ):  # it reads an input, which is there; or both are zero
-            continue
+        if slots < sources or other <= _dead(contraction, sources):
+            continue  # it reads an input, which is there; or both are zero
         found |= {contraction.layers[slot] for slot in slots}
         upstream = {contraction.reads[slot] for slot in slots} - seen
         waiting += upstream

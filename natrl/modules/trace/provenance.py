@@ -36,13 +36,17 @@ from natrl.modules.trace.torch_operations import (
 __all__ = ["Origin", "Provenance"]
 
 
+Numbers = frozenset[int]  # of sources, calls or flows
+Owed = frozenset[tuple[int, str]]  # calls, each with what made something else of its output
+
+
 class Origin(NamedTuple):
     """What a tensor was made from."""
 
-    sources: frozenset[int]
-    fresh: frozenset[int]  # calls that met nothing but normalisations and activations on the way here
-    owed: frozenset[tuple[int, str]]  # calls from which other operations made this (the first of them): a gate, maybe
-    flows: frozenset[int]
+    sources: Numbers
+    fresh: Numbers  # calls that met nothing but normalisations and activations on the way here
+    owed: Owed  # calls from which other operations made this (the first of them): a gate, maybe
+    flows: Numbers
     time: int
 
 
@@ -67,9 +71,9 @@ class Provenance(TorchDispatchMode):
         self.layer: str | None = None  # the watched layer that is running
         self.running: list[str] = []  # modules, outermost first
         self.met: dict[int, set[str]] = defaultdict(set)
-        self.gates: dict[int, set[frozenset[int]]] = defaultdict(set)
-        self.products: set[tuple[frozenset[int], frozenset[int]]] = set()
-        self.divisors: set[frozenset[int]] = set()
+        self.gates: dict[int, set[Numbers]] = defaultdict(set)
+        self.products: set[tuple[Numbers, Numbers]] = set()
+        self.divisors: set[Numbers] = set()
         self.strayed: dict[str, set[str]] = defaultdict(set)
         self.functional: dict[str, set[str]] = defaultdict(set)
         self.flops = 0
@@ -125,16 +129,16 @@ class Provenance(TorchDispatchMode):
             if origin is not None:
                 self._note(tensor, origin.sources, origin.fresh, origin.owed, frozenset((flow,)))
 
-    def flows(self, values: Any) -> frozenset[int]:
+    def flows(self, values: Any) -> Numbers:
         """The flows of the tensors in `values`."""
         origins = (self._origin(tensor) for tensor in tensors(values))
-        return frozenset[int]().union(*(o.flows for o in origins if o is not None))
+        return Numbers().union(*(o.flows for o in origins if o is not None))
 
-    def sources(self, values: Any, met: str) -> frozenset[int]:
+    def sources(self, values: Any, met: str) -> Numbers:
         """The sources of the tensors in `values`, which run into `met` here."""
         origins = [o for tensor in tensors(values) if (o := self._origin(tensor)) is not None]
         self._meet(origins, met)
-        return frozenset[int]().union(*(o.sources for o in origins))
+        return Numbers().union(*(o.sources for o in origins))
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether a tensor has a source."""
@@ -152,9 +156,9 @@ class Provenance(TorchDispatchMode):
         if JOINS.get(name) == "cat":
             self._joined |= len({self.knows(tensor) for tensor in read}) == 2
         self.picks |= self._joined and name in PARTS and bool(origins[0][1].sources)
-        sources = frozenset[int]().union(*(o.sources for _, o in origins))
-        flows = frozenset[int]().union(*(o.flows for _, o in origins))
-        fresh, owed = frozenset[int](), frozenset[tuple[int, str]]()
+        sources = Numbers().union(*(o.sources for _, o in origins))
+        flows = Numbers().union(*(o.flows for _, o in origins))
+        fresh, owed = Numbers(), Owed()
         known = [(tensor, o) for tensor, o in origins if o.sources]  # parameters have none
         divides = bool(known) and not is_finite_at_zero(func, args, kwargs, [tensor for tensor, _ in known])
         if divides:
@@ -164,7 +168,7 @@ class Provenance(TorchDispatchMode):
         elif divides:
             self._meet((o for _, o in known), name)
         elif known:
-            fresh, owed = known[0][1].fresh, frozenset[tuple[int, str]]().union(*(o.owed for _, o in known))
+            fresh, owed = known[0][1].fresh, Owed().union(*(o.owed for _, o in known))
             if not keeps_places(func, known[0][0], made[0]):
                 fresh, owed = frozenset(), owed.union((source, name) for source in fresh)
         changed = written(func, read)
@@ -174,9 +178,7 @@ class Provenance(TorchDispatchMode):
             if tensor._base is not None:
                 self._write_through(tensor._base, sources, flows, name)
 
-    def _join(
-        self, known: list[tuple[Tensor, Origin]], kind: str, made: Tensor
-    ) -> tuple[frozenset[int], frozenset[tuple[int, str]]]:
+    def _join(self, known: list[tuple[Tensor, Origin]], kind: str, made: Tensor) -> tuple[Numbers, Owed]:
         """What of several tensors is fresh and owed in what was made of them: of a product what a gate multiplies."""
         origins = [o for _, o in known]
         if kind not in SUMS:
@@ -193,7 +195,7 @@ class Provenance(TorchDispatchMode):
         self._meet([gate._replace(owed=frozenset(pair for pair in gate.owed if pair[0] not in value.fresh))], kind)
         return value.fresh, value.owed
 
-    def _write_through(self, base: Tensor, sources: frozenset[int], flows: frozenset[int], name: str) -> None:
+    def _write_through(self, base: Tensor, sources: Numbers, flows: Numbers, name: str) -> None:
         """A view of `base` was written to: it comes from that too, and so do its other views."""
         before = self._origin(base)
         if before is not None:
@@ -201,14 +203,7 @@ class Provenance(TorchDispatchMode):
             sources, flows = sources | before.sources, flows | before.flows
         self._note(base, sources, frozenset(), frozenset(), flows)
 
-    def _note(
-        self,
-        tensor: Tensor,
-        sources: frozenset[int],
-        fresh: frozenset[int],
-        owed: frozenset[tuple[int, str]],
-        flows: frozenset[int],
-    ) -> None:
+    def _note(self, tensor: Tensor, sources: Numbers, fresh: Numbers, owed: Owed, flows: Numbers) -> None:
         self._clock += 1
         self._origins[tensor] = Origin(sources, fresh, owed, flows, self._clock)
 
