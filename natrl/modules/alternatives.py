@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from natrl.core.operations import Cost, Operation, VOCABULARY, VOCABULARY_INDEX
+from natrl.core.operations import Operation, VOCABULARY, VOCABULARY_INDEX
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.rules import Choice
@@ -100,23 +100,17 @@ class Alternatives:
             return why
         if old == "null" and self._costs.rest:
             return "it could bring back other layers, which were left out with what became null"
-        if (why := _dearer(*(self._price(slot, name) for name in (old, new)))) is not None:
+        prices = self._costs.prices.slots[slot.index]
+        if (why := _dearer(prices[VOCABULARY_INDEX[old]], prices[VOCABULARY_INDEX[new]])) is not None:
             return why
         if not self.become(rule, cost)[slot.index, VOCABULARY_INDEX[old], LAYER_PRIMITIVES.index(new)]:
             return "it would cost more where the layer has fewer channels"
         return None
 
-    def _price(self, slot: ModuleSlot, name: str) -> Cost:
-        params, madds = self._costs.prices.slots[slot.index, VOCABULARY_INDEX[name]].tolist()
-        return Cost(params, madds)
 
-
-def _dearer(old: Cost, new: Cost) -> str | None:
-    """Why a replacement costs more; None if it does not."""
-    for what in ("params", "madds"):
-        before, after = getattr(old, what), getattr(new, what)
+def _dearer(old: np.ndarray, new: np.ndarray) -> str | None:
+    """Why a replacement costs more, int64 (2,) each; None if it does not."""
+    for what, before, after in zip(("parameters", "MAdds"), old.tolist(), new.tolist(), strict=True):
         if after > before:
-            return (
-                f"it would cost more: {after:,} instead of {before:,} {'parameters' if what == 'params' else 'MAdds'}"
-            )
+            return f"it would cost more: {after:,} instead of {before:,} {what}"
     return None

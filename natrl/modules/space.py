@@ -163,19 +163,14 @@ class ModuleSpace(Space):
         super().check(architecture)
         choices = np.array([self.primitives.index(op) for op in architecture.operations])
         wrong = ~self._can.be[np.arange(self.n_slots), choices]
-        for slot in self.slots:
-            if wrong[slot.index]:
-                op = architecture.operations[slot.index]
-                if op != "null" or self._is_used(architecture, slot.index):
-                    why = self._can.choices[slot.name][op].reason
-                    raise ValueError(f"layer {slot.name!r} of {self.name} cannot become {op}: {why}")
-                wrong[slot.index] = False
-        for width in self.widths:
-            op = architecture.operations[width.index]
-            if wrong[width.index] and (op != "null" or self._is_used(architecture, width.index)):
-                why = self._can.reason(width, operation(width.operation), operation(op))
-                raise ValueError(f"{width.name!r} of {self.name} cannot become {op}: {why}")
-            wrong[width.index] = False
+        places: tuple[ModuleSlot | WidthSlot, ...] = (*self.slots, *self.widths)
+        for place in places:
+            op = architecture.operations[place.index]
+            if wrong[place.index] and (op != "null" or self._is_used(architecture, place.index)):
+                why = self._can.reason(place, operation(place.operation), operation(op), cost="rule")
+                what = "layer " if isinstance(place, ModuleSlot) else ""
+                raise ValueError(f"{what}{place.name!r} of {self.name} cannot become {op}: {why}")
+            wrong[place.index] = False
         if wrong.any():
             e = int(wrong.argmax())
             raise ValueError(

@@ -248,6 +248,8 @@ def test_what_ties_channels_is_said() -> None:
     assert not _space("resnet", "types,kernels").widths
     with pytest.raises(ValueError, match="it has 8 channels, and the widths channels \\(8\\), channels_3_4"):
         _space("chain").with_operations({"first.channels": "conv_1x1"})
+    with pytest.raises(ValueError, match="layer 'first' of Chain cannot become channels_1_2: channels_1_2 takes the"):
+        _space("chain").with_operations({"first": "channels_1_2"})
     assert _space("chain").reason("first.channels", "channels", held="channels_1_2") == (
         "no rule lets channels_1_2 become channels"
     )
