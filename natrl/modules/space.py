@@ -21,9 +21,9 @@ from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX,
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.data import batches
 from natrl.digests import digest
-from natrl.modules.alternatives import Alternatives
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.original import check_outputs
+from natrl.modules.possibilities import Possibilities
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.leftovers import Leftovers
@@ -86,7 +86,7 @@ class ModuleSpace(Space):
                 table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
         names = {slot.index: slot.name for slot in slots}
         self._costs = NetworkCosts(table, self.primitives, names, leftovers, width_costs)
-        self._can = Alternatives(self.primitives, self.n_slots, slots, self.widths, choices, self._costs, width_costs)
+        self._can = Possibilities(self.primitives, self.n_slots, slots, self.widths, choices, self._costs, width_costs)
         nullable = [slot.index for slot in slots if self._can.be[slot.index, NULL]]
         self._costs.price({index: self._alone(index) for index in nullable}, self._can.be)
 

@@ -26,7 +26,7 @@ __all__ = ["LedgerEvaluator", "RecordingEvaluator", "behind_ledger"]
 POLL_S = 0.2  # between looks for a score that somebody else is paying for
 
 
-class _Wrapper(EvaluatorWrapper):
+class _OfLedger(EvaluatorWrapper):
     """Around an evaluator whose settings name its scores in the ledger."""
 
     def __init__(self, inner: Evaluator, ledger: Ledger | SharedLedger) -> None:
@@ -38,7 +38,7 @@ class _Wrapper(EvaluatorWrapper):
         self._settings = settings_text(settings)
 
 
-class RecordingEvaluator(_Wrapper):
+class RecordingEvaluator(_OfLedger):
     """Writes each score into the ledger before anybody learns of it; `chunk` evaluations at a time.
 
     It runs where the evaluation runs: a score is safe as soon as it is computed, whatever happens to the driver then.
@@ -82,7 +82,7 @@ def _evaluated(inner: Evaluator, architectures: Sequence[Architecture]) -> tuple
         return error.scores, error.failures
 
 
-class LedgerEvaluator(_Wrapper):
+class LedgerEvaluator(_OfLedger):
     """Asks the ledger first, and passes on only what nobody has paid for or is paying for at this moment.
 
     What is passed on must be recorded there (`RecordingEvaluator`, here or in actors): others wait for it. `hits`

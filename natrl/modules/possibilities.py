@@ -17,10 +17,10 @@ from natrl.modules.replace.width_costs import WidthCosts
 from natrl.modules.replace.widths import WidthSlot
 from natrl.modules.slots import LAYER_PRIMITIVES, ModuleSlot, NULL, SKIP
 
-__all__ = ["Alternatives"]
+__all__ = ["Possibilities"]
 
 
-class Alternatives:
+class Possibilities:
     """What slots can `be`, bool (E, K); which can `be_pruned`, bool (E,): null where nothing uses them; `become`."""
 
     def __init__(
