@@ -75,7 +75,7 @@ def in_parts(size: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray
     """Indices of the rest and of a share that the seed draws, both rising. ValueError where one would be empty."""
     count = round(share * size)
     if not 0 < count < size:
-        raise ValueError(f"too few examples: a share of {share:.3g} of {size} leaves none for one of the two parts")
+        raise ValueError(f"too few examples: a share of {share:.6g} of {size} leaves none for one of the two parts")
     order = np.random.default_rng(seed).permutation(size)
     return np.sort(order[count:]), np.sort(order[:count])
 

@@ -90,5 +90,5 @@ def test_a_usual_supernet_stays_with_its_validation_images():
 
 
 def test_a_share_that_leaves_no_images_is_refused():
-    with pytest.raises(ValueError, match=r"a share of 0.9999 of 800 images leaves none"):
+    with pytest.raises(ValueError, match=r"a share of 0.9999 of 800 leaves none"):
         EvaluatorSpec(skeleton=SPEC.skeleton, weight_share=0.9999)()
