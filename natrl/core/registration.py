@@ -66,7 +66,7 @@ def register_operation(
     """
     if not isinstance(name, str) or not (name.isidentifier() and name.isascii()):
         raise ValueError(f"the name of an operation is a word of letters, digits and underscores, got {short(name)}")
-    if not _is_kernel(kernel):
+    if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 0:
         raise ValueError(f"operation {name!r}: kernel must be a whole number of at least 0, got {short(kernel)}")
     if may_become is None and type not in TYPE_RANK:
         known = ", ".join(TYPE_RANK)
@@ -83,10 +83,6 @@ def register_operation(
         raise ValueError(f"operation {name!r}: type {type!r} with kernel {kernel} is {other} already")
     _take(record)
     return record.operation
-
-
-def _is_kernel(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _take(record: Record) -> None:

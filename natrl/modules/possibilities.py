@@ -13,7 +13,6 @@ from natrl.core.operations import Operation, VOCABULARY, VOCABULARY_INDEX
 from natrl.core.transitions import check_choice, CostMode, is_transition, Rule, transition_matrix
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.rules import Choice
-from natrl.modules.replace.width_costs import WidthCosts
 from natrl.modules.replace.widths import WidthSlot
 from natrl.modules.slots import LAYER_PRIMITIVES, ModuleSlot, NULL, SKIP
 
@@ -31,19 +30,17 @@ class Possibilities:
         widths: Sequence[WidthSlot],
         choices: Mapping[str, Mapping[str, Choice]],
         costs: NetworkCosts,
-        width_costs: WidthCosts | None,
     ) -> None:
         """`choices`: by slot and primitive. Where there is neither slot nor width are wires."""
         self.choices = choices
-        self._primitives, self._costs, self._width_costs = tuple(primitives), costs, width_costs
+        self._primitives, self._costs = tuple(primitives), costs
         self.be = np.zeros((n_slots, len(primitives)), dtype=bool)
         self.be_pruned = np.zeros(n_slots, dtype=bool)
         self.be[:, SKIP] = True  # wires
         for slot in slots:
-            self.be[slot.index, : len(LAYER_PRIMITIVES)] = [
-                choices[slot.name][p].reason is None for p in LAYER_PRIMITIVES
-            ]
-            self.be_pruned[slot.index] = slot.calls == 1 and choices[slot.name]["null"].builds
+            mine = choices[slot.name]
+            self.be[slot.index, : len(LAYER_PRIMITIVES)] = [mine[p].reason is None for p in LAYER_PRIMITIVES]
+            self.be_pruned[slot.index] = slot.calls == 1 and mine["null"].builds
         for width in widths:
             self.be[width.index] = [p in width.sizes for p in primitives]
             self.be_pruned[width.index] = True
@@ -63,9 +60,9 @@ class Possibilities:
             if cost != "rule":
                 costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
                 allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
-                if self._width_costs is not None:
-                    for index in self._width_costs.indices:
-                        allowed[index] &= self._width_costs.never_dearer(index)[np.ix_(columns, columns)]
+                if self._costs.widths is not None:
+                    for index in self._costs.widths.indices:
+                        allowed[index] &= self._costs.widths.never_dearer(index)[np.ix_(columns, columns)]
                 allowed[:, NULL, SKIP] &= not self._costs.rest
             allowed |= states[:, :, None] & np.eye(len(self._primitives), dtype=bool)
             found = np.zeros((len(self.be), len(VOCABULARY), len(self._primitives)), dtype=bool)

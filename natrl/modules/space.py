@@ -69,7 +69,7 @@ class ModuleSpace(Space):
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
         self.primitives = (*LAYER_PRIMITIVES, *WIDTHS) if widths else LAYER_PRIMITIVES
         self.moves, self.widths, self.width_multiple = moves, tuple(widths), width_multiple
-        self._narrowing, self._width_costs = Narrowing(model, self.widths), width_costs
+        self._narrowing = Narrowing(model, self.widths)
         self.name = type(model).__name__
         self.model = model
         self.architecture = self.original = architecture
@@ -86,7 +86,7 @@ class ModuleSpace(Space):
                 table.slots[slot.index, VOCABULARY_INDEX[name]] = choice.cost.params, choice.cost.madds
         names = {slot.index: slot.name for slot in slots}
         self._costs = NetworkCosts(table, self.primitives, names, leftovers, width_costs)
-        self._can = Possibilities(self.primitives, self.n_slots, slots, self.widths, choices, self._costs, width_costs)
+        self._can = Possibilities(self.primitives, self.n_slots, slots, self.widths, choices, self._costs)
         nullable = [slot.index for slot in slots if self._can.be[slot.index, NULL]]
         self._costs.price({index: self._alone(index) for index in nullable}, self._can.be)
 
@@ -218,8 +218,8 @@ class ModuleSpace(Space):
     def layer_cost(self, name: str, architecture: Architecture) -> Cost:
         """What a slot's layer costs in an architecture, all calls counted: with the channels that it has there."""
         slot, batch = self.slot(name), Batch.of(self, [self.prune(architecture)])
-        if self._width_costs is not None and slot.index in self._width_costs.indices:
-            return self._width_costs.layer(slot.index, batch.choices[0])
+        if self._costs.widths is not None and slot.index in self._costs.widths.indices:
+            return self._costs.widths.layer(slot.index, batch.choices[0])
         if architecture.operations[slot.index] == slot.operation:
             return slot.cost
         return self._can.choices[name][batch[0].operations[slot.index]].cost

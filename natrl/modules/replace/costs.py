@@ -36,7 +36,7 @@ class NetworkCosts:
         """`table` without what is left out or gets narrower; `slots`: names by number, without wires."""
         self.prices = table
         self.rest = False  # whether layers that cost something go with several slots together
-        self._table, self._slots, self.leftovers, self._widths = table, dict(slots), leftovers, widths
+        self._table, self._slots, self.leftovers, self.widths = table, dict(slots), leftovers, widths
         self._columns = np.array([VOCABULARY_INDEX[name] for name in primitives])
         self._null = list(primitives).index("null")
         self._left = np.array([(cost.params, cost.madds) for cost in leftovers.costs.values()]).reshape(-1, 2)
@@ -45,11 +45,11 @@ class NetworkCosts:
         """int64 (B, 2): parameters and MAdds with primitives `choices` int (B, E)."""
         fixed = np.array((self._table.fixed.params, self._table.fixed.madds))
         costs = fixed + self._table.slots[np.arange(choices.shape[1]), self._columns[choices]].sum(1)
-        if self._widths is None and not (choices == self._null).any():
+        if self.widths is None and not (choices == self._null).any():
             return costs
         gone = self._gone(choices)
         costs = costs - gone @ self._left
-        return costs if self._widths is None else costs + self._widths.of(choices, gone)
+        return costs if self.widths is None else costs + self.widths.of(choices, gone)
 
     def gone(self, choices: np.ndarray) -> list[str]:
         """The layers that are left out with primitives `choices` int (E,)."""
@@ -82,7 +82,7 @@ class NetworkCosts:
                 slots[index] += (cost.params, cost.madds)
                 slots[index, VOCABULARY_INDEX["null"]] = 0
             waiting -= gone[index]
-        for index, bounds in ({} if self._widths is None else self._widths.bound(possible)).items():
+        for index, bounds in ({} if self.widths is None else self.widths.bound(possible)).items():
             for name, bound in bounds.items():
                 slots[index, VOCABULARY_INDEX[name]] = bound
             most = -np.min([*bounds.values()], axis=0)  # that the widths save
