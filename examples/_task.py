@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -53,8 +54,18 @@ class Task:
 
         `env`, wrapped so that it shows what `choose` reads, is the joint environment where it is not given.
         """
+        return capture(self._test, self._answers(choose, env), self._accuracies, self._best)
+
+    def draw(self, path: Path, title: str, choose: Choose, env: gymnasium.Env | None = None) -> None:
+        """What `choose` makes of each of them, as a picture."""
+        from _pictures import draw_gains  # matplotlib takes a second
+
+        old, new = ([self._accuracies[a] for a in some] for some in (self._test, self._answers(choose, env)))
+        draw_gains(path, old, new, [self._best[a] for a in self._test], title)
+
+    def _answers(self, choose: Choose, env: gymnasium.Env | None) -> list[Architecture]:
         env = env or self.make()
-        return capture(self._test, [transformed(env, a, choose) for a in self._test], self._accuracies, self._best)
+        return [transformed(env, a, choose) for a in self._test]
 
     @cached_property
     def random_capture(self) -> float:
@@ -84,6 +95,7 @@ def parser(description: str | None, steps: int) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--steps", type=int, default=steps, help="environment steps to learn from")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--picture", type=Path, help="draw what became of each held-out architecture")
     return options
 
 

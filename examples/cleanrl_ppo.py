@@ -99,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> tuple[float, float]:
         update(agent, optimizer, (inputs, masks, actions, log_probs, scaled))
     after = task.capture(choose, held_out)
     report(task, before, after, iterations * ENVS)
+    if arguments.picture:
+        task.draw(
+            arguments.picture, f"PPO in one file, {iterations * ENVS:,} steps: capture {after:.3f}", choose, held_out
+        )
     return before, after
 
 

@@ -15,6 +15,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
+from _pictures import draw_boxes
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
 from torchmetrics.detection import MeanAveragePrecision
@@ -26,6 +27,7 @@ from torchvision.models.detection.ssdlite import SSDLiteHead
 import natrl
 
 SIZE = 96  # pixels
+SHOWN, SURE = 6, 0.5  # images of the picture; scores of boxes that it shows
 BATCH = 16
 
 
@@ -108,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--candidates", type=int, default=12)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("detector"))
+    options.add_argument("--picture", type=Path, help="draw what the networks find in test images")
     given = options.parse_args(argv)
     torch.set_num_threads(1)  # more only wait for each other on layers as small as these
     (images, _, boxes), held_out, test = (
@@ -137,6 +140,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     with torch.no_grad():
         for name, (network, cost) in rows.items():
             print(f"{name:<20} {last_look(network.eval()):.3f} {cost:>7.1%} of {whole / 1e6:.1f} M")
+    if given.picture:
+        images, kinds = test[0][:SHOWN], torch.arange(1, CLASSES)
+        found_in = {"the truth": [(each, kinds) for each in test[2][:SHOWN]]}
+        with torch.no_grad():
+            found_in |= {name: [sure(each) for each in network(images)] for name, (network, _) in rows.items()}
+        draw_boxes(given.picture, images, found_in)
+
+
+def sure(found: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Boxes (m, 4) and classes (m,) of what a detector is sure of."""
+    is_sure = found["scores"] > SURE
+    return found["boxes"][is_sure], found["labels"][is_sure]
 
 
 if __name__ == "__main__":

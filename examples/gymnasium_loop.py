@@ -79,6 +79,12 @@ def main(argv: Sequence[str] | None = None) -> tuple[float, float]:
             observation, info = env.reset()
     after = task.capture(lambda _, mask: values.best(mask))
     report(task, before, after, arguments.steps)
+    if arguments.picture:
+        task.draw(
+            arguments.picture,
+            f"Gymnasium and NumPy, {arguments.steps:,} steps: capture {after:.3f}",
+            lambda _, mask: values.best(mask),
+        )
     return before, after
 
 

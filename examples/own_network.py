@@ -20,13 +20,14 @@ from sklearn.datasets import load_digits
 from torch import nn, Tensor
 from torchvision.transforms import v2
 
-from natrl.data import load_data
+from natrl.data import ImageData, load_data
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
 from natrl.training.weights import save_weights
 
 IMAGES, WEIGHTS = Path("images"), Path("resnet18.safetensors")
 SIZE = 16  # pixels
+SHOWN = 8  # images of the picture
 NORMALISE = v2.Normalize([0.31] * 3, [0.38] * 3)
 
 
@@ -51,10 +52,22 @@ def write_images(folder: Path, count: int) -> None:
         Image.fromarray((pixels * 255 / 16).astype("uint8")).resize((SIZE, SIZE)).save(path)
 
 
+def draw(path: Path, model: nn.Module, data: ImageData) -> None:
+    """Some validation images, and which digit the network takes each for."""
+    from _pictures import draw_named  # found beside this file, where it is run and not imported
+
+    spread = range(0, len(data.validation), len(data.validation) // SHOWN)[:SHOWN]
+    images = torch.stack([data.validation[i][0] for i in spread])
+    with torch.no_grad():
+        answers = model.eval()(images).argmax(1).tolist()
+    draw_named(path, images, [f"a {data.class_names[answer]}" for answer in answers])
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--epochs", type=int, default=6)
     options.add_argument("--images", type=int, default=1797)
+    options.add_argument("--picture", type=Path, help="draw validation images, and what the network takes them for")
     arguments = options.parse_args(argv)
     write_images(IMAGES, arguments.images)
     data = load_data(f"folder:{IMAGES}")
@@ -62,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     fit(model, data, Schedule(epochs=arguments.epochs, batch_size=64, learning_rate=0.1, warmup=0.2), seed=0)
     save_weights(model, WEIGHTS)
     print(f"{measure(model, data.validation).accuracy:.1%} of the validation images")
+    if arguments.picture:
+        draw(arguments.picture, model, data)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,10 @@ def main(argv: Sequence[str] | None = None) -> tuple[float, float]:
     after = task.capture(choose, held_out)
     algorithm.stop()
     report(task, before, after, iterations * BATCH)
+    if arguments.picture:
+        task.draw(
+            arguments.picture, f"RLlib's PPO, {iterations * BATCH:,} steps: capture {after:.3f}", choose, held_out
+        )
     return before, after
 
 

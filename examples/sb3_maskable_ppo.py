@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> tuple[float, float]:
     model.learn(arguments.steps)
     after = task.capture(choose, held_out)
     report(task, before, after, arguments.steps)
+    if arguments.picture:
+        task.draw(arguments.picture, f"MaskablePPO, {arguments.steps:,} steps: capture {after:.3f}", choose, held_out)
     return before, after
 
 

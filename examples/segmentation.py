@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _pictures import draw_masks
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
 from torch.utils.data import TensorDataset
@@ -25,6 +26,7 @@ import natrl
 from natrl.evaluation.scores import MeasuredScore, SCORES
 
 SIZE = 32  # pixels
+SHOWN = 6  # images of the picture
 
 
 class Segmenter(nn.Module):
@@ -75,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--iterations", type=int, default=6, help="of the policy")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("segmenter"))
+    options.add_argument("--picture", type=Path, help="draw what the networks see in test images")
     given = options.parse_args(argv)
     train, held_out, test = (
         draw(n, SIZE, 3 * given.seed + part)[:2] for part, n in enumerate((given.images, *2 * [given.images // 4]))
@@ -105,6 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with torch.no_grad():
         for name, (network, cost) in rows.items():
             print(f"{name:<20} {last_look(network.eval()):.3f} {cost:>7.1%}")
+    if given.picture:
+        images, truth = (part[:SHOWN] for part in test)
+        with torch.no_grad():
+            seen = {name: network(images)["out"].argmax(1) for name, (network, _) in rows.items()}
+        draw_masks(given.picture, images, {"the truth": truth} | seen)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
+from _pictures import draw_layers
 from torch import nn, Tensor
 
 import natrl
@@ -99,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--max-madds", default="50%")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("text"))
+    options.add_argument("--picture", type=Path, help="draw what each layer costs before and after")
     given = options.parse_args(argv)
     torch.set_num_threads(1)  # more only wait for each other on layers as small as these
     fewer = max(2, given.snippets // 4)
@@ -125,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with torch.no_grad():
         for name, (network, cost) in rows.items():
             print(f"{name:<20} {RightPackages(*test)(network.eval()):.1%} {cost:>7.1%}")
+    if given.picture:
+        draw_layers(given.picture, found)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> tuple[float, float]:
     collector.shutdown()
     after = task.capture(choose)
     report(task, before, after, steps)
+    if arguments.picture:
+        task.draw(arguments.picture, f"TorchRL's PPO, {steps:,} steps: capture {after:.3f}", choose)
     return before, after
 
 

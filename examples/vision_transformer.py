@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _pictures import draw_layers
 from sklearn.datasets import load_digits
 from torch import nn, Tensor
 from torch.optim.lr_scheduler import OneCycleLR
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--max-madds", default="70%")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("transformer"))
+    options.add_argument("--picture", type=Path, help="draw what each layer costs before and after")
     given = options.parse_args(argv)
     torch.set_num_threads(1)  # more only wait for each other on layers as small as these
     train, held_out, test = digits()
@@ -111,6 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with torch.no_grad():
         for name, (network, cost) in rows.items():
             print(f"{name:<20} {Accuracy(*test)(network.eval()):.1%} {cost:>7.1%}")
+    if given.picture:
+        draw_layers(given.picture, found)
 
 
 if __name__ == "__main__":

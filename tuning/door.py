@@ -76,7 +76,7 @@ def evaluate(
     address: str | None = None,
     **options: Any,
 ) -> list[list[TrainingResult]]:
-    """Trains architectures from scratch on Ray; results [architecture][seed], validation accuracies in [0, 1].
+    """Trains architectures from scratch on Ray; `results[architecture][seed]`, validation accuracies in [0, 1].
 
     `networks`: a space or a skeleton; None: the papers' skeleton. `options`: those of
     `natrl.tuning.comparison.train_all`, such as read_test and num_gpus. ValueError or RuntimeError with the training's

@@ -29,7 +29,7 @@ UNLISTED = 1000  # queries in a space that is too large to list
 class Plan:
     """What is compared. ValueError on what cannot be."""
 
-    tables: tuple[Truth, ...]  # of one space
+    tables: Annotated[tuple[Truth, ...], Doc("What is known to be true, of one space.")]
     methods: Annotated[tuple[str, ...], Doc("Methods to compare: A,B. All by default.")]
     queries: Annotated[
         Count | None,
@@ -38,7 +38,7 @@ class Plan:
     rules: Annotated[tuple[Rule, ...], Doc("Transitions: nat++, nat, or both: nat,nat++.")] = ("nat++",)
     seeds: Annotated[Seeds, Doc("Runs of each method; each holds out another fifth.")] = 5  # 0 … seeds−1
     transfer: Annotated[bool, Doc("Measure what was learned on one data set on the others too.")] = False
-    signals: tuple[str, ...] = ()  # to learn from; none given: those of all tables
+    signals: Annotated[tuple[str, ...], Doc("To learn from; none given: those of all tables.")] = ()
 
     def __post_init__(self) -> None:
         for name in ("tables", "methods", "rules"):

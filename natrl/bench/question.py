@@ -22,14 +22,14 @@ LEAST = 5  # architectures below which no rank correlation says anything
 class Question:
     """Which proxy is judged, by which trained accuracies, on how many architectures. ValueError on what cannot be."""
 
-    proxy: str  # a reward such as "supernet", "surrogate", or the directory of a run, whose evaluator it is
-    truth: EvaluatorSpec  # of trained accuracies: scratch or a table; the space, the data and the skeleton are its
+    proxy: Annotated[str, Doc("A reward such as supernet, surrogate, or the directory of a run, for its evaluator.")]
+    truth: Annotated[EvaluatorSpec, Doc("Trained accuracies, scratch or a table; space, data and skeleton are its.")]
     number: Annotated[Annotated[int, Range(LEAST, 10**6)], Doc("Architectures.")] = 30
     steps: Annotated[Count, Doc("Supernet: weight steps.")] = 2500
     queries: Annotated[Count, Doc("Surrogate: other architectures that it learns from.")] = 100
     seeds: Annotated[Seeds, Doc("Trainings of each architecture from scratch.")] = 1
     gpus: Annotated[Amount, Doc("GPUs of each training from scratch.")] = 0
-    seed: Seed = 0
+    seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
 
     def __post_init__(self) -> None:
         if self.number < LEAST:

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal, TypeVar, Union
 
-__all__ = ["Range", "alternatives", "fits", "in_words", "refusal"]
+__all__ = ["Range", "alternatives", "fits", "in_words", "range_of", "refusal"]
 
 _WORDS = {
     str: "text",
@@ -38,6 +38,11 @@ class Range:
         if not (value < self.most if self.below else value <= self.most):
             return self.words or f"{'below' if self.below else 'at most'} {self.most:,}"
         return ""
+
+    def __str__(self) -> str:
+        """All of it in words: "1 to 10", "above 0 to 10"."""
+        least, most = f"{'above ' * self.above}{self.least:,}", f"{'below ' * self.below}{self.most:,}"
+        return self.words or f"{least} to {most}"
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -103,18 +108,18 @@ def refusal(value: Any, hint: Any, *, in_full: bool = False) -> str:
 
     `in_full`: names type and range together.
     """
-    bounds = _range(hint)
+    bounds = range_of(hint)
     if not fits(value, hint):
         return in_words(hint) + (f" of {bounds.refusal(bounds.least - 1)}" if in_full and bounds else "")
     out = bounds.refusal(value) if bounds and isinstance(value, Real) else ""  # type: ignore[arg-type]
     return f"{in_words(hint)} of {out}" if in_full and out else out
 
 
-def _range(hint: Any) -> Range | None:
-    """Also inside a union, or beside other annotations."""
+def range_of(hint: Any) -> Range | None:
+    """The range that an annotation declares, also inside a union, or beside other annotations."""
     if get_origin(hint) is Annotated:
         bounds = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Range)), None)
-        return bounds or _range(get_args(hint)[0])
+        return bounds or range_of(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
-        return next((found for choice in get_args(hint) if (found := _range(choice))), None)
+        return next((found for choice in get_args(hint) if (found := range_of(choice))), None)
     return None

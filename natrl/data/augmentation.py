@@ -7,8 +7,10 @@ the three transforms are one gather with a draw for each image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_doc import Doc
 from torch import Tensor
 
 from natrl.checks.fields import check_fields, Pixels
@@ -23,10 +25,10 @@ class Augmentation:
     As in DARTS (Liu et al. 2019) for 32×32 images: `Augmentation(padding=4, flip=True, cutout=16)`.
     """
 
-    padding: Pixels = 0  # pixels on each side before a crop to the old size
-    flip: bool = False  # mirror half of the images (wrong for digits and letters)
-    cutout: Pixels = 0  # side in pixels of the square that is set to 0, the mean of normalised images
-    fill: tuple[float, ...] = (0.0,)  # value of the padding, one number or one a channel
+    padding: Annotated[Pixels, Doc("Pixels on each side before a crop to the old size.")] = 0
+    flip: Annotated[bool, Doc("Mirror half of the images (wrong for digits and letters).")] = False
+    cutout: Annotated[Pixels, Doc("Side of the square that is set to 0, the mean of normalised images.")] = 0
+    fill: Annotated[tuple[float, ...], Doc("Value of the padding, one number or one a channel.")] = (0.0,)
 
     def __post_init__(self) -> None:
         check_fields(self, "augmentation: ")

@@ -26,11 +26,11 @@ DIGITS = 800  # training images of the embedded data set
 class TruthSettings:
     """A policy among 15,625 architectures that were all trained."""
 
-    evaluations: Annotated[int, Range(100, 15_625)] = 1000  # trainings that may be looked up, in all
-    iterations: Count = 120  # of the policy
-    held_out: Annotated[int, Range(2, 1000)] = 50  # architectures that it never starts from
-    budget: Portion = 0.6  # a second question: at most this share of the MAdds
-    seed: Seed = 0
+    evaluations: Annotated[int, Range(100, 15_625), Doc("Trainings that may be looked up, in all.")] = 1000
+    iterations: Annotated[Count, Doc("Of the policy.")] = 120
+    held_out: Annotated[int, Range(2, 1000), Doc("Architectures that it never starts from.")] = 50
+    budget: Annotated[Portion, Doc("A second question: at most this share of the MAdds.")] = 0.6
+    seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -40,15 +40,15 @@ class TruthSettings:
 class NetworkSettings:
     """A trained network, at half its cost."""
 
-    budget: Portion = 0.5  # share of the MAdds
-    epochs: Count = 20  # of the original's training
-    iterations: Count = 30  # of the policy
-    tuning_epochs: Count = 6  # of each finalist
-    finalists: Count = 3
-    candidates: Count = 24
-    actors: Count = 2
-    gpus_per_actor: Amount = 0.0
-    seed: Seed = 0
+    budget: Annotated[Portion, Doc("At most this share of the MAdds.")] = 0.5
+    epochs: Annotated[Count, Doc("Of the original's training.")] = 20
+    iterations: Annotated[Count, Doc("Of the policy.")] = 30
+    tuning_epochs: Annotated[Count, Doc("Of each finalist.")] = 6
+    finalists: Annotated[Count, Doc("Candidates that are fine-tuned.")] = 3
+    candidates: Annotated[Count, Doc("Of the policy, besides the most probable ones; or the best combinations.")] = 24
+    actors: Annotated[Count, Doc("Ray actors that evaluate networks.")] = 2
+    gpus_per_actor: Annotated[Amount, Doc("GPUs of each actor; fractions share one.")] = 0.0
+    seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -77,7 +77,7 @@ class CellsSettings:
     seeds: Annotated[Annotated[int, Range(2, 10_000)], Doc("Trainings of each of the cells at the end.")] = 3
     actors: Annotated[Count, Doc("Ray actors that evaluate architectures.")] = 2
     gpus_per_actor: Annotated[Amount, Doc("GPUs of each actor; fractions share one.")] = 0.0
-    share: Portion = 1.0  # of all training steps and epochs
+    share: Annotated[Portion, Doc("Of all training steps and epochs.")] = 1.0
     seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
 
     def __post_init__(self) -> None:

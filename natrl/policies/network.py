@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from math import isfinite
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from annotated_doc import Doc
 from torch import nn, Tensor
 
+from natrl.checks.annotations import Range
 from natrl.checks.kinds import complete_class, described, with_functions
 from natrl.core.operations import operation, VOCABULARY_INDEX
 from natrl.evaluation.named import Named
@@ -70,13 +72,19 @@ class PolicyConfig(Named):
 
     registries: ClassVar = {"head": ("natrl.policies.network", "HEADS")}
 
-    primitives: tuple[str, ...]  # K operation names: the actions of a slot
-    head: Any = "autoregressive"  # a name of `HEADS`, "module:object", or in Python the object: then its name is kept
-    width: int = 64  # of every hidden vector
-    layers: int = 2  # graph convolutions (LSTM layers of head lstm)
-    keep: float = 0.0  # extra logit, at the start of training, of the operation that a slot holds
-    horizon: int = 1  # transforms an episode of its training; above 1 it sees how many are left
-    budget: tuple[str, ...] = ()  # of params and madds: what it may spend a given amount of, which it sees
+    primitives: Annotated[tuple[str, ...], Doc("K operation names: the actions of a slot.")]
+    head: Annotated[Any, Doc("A name of `HEADS`, module:object, or in Python the object, whose name is kept.")] = (
+        "autoregressive"
+    )
+    width: Annotated[int, Range(1, LARGEST["width"]), Doc("Of every hidden vector.")] = 64
+    layers: Annotated[int, Range(1, LARGEST["layers"]), Doc("Graph convolutions (head lstm: LSTM layers).")] = 2
+    keep: Annotated[float, Doc("Extra logit, at the start of training, of what a slot holds.")] = 0.0
+    horizon: Annotated[
+        int, Range(1, LARGEST["horizon"]), Doc("Transforms an episode; above 1 it sees how many are left.")
+    ] = 1
+    budget: Annotated[
+        tuple[str, ...], Doc("Of params and madds: what it may spend a given amount of, which it sees.")
+    ] = ()
 
     def __post_init__(self) -> None:
         self.keep_names()

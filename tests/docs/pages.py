@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["PAGES", "ROOT", "Piece", "pieces"]
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 INLINE = "inline"
 _PIECE = re.compile(

@@ -9,16 +9,20 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
+from types import FunctionType
 from typing import Any
 
 import pytest
 import typer
 
+from natrl.checks.reference import fields_in_words, is_settings
 from natrl.cli import app
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
@@ -33,6 +37,8 @@ from tests.docs.reader import check_make, check_pip, FILE, Reader
 from tests.docs.smaller import smaller_file
 
 EVERY = [piece for page in PAGES for piece in pieces(page)]
+RUN = [page for page in PAGES if pieces(page)]
+REFERENCE = sorted((ROOT / "docs" / "api").glob("*.md"))
 QUICK = OptimizeSettings(
     learn=LearnSettings(iterations=1, batch_size=4, minibatch_size=4, epochs=1),
     evaluator=EvaluatorSpec(reward="inherited", reference_images=32, score_images=64, steps=0),
@@ -72,7 +78,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.timeout(900)  # of a whole page, on a busy machine
 @pytest.mark.usefixtures("ray_session", "quick", "forgotten_operations")
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's use of it
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.parametrize("page", RUN, ids=[page.stem for page in RUN])
 def test_a_page_works_as_it_is_written(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -127,12 +133,56 @@ def test_links_within_the_repository_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_reference_names_what_there_is() -> None:
-    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+def entries(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Of a page of the reference: modules, and which of their members it has (none: all)."""
+    text = page.read_text(encoding="utf-8")
     for name, members in re.findall(r"^::: (\S+)\n((?:    .*\n)*)", text, re.MULTILINE):
+        yield name, re.findall(r"- (\w+)", members)
+
+
+def test_the_reference_names_what_there_is() -> None:
+    assert len(REFERENCE) > 5
+    for name, members in (entry for page in REFERENCE for entry in entries(page)):
         module = import_module(name)
-        for member in re.findall(r"- (\w+)", members):
+        for member in members:
             assert hasattr(module, member), f"{name}.{member}"
+
+
+def test_the_reference_has_every_class_of_settings_and_each_field_says_what_it_is() -> None:
+    listed = {f"{name}.{member}" for name, some in entries(ROOT / "docs" / "api" / "settings.md") for member in some}
+    found = set()
+    for file in (file for top in ("natrl", "tuning") for file in (ROOT / top).rglob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        if "@dataclass" in source and ("check_fields(self" in source or "Doc(" in source):
+            name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+            module = import_module(name if name.startswith("natrl.") else f"natrl.{name}")
+            settings = [
+                kind for kind in vars(module).values() if is_settings(kind) and kind.__module__ == module.__name__
+            ]
+            assert len(settings) >= source.count("check_fields(self"), f"{file}: fields say what they are, by Doc"
+            assert all(field.text for kind in settings for field in fields_in_words(kind)), file
+            found |= {f"{module.__name__}.{kind.__name__}" for kind in settings}
+    assert found == listed
+
+
+def test_what_pages_name_is_there_and_classes_and_functions_are_in_the_reference() -> None:
+    """`natrl.…` in text and code: modules, what they hold, and groups of entry points; and what code imports."""
+    sources = [file.read_text(encoding="utf-8") for file in (ROOT / "natrl").rglob("*.py")]
+    groups = {name for source in sources for name in re.findall(r'group="(natrl\.\w+)"', source)}
+    shown = [
+        getattr(import_module(name), member)
+        for page in REFERENCE
+        for name, some in entries(page)
+        for member in some or import_module(name).__all__
+    ]
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        names = re.findall(r"(?<![\w./-])natrl(?:\.[A-Za-z_]\w*)+", text)
+        for module, some in re.findall(r"^from (natrl[\w.]*) import (.+)$", text, re.MULTILINE):
+            names += [f"{module}.{member.partition(' as ')[0]}" for member in some.split(", ")]
+        for name in set(names) - groups:
+            thing = resolve_name(name)  # ImportError or AttributeError where there is none
+            assert not isinstance(thing, FunctionType | type) or thing in shown, f"{page.name}: {name}"
 
 
 def test_nothing_is_asked_for_by_a_name_that_is_not_on_pypi() -> None:

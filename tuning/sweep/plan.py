@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_doc import Doc
 
 from natrl.checks.arguments import checked
 from natrl.checks.fields import check_fields, Seed
@@ -40,13 +41,17 @@ class SweepPlan(Extent):
     What has a name may in Python be the object itself, in settings and among a parameter's values: its name is kept.
     """
 
-    settings: Mapping[str, Any] = field(default_factory=dict)  # of every trial, as `complete` reads them
-    parameters: tuple[Parameter, ...] = ()  # what differs between trials
-    metric: str = "reward_mean"  # of a run (docs/metrics.md); a trial's score is its mean over the last iterations
-    mode: Mode = "max"
-    sampler: Sampler = "random"
-    scheduler: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: {"none": {}})  # name → its arguments
-    seed: Seed = 0  # of the sampler
+    settings: Annotated[Mapping[str, Any], Doc("Of every trial, nested as those of a run.")] = field(
+        default_factory=dict
+    )
+    parameters: Annotated[tuple[Parameter, ...], Doc("What differs between trials.")] = ()
+    metric: Annotated[str, Doc("Of a run; a trial's score is its mean over the last iterations.")] = "reward_mean"
+    mode: Annotated[Mode, Doc("Which scores are better.")] = "max"
+    sampler: Annotated[Sampler, Doc("Where trials come from; optuna learns from those before.")] = "random"
+    scheduler: Annotated[
+        Mapping[str, Mapping[str, float]], Doc("Which trials are stopped early: a name and its arguments.")
+    ] = field(default_factory=lambda: {"none": {}})
+    seed: Annotated[Seed, Doc("Of the sampler.")] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
