@@ -38,7 +38,7 @@ def bench_figure(rows: list[dict[str, Any]], points: list[dict[str, Any]]) -> Fi
             _chart(axes, of_group, curves[(curves[GROUP] == list(names)).all(axis=1)])
             rule, reward, dataset = names
             axes.set(title=f"{dataset}, reward {reward}, rule {rule}", ylabel="capture (argmax)")
-        charts[-1].set_xlabel("different architectures evaluated")
+        charts[-1].set_xlabel("different architectures evaluated, in all")
         return figure
 
 
@@ -56,6 +56,7 @@ def _chart(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame) -> None:
             continue
         x, center, spread = mean_curve(curve)
         axes.plot(x, center, lw=1.5, **look)
+        axes.plot(x[-1], center[-1], "o", ms=4, color=look["color"])  # the answer
         axes.fill_between(x, center - spread, center + spread, color=look["color"], alpha=0.15, lw=0)
     axes.set_xscale("log")
     for axis_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import INK, Look, MUTED, PAPER, VARIANT_LOOKS
 from natrl.report.frames import pareto_front
-from natrl.report.plots import chart_grid
+from natrl.report.plots import chart_grid, legend_below
 from natrl.report.scores import CandidateScores, chosen_frame
 
 __all__ = ["candidates_figure"]
@@ -49,5 +49,5 @@ def candidates_figure(scores: CandidateScores) -> Figure:
         axes.step(front["x"], front["y"], where="post", color=MUTED, lw=1.2, ls=":", label="Pareto front", zorder=1)
         unit = "validation accuracy (%)" if accuracy else "minus validation cross-entropy (nats)"
         axes.set(xlabel="MAdds of the network (millions)", ylabel=unit)
-        axes.legend(loc="lower right", framealpha=0.9)
+        legend_below(figure, axes)
         return figure

@@ -12,7 +12,7 @@ from natrl import formats
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import MUTED, VARIANT_LOOKS
 from natrl.policies.front import Front, FrontPoint
-from natrl.report.plots import chart_grid
+from natrl.report.plots import chart_grid, legend_below
 from natrl.report.tables import empty_table
 
 __all__ = ["front_figure", "front_table"]
@@ -74,7 +74,7 @@ def front_figure(front: Front) -> Figure:
             axes.scatter(*x_y, s=44, marker=own_marker, color=original.color, label="original", zorder=4)
         unit = "validation accuracy (%)" if front.metric == "accuracy" else "minus validation cross-entropy (nats)"
         axes.set(xlabel=f"{NAMES[front.resource]} of the network (millions)", ylabel=unit)
-        axes.legend(loc="lower right", framealpha=0.9)
+        legend_below(figure, axes)
         return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import INK, VARIANT_LOOKS
-from natrl.report.plots import chart_grid
+from natrl.report.plots import chart_grid, legend_below
 
 __all__ = ["layers_figure"]
 
@@ -38,5 +38,5 @@ def layers_figure(layers: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_ylim(len(layers) - 0.4, -0.6)
         axes.set_xlim(0, 1.3 * max(before, default=1) or 1)
         axes.set_xlabel("MAdds (millions)")
-        axes.legend(loc="lower right", framealpha=0.9)
+        legend_below(figure, axes)
         return figure

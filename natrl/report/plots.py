@@ -24,6 +24,7 @@ __all__ = [
     "correlation_figure",
     "has_curves",
     "learning_figure",
+    "legend_below",
     "with_grid",
 ]
 
@@ -75,7 +76,7 @@ def comparison_figure(results: Results) -> Figure:
         front = pareto_front(frame)
         axes.step(front["x"], front["y"], where="post", color=MUTED, lw=1.0, ls=":", label="Pareto front", zorder=0)
         axes.set(xlabel="MAdds of the network (millions)", ylabel=f"{results.metric} accuracy (%)")
-        axes.legend(loc="lower right", framealpha=0.9)
+        legend_below(figure, axes)
         firsts = frame.drop_duplicates("name")
         _name_points(figure, axes, firsts["x"], firsts["y"], list(firsts["name"]), frame[["x", "y"]].to_numpy())
         return figure
@@ -111,7 +112,7 @@ def learning_figure(progress: pd.DataFrame) -> Figure:
                 axes.set_ylim(bottom=0)
             axes.set(title=heading, xlabel="iteration")
             if len(_drawn(progress, CURVES[heading])) > 1:
-                axes.legend(loc="best", framealpha=0.9)
+                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False, fontsize=8)
         return figure
 
 
@@ -161,12 +162,17 @@ def with_grid(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """A legend of the chart below the figure, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=8)
+
+
 def _name_points(figure: Figure, axes: Axes, x: pd.Series, y: pd.Series, names: list[str], points: np.ndarray) -> None:
     """Writes names beside points, each at the first place around it where it hides neither a point nor a name."""
     figure.draw_without_rendering()  # places the axes, so that pixels are known
     obstacles = [Bbox.from_bounds(px - 5, py - 5, 10, 10) for px, py in axes.transData.transform(points)]
     frame = axes.get_window_extent()
-    obstacles += [legend.get_window_extent() for legend in [axes.get_legend()] if legend is not None]
     for px, py, name in zip(x, y, names, strict=True):
         style: dict[str, Any] = {"fontsize": 8, "color": INK, "va": "center", "parse_math": False, "zorder": 4}
         text = axes.annotate(name, (px, py), xytext=(0, 0), textcoords="offset points", **style)

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import MUTED, PAPER
-from natrl.report.plots import with_grid
+from natrl.report.plots import legend_below, with_grid
 from natrl.runs.parameters import Parameter
 
 __all__ = ["sweep_figure"]
@@ -47,8 +47,7 @@ def sweep_figure(parameters: Sequence[Parameter], metric: str, table: pd.DataFra
             axes.remove()
         for axes in charts[::columns]:
             axes.set_ylabel(metric)
-        handles, labels = charts[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+        legend_below(figure, charts[0])
         figure.suptitle(f"{len(shown)} trials" + (f", {failed} failed" if failed else ""), fontsize=10)
         return figure
 

@@ -16,7 +16,7 @@ from natrl.core.genotypes import to_nasbench201
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import VARIANT_LOOKS
 from natrl.policies.front import Front
-from natrl.report.plots import chart_grid
+from natrl.report.plots import chart_grid, legend_below
 from natrl.report.tables import empty_table
 
 __all__ = ["MethodAnswers", "Findings", "truth_figure", "truth_sentence", "truth_table"]
@@ -130,7 +130,7 @@ def truth_figure(found: Findings) -> Figure:
         for axes, budget in zip(charts, found.budgets, strict=True):
             _arrows(axes, found, found.of("natrl", budget))
         charts[0].set_ylabel("trained accuracy (%)")
-        charts[0].legend(loc="lower right", framealpha=0.9)
+        legend_below(figure, charts[0])
         low, high = (limit(axes.get_ylim()[end] for axes in charts) for end, limit in enumerate((min, max)))
         for axes in charts:
             axes.set_ylim(low, high)
