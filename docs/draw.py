@@ -1,9 +1,10 @@
-"""The pictures of docs/concepts.md and docs/environment.md: python docs/draw.py (make docs runs it)."""
+"""Pictures of docs/concepts.md, docs/environment.md and docs/gallery.md: python docs/draw.py (make docs runs it)."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from runpy import run_path
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,7 @@ from natrl.drawing.architectures import draw, save_figure, settings
 from natrl.drawing.palette import INK, MUTED, PAPER
 
 IMAGES = Path(__file__).parent / "images"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 WIDTHS = natrl.Skeleton().widths
 #: Of the masks: forbidden, forbidden by the cost alone, NAT's, what NAT++ adds (Okabe and Ito).
 KINDS = {"forbidden": "#f2f2f2", "costs more": "#E69F00", "nat": "#0072B2", "nat++ adds": "#56B4E9"}
@@ -102,8 +104,19 @@ def episode() -> list[Image.Image]:
     return [Image.fromarray(frame).resize((640, 480), Image.Resampling.LANCZOS).quantize(32) for frame in frames]
 
 
+def macro() -> None:
+    """An architecture of the space of examples/nasbench_macro.py, and one that the masks let it become."""
+    space, rng = run_path(str(EXAMPLES / "nasbench_macro.py"))["SPACE"], np.random.default_rng(EPISODE)
+    before = space.sample(rng)
+    after = [rng.choice(np.array(space.primitives)[allowed]).item() for allowed in space.masks(before)]
+    image = IMAGES / "gallery" / "nasbench_macro.png"
+    image.parent.mkdir(exist_ok=True)
+    draw(before.with_operations(after), image, before=before, networks=space)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
+    macro()
     save_figure(loop(), IMAGES / "mdp.png", "png")
     save_figure(masks(), IMAGES / "masks.png", "png")
     zoo = natrl.parse("VGG"), natrl.parse("NATv2_VGG")

@@ -12,6 +12,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from PIL import Image
 
 from natrl.drawing.architectures import picture_kind, save_figure, settings
 from natrl.drawing.palette import INK, PAPER, VARIANT_LOOKS
@@ -28,6 +29,7 @@ __all__ = ["draw_boxes", "draw_gains", "draw_layers", "draw_masks", "draw_named"
 #: Of background, square, disc, cross (Okabe and Ito).
 COLORS = ("#f2f2f2", "#0072B2", "#E69F00", "#009E73")
 SIDE = 1.4  # inches of an image
+SHADES = 64
 ERRORS = (8, 10, 15, 20, 30, 40, 60)  # percent, at which axes have ticks
 
 #: Draws the i-th image of a row.
@@ -63,7 +65,7 @@ def draw_layers(path: Path, found: Optimized) -> None:
 def draw_masks(path: Path, images: Tensor, labels: Mapping[str, Tensor]) -> None:
     """Images float32 (n, 3, size, size), and below them for each of `labels` the class of each pixel."""
     look = {"cmap": ListedColormap(COLORS), "vmin": 0, "vmax": len(COLORS) - 1, "interpolation": "nearest"}
-    rows: dict[str, Draw] = {"image": lambda axes, i: axes.imshow(_shown(images[i]))}
+    rows: dict[str, Draw] = {"image": lambda axes, i: axes.imshow(images[i].permute(1, 2, 0).clamp(0, 1))}
     rows |= {name: lambda axes, i, of=of: axes.imshow(of[i], **look) for name, of in labels.items()}
     _save(_rows(len(images), rows), path)
 
@@ -72,7 +74,7 @@ def draw_boxes(path: Path, images: Tensor, found: Mapping[str, Sequence[tuple[Te
     """Images float32 (n, 3, size, size) for each of `found`: of each image boxes float32 (m, 4) and their classes."""
 
     def draw(axes: Any, i: int, of: Sequence[tuple[Tensor, Tensor]]) -> None:
-        axes.imshow(_shown(images[i]))
+        axes.imshow(images[i].mean(0), cmap="gray")
         for (x1, y1, x2, y2), kind in zip(*(t.tolist() for t in of[i]), strict=True):
             axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, ec=COLORS[kind]))
 
@@ -90,10 +92,6 @@ def draw_named(path: Path, images: Tensor, names: Sequence[str]) -> None:
     _save(_rows(len(images), {"": draw}), path)
 
 
-def _shown(image: Tensor) -> Tensor:
-    return image.permute(1, 2, 0).clamp(0, 1)
-
-
 def _rows(n: int, rows: Mapping[str, Draw]) -> Figure:
     """A row of n images for each of `rows`, its name before it."""
     with settings():
@@ -109,4 +107,6 @@ def _rows(n: int, rows: Mapping[str, Draw]) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_figure(figure, path, picture_kind(path))
+    save_figure(figure, path, kind := picture_kind(path))
+    if kind == "png":  # a third of the size
+        Image.open(path).convert("RGB").quantize(SHADES).save(path, optimize=True)

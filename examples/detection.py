@@ -27,7 +27,7 @@ from torchvision.models.detection.ssdlite import SSDLiteHead
 import natrl
 
 SIZE = 96  # pixels
-SHOWN, SURE = 6, 0.5  # images of the picture; scores of boxes that it shows
+SHOWN, SURE = 4, 0.5  # images of the picture; scores of boxes that it shows
 BATCH = 16
 
 

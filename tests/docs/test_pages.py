@@ -133,6 +133,15 @@ def test_links_within_the_repository_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_gallery_has_every_example_and_a_picture_of_it() -> None:
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    examples = [file.stem for file in (ROOT / "examples").glob("[a-z]*.py")]
+    assert examples
+    for name in examples:
+        assert f"examples/{name}.py" in text
+        assert f"](images/gallery/{name}.png)" in text  # which is there, as all that is linked
+
+
 def entries(page: Path) -> Iterator[tuple[str, list[str]]]:
     """Of a page of the reference: modules, and which of their members it has (none: all)."""
     text = page.read_text(encoding="utf-8")

@@ -34,15 +34,18 @@ def test_every_example_is_tried() -> None:
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.filterwarnings("ignore")  # what the libraries say about themselves is not ours to mend
 @pytest.mark.parametrize("name", SHORT)
-def test_learns_what_held_out_architectures_gain_by(name, monkeypatch, capsys):
+def test_learns_what_held_out_architectures_gain_by(name, monkeypatch, capsys, tmp_path):
     options, packages = SHORT[name]
+    picture = tmp_path / "picture.png"
     for package in packages:
         pytest.importorskip(package)
     monkeypatch.syspath_prepend(EXAMPLES)
-    before, after = importlib.import_module(name.split()[0]).main(options)
+    drawn = ["--picture", str(picture)] if name == "gymnasium_loop" else []  # which all draw alike
+    before, after = importlib.import_module(name.split()[0]).main([*options, *drawn])
     random = importlib.import_module("_task").load_task().random_capture
     assert after > max(before, random) + 1
     assert f"{after:.3f} after" in capsys.readouterr().out
+    assert picture.is_file() == bool(drawn)
 
 
 #: Of each example in which a network is optimized: options.
@@ -62,10 +65,13 @@ def test_a_network_is_optimized_by_its_own_score(name, monkeypatch, capsys, tmp_
     if name == "detection":
         pytest.importorskip("torchmetrics")
     monkeypatch.syspath_prepend(EXAMPLES)
-    importlib.import_module(name).main([*OPTIMIZED[name], "--out", str(tmp_path / "out")])
+    importlib.import_module(name).main(
+        [*OPTIMIZED[name], "--out", str(tmp_path / "out"), "--picture", str(tmp_path / "picture.png")]
+    )
     printed = capsys.readouterr().out
     assert re.search(r" on test \w+, MAdds$", printed, re.MULTILINE)
     rows = [line.split()[-1 if name != "detection" else -4] for line in printed.splitlines()[-3:]]
     assert rows[:2] == ["100.0%", "100.0%"]
     assert float(rows[2].rstrip("%")) <= 90
     assert (tmp_path / "out" / "model.safetensors").is_file()
+    assert (tmp_path / "picture.png").is_file()
