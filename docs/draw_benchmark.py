@@ -1,4 +1,4 @@
-"""The picture of docs/benchmark.md: python docs/draw_benchmark.py (a quarter of an hour on two cores).
+"""The picture of docs/benchmark.md: python docs/draw_benchmark.py (a quarter of an hour on two busy cores).
 
 Each method gets the evaluations that it can make use of; the axis says how many different architectures it asked for,
 in all, for the fifth of NAS-Bench-201 that is held out.

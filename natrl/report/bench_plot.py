@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import PAPER
@@ -52,15 +52,16 @@ def _chart(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame) -> None:
         }
         curve = points[points["method"] == method]
         if curve.empty:
-            axes.axhline(mean, lw=0.9, alpha=0.8, **{**look, "ls": ":"})
+            axes.axhline(mean, lw=1.5, **{**look, "ls": ":"})
             continue
         x, center, spread = mean_curve(curve)
         axes.plot(x, center, lw=1.5, **look)
         axes.plot(x[-1], center[-1], "o", ms=4, color=look["color"])  # the answer
         axes.fill_between(x, center - spread, center + spread, color=look["color"], alpha=0.15, lw=0)
     axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     for axis_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis_format(LogFormatter(minor_thresholds=(2, 0.5)))
+        axis_format(StrMethodFormatter("{x:,.0f}"))
     axes.set_ylim(LOWEST, 1.0)
     with_grid(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
