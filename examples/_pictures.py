@@ -74,7 +74,7 @@ def draw_boxes(path: Path, images: Tensor, found: Mapping[str, Sequence[tuple[Te
     """Images float32 (n, 3, size, size) for each of `found`: of each image boxes float32 (m, 4) and their classes."""
 
     def draw(axes: Any, i: int, of: Sequence[tuple[Tensor, Tensor]]) -> None:
-        axes.imshow(images[i].mean(0), cmap="gray")
+        axes.imshow(images[i].mean(0), cmap="gray", interpolation="nearest")
         for (x1, y1, x2, y2), kind in zip(*(t.tolist() for t in of[i]), strict=True):
             axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, ec=COLORS[kind]))
 
