@@ -36,6 +36,7 @@ NOT_ASKED = ("actors", "num_cpus", "num_gpus", "timeout", "max_attempts", "space
 #: Settings that runs of before do not have, as they are where nothing is said.
 LATER = {"moves": OptimizeSettings.moves, "width_multiple": OptimizeSettings.width_multiple}
 FINALISTS = "finalists"  # the folder of those that were fine-tuned
+HEAT = "heat"  # in there: that of those that were for their first epoch
 DIGESTS = ("weights", "network", "images", "score", "tune", "policy")  # what a request knows by its digest
 
 
@@ -92,9 +93,9 @@ def found_before(directory: Path, document: Mapping[str, Any]) -> tuple[Budget, 
         raise ValueError(f"{where}: {error}") from None
 
 
-def tuned_before(directory: Path, architecture: Architecture) -> Tuned | None:
-    """A finalist that was fine-tuned before; None if it was not."""
-    file = _file(directory, architecture)
+def tuned_before(directory: Path, architecture: Architecture, *, heat: bool = False) -> Tuned | None:
+    """A finalist that was fine-tuned before, to the end or (`heat`) for its first epoch; None if it was not."""
+    file = _file(directory, architecture, heat)
     if not file.exists():
         return None
     try:
@@ -107,15 +108,15 @@ def tuned_before(directory: Path, architecture: Architecture) -> Tuned | None:
         raise ValueError(f"{file} is damaged ({error!r:.100}): delete it, and it is fine-tuned again") from None
 
 
-def keep_tuned(directory: Path, architecture: Architecture, tuned: Tuned) -> None:
+def keep_tuned(directory: Path, architecture: Architecture, tuned: Tuned, *, heat: bool = False) -> None:
     """Writes a finalist down, whole or not at all."""
     figures = {"score": tuned.score, "seconds": tuned.seconds}
-    file = _file(directory, architecture)
-    file.parent.mkdir(exist_ok=True)
+    file = _file(directory, architecture, heat)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as fresh:
         save_file(tuned.state, fresh, metadata={"figures": json.dumps(figures), "key": architecture.key})
 
 
-def _file(directory: Path, architecture: Architecture) -> Path:
+def _file(directory: Path, architecture: Architecture, heat: bool) -> Path:
     name = sha256(architecture.key.encode()).hexdigest()[:16]
-    return directory / FINALISTS / f"{name}.safetensors"
+    return directory / FINALISTS / (HEAT if heat else "") / f"{name}.safetensors"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
@@ -32,14 +31,14 @@ from natrl.policies import load_policy, Policy
 from natrl.policies.limits import LATENCIES, Limits
 from natrl.runs.directory import begun, CONFIG, create_run, ledger_file, NETWORK, started
 from natrl.spaces import SPACES
-from natrl.training.fine_tuning import Tuned
 from natrl.tuning.configuration import check_own, check_policy, run_configuration
-from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, JointProposer
 from natrl.tuning.optimize.budgets import check_budget, check_runtime, latencies
 from natrl.tuning.optimize.counted import counted_verdicts
 from natrl.tuning.optimize.given import space_and_task
-from natrl.tuning.optimize.journal import begun_document, found_before, keep_tuned, request, tuned_before
+from natrl.tuning.optimize.halving import best_finalist
+from natrl.tuning.optimize.journal import begun_document, found_before, request
 from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.optimize.settings import OptimizeSettings
@@ -82,8 +81,9 @@ def optimize(
     these a policy learns with RLlib which layers can do with less; what it proposes is scored, and so are combinations
     whose effects add up to most within the budget (`natrl.search.combinations`), with
     `OptimizeSettings(method="additive")` these alone. About a hundred scores in all; or, with `learn_from="scores"`,
-    the policy learns from the scores of what it proposes. The best few are fine-tuned, on Ray, and validation data
-    chooses; test data is read once, for the accuracies in the result. `model` is not changed.
+    the policy learns from the scores of what it proposes. The best few are fine-tuned for an epoch each, on Ray, and
+    the one that is best on validation data goes on; test data is read once, for the accuracies in the result. `model`
+    is not changed.
 
     `data`: a data set as `natrl.data.load_data` takes it, by name or itself, prepared as the model was trained: `mean`
     and `std`, or `transform`, say how; ImageData and DataLoaders (train, validation, test) are prepared already. The
@@ -170,8 +170,8 @@ def optimize(
             proposer = _proposer(learned, additive, settings, timed)
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
-            finalists = _fine_tune(finalists, task, settings, model, run, bar)
-    result = _result(space, task, evaluator, choose(finalists, space.cost), count, run, settings, limits)
+            best = best_finalist(finalists, space, task, settings, run, bar)
+    result = _result(space, task, evaluator, best, count, run, settings, limits)
     result.save()
     return result
 
@@ -183,35 +183,6 @@ def _proposer(
         assert additive is not None
         return additive
     return PolicyProposer(learned, settings, timed) if additive is None else JointProposer(learned, additive, settings)
-
-
-def _fine_tune(
-    finalists: Sequence[Finalist],
-    task: Task,
-    settings: OptimizeSettings,
-    original: nn.Module,
-    run: Path,
-    bar: Progress,
-) -> list[Finalist]:
-    """With trained weights. Those that were fine-tuned before are not again; each is written down as soon as it is."""
-    done = [tuned_before(run, f.architecture) for f in finalists]
-    missing = [f for f, tuned in zip(finalists, done, strict=True) if tuned is None]
-    shown = bar.add_task("fine-tuning", total=len(missing), note="")
-
-    def keep(index: int, tuned: Tuned) -> None:
-        keep_tuned(run, missing[index].architecture, tuned)
-        bar.advance(shown)
-
-    if missing:
-        networks = [f.network for f in missing if f.network is not None]
-        fresh = iter(task.tune(networks, settings, original, keep))
-        done = [tuned or next(fresh) for tuned in done]
-    return [_tuned(f, tuned) for f, tuned in zip(finalists, done, strict=True) if tuned is not None]
-
-
-def _tuned(finalist: Finalist, tuned: Tuned) -> Finalist:
-    assert finalist.network is not None
-    return replace(finalist, validation=(tuned.score,), network=tuned.load_into(finalist.network).eval())
 
 
 def _code(network: nn.Module, example: tuple[Tensor, ...]) -> tuple[str | None, str | None]:

@@ -83,8 +83,11 @@ class OptimizeSettings(RunSettings):
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
     ] = 24
-    finalists: Annotated[Count, Doc("Of these, by validation score, are fine-tuned; the best one is the result.")] = 3
-    fine_tuning: Annotated[Schedule, Doc("Of each finalist.")] = FINE_TUNING
+    finalists: Annotated[
+        Count,
+        Doc("Of these, by score, are trained for an epoch, and the best one goes on; with tune half of them by that."),
+    ] = 6
+    fine_tuning: Annotated[Schedule, Doc("Of the result; of each finalist the first epoch.")] = FINE_TUNING
     class_weights: Annotated[
         tuple[float, ...] | str,
         Doc("With a named score whose loss knows classes: their weights in it (1,5,2); else the score says."),

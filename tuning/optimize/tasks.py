@@ -46,6 +46,7 @@ class Task(ABC):
     measured: str  # the name of a figure
     images: str  # what is told of the data
     splits: Mapping[str, np.ndarray] = {}  # which images were taken for what
+    has_epochs = True  # `tune` trains by the schedule of the settings
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -131,6 +132,7 @@ class OwnTask(Task):
         for name, function in (("score", score), ("tune", tune)):
             check_travels(function, f"the function {name}")
         self.score, self.trains, self.inputs, self.expected, self.key = score, tune, inputs, expected, key
+        self.has_epochs = False
         self.measured = getattr(score, "__name__", "score").strip("<>")
         whose = "of outputs from the original's" if isinstance(score, OutputDistance) else "a function of the user's"
         self.images = f"score: {self.measured} ({whose})"

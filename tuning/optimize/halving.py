@@ -1,0 +1,84 @@
+"""Which finalist is trained to the end: each for an epoch, then the best goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import Progress
+from torch import nn
+
+from natrl.modules.space import ModuleSpace
+from natrl.training.fine_tuning import Tuned
+from natrl.tuning.finalists import choose, Finalist
+from natrl.tuning.optimize.journal import keep_tuned, tuned_before
+from natrl.tuning.optimize.settings import OptimizeSettings
+from natrl.tuning.optimize.tasks import Task
+
+__all__ = ["best_finalist"]
+
+FIRST = 1  # epochs that every finalist is trained for
+
+
+def best_finalist(
+    finalists: Sequence[Finalist],
+    space: ModuleSpace,
+    task: Task,
+    settings: OptimizeSettings,
+    run: Path,
+    bar: Progress,
+) -> Finalist:
+    """The best finalist on validation data, trained for all of `fine_tuning`; `finalists` come best first.
+
+    Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) in two rungs: one epoch decides, since six of them
+    cost less than another training to the end, and what is spent on the result makes it better. Plain tasks, since
+    a Tune trial takes as long to start as such an epoch. Trainings that cannot be shortened, as functions of a user's
+    cannot, are done to the end, of half as many.
+    """
+    if not task.has_epochs:
+        finalists = finalists[: max(1, len(finalists) // 2)]
+    elif len(finalists) > 1 and settings.fine_tuning.epochs > FIRST:
+        heat = _with_epochs(settings, FIRST)
+        first = choose(_trained(finalists, space, task, heat, run, bar, heat=True), space.cost)
+        finalists, settings = [first], _with_epochs(settings, settings.fine_tuning.epochs - FIRST)
+    return choose(_trained(finalists, space, task, settings, run, bar), space.cost)
+
+
+def _with_epochs(settings: OptimizeSettings, epochs: int) -> OptimizeSettings:
+    return replace(settings, fine_tuning=replace(settings.fine_tuning, epochs=epochs))
+
+
+def _trained(
+    finalists: Sequence[Finalist],
+    space: ModuleSpace,
+    task: Task,
+    settings: OptimizeSettings,
+    run: Path,
+    bar: Progress,
+    *,
+    heat: bool = False,
+) -> list[Finalist]:
+    """With trained weights. Those that were trained before are not again; each is written down as soon as it is."""
+    done = [tuned_before(run, f.architecture, heat=heat) for f in finalists]
+    missing = [f for f, tuned in zip(finalists, done, strict=True) if tuned is None]
+    shown = bar.add_task("first epochs" if heat else "fine-tuning", total=len(missing), note="")
+
+    def keep(index: int, tuned: Tuned) -> None:
+        keep_tuned(run, missing[index].architecture, tuned, heat=heat)
+        bar.advance(shown)
+
+    if missing:
+        networks = [_network(f) for f in missing]
+        fresh = iter(task.tune(networks, settings, space.model, keep))
+        done = [tuned or next(fresh) for tuned in done]
+    return [
+        replace(f, validation=(tuned.score,), network=tuned.load_into(_network(f)).eval())
+        for f, tuned in zip(finalists, done, strict=True)
+        if tuned is not None
+    ]
+
+
+def _network(finalist: Finalist) -> nn.Module:
+    assert finalist.network is not None
+    return finalist.network
