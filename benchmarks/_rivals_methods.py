@@ -55,14 +55,8 @@ class Method:
         return self.package is None or find_spec(self.package) is not None
 
 
-def optimized(job: Job, share: float, *, long: bool = False, **given: Any) -> Found:
-    """natrl.optimize by default settings but those given, and the training of its finalists.
-
-    `long`: one finalist is trained for as many epochs as the thinner network has; else three as all others are.
-    """
-    if long:
-        epochs = job.training.epochs + job.tuning.epochs
-        given |= {"finalists": 1, "fine_tuning": replace(job.tuning, epochs=epochs)}
+def optimized(job: Job, share: float, **given: Any) -> Found:
+    """natrl.optimize by default settings but those given: what it has trained in the end as long as all others are."""
     settings = OptimizeSettings(**{"fine_tuning": job.tuning, "seed": job.seed} | given)
     with tempfile.TemporaryDirectory() as folder:
         run = natrl.optimize(
@@ -133,8 +127,8 @@ METHODS: dict[str, Method] = {
     "tuned": Method(lambda job, share: Found(deepcopy(job.model)), knows_budget=False),
     "separable": Method(partial(transformed, choose=lambda job, share: all_separable(job.space)), knows_budget=False),
     "additive": Method(partial(optimized, method="additive")),
-    "additive-widths": Method(partial(optimized, method="additive", moves="all")),
-    "additive-long": Method(partial(optimized, method="additive", long=True)),
+    "additive-widths": Method(partial(optimized, method="additive", moves="widths")),
+    "additive-types": Method(partial(optimized, method="additive", moves="types,kernels,ranks,branches")),
     "policy": Method(partial(optimized, method="policy")),
     "fewest": Method(partial(transformed, choose=lambda job, share: fewest_replacements(job.space, share * job.madds))),
     "random": Method(partial(transformed, choose=random_within)),

@@ -4,8 +4,8 @@
     tuned            the original after the fine-tuning that all others have
     separable        every 3×3 convolution becomes a separable one, where that is allowed (whatever the budget)
     additive, policy natrl.optimize by its two methods, default settings
-    additive-widths  additive with channels as slots, too (moves="all")
-    additive-long    additive, one finalist, fine-tuned for as many epochs as `thinner` has in all
+    additive-widths  additive, channels alone (moves="widths")
+    additive-types   additive, all but channels
     fewest           as few layers as possible become their cheapest operation
     random           of random transformations within the budget the one nearest to it
     torch-pruning    Torch-Pruning: groups of channels by Taylor or magnitude, global and iterative
@@ -142,7 +142,7 @@ def share_of(budget: str) -> float:
 def main(given: Sequence[str] | None = None) -> None:
     parser = network_options(__doc__, width=0.25, train_images=5_000)
     parser.set_defaults(data="fashion-mnist")
-    parser.add_argument("--tuning-epochs", type=int, default=3)
+    parser.add_argument("--tuning-epochs", type=int, default=10)
     parser.add_argument("--budgets", nargs="+", default=["70%", "50%", "30%"], help="shares of the MAdds")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

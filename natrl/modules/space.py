@@ -70,6 +70,7 @@ class ModuleSpace(Space):
         self.primitives = (*LAYER_PRIMITIVES, *WIDTHS) if widths else LAYER_PRIMITIVES
         self.moves, self.widths, self.width_multiple = moves, tuple(widths), width_multiple
         self._narrowing = Narrowing(model, self.widths)
+        self.prices_are_bounds = bool(self.widths)  # costs of neighbours multiply
         self.name = type(model).__name__
         self.model = model
         self.architecture = self.original = architecture

@@ -5,6 +5,7 @@ B batch, E slots, K primitives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -36,6 +37,8 @@ BATCH = 1024  # architectures decoded at once
 DRAWS = 8  # samples drawn at each temperature for each different one that is wanted
 #: A policy that is sure of itself repeats its samples; flatter ones fill up what is missing of the wanted number.
 TEMPERATURES = (1.0, 2.0, 3.0)
+MOST_TOLD = 8.0  # times the budget that a policy is told where prices are bounds
+HALVINGS = 8
 #: What the whole budget may cost in logits when a budget binds: the smallest price that makes the first choice fit.
 PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
 
@@ -85,6 +88,25 @@ class Policy:
             arrays |= self._budgeted(architectures, budget or Budget()).arrays
         device = self.network.primitives.device
         return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
+
+    def _observe_within(self, architecture: Architecture, budget: Budget) -> dict[str, Tensor]:
+        """The observation with the budget; or with the largest one whose most probable transformation keeps to it.
+
+        A policy keeps to budgets by sums of prices. Where these are bounds it would spend a fraction of what it may.
+        """
+        obs = self.observe([architecture], budget)
+        if not (budget and "budget" in obs and self.space.prices_are_bounds):
+            return obs
+        low, high = 1.0, MOST_TOLD
+        for _ in range(HALVINGS):
+            middle = math.sqrt(low * high)
+            told = self.observe([architecture], budget.scaled(middle))
+            (mode,) = self._decode([architecture], told, True)
+            if budget.allows(self.space.cost(self.space.prune(mode))):
+                low, obs = middle, told
+            else:
+                high = middle
+        return obs
 
     def _budgeted(self, architectures: Sequence[Architecture], budget: Budget) -> Budgeted:
         """What transforms may spend."""
@@ -183,7 +205,7 @@ class Policy:
             )
         original = self.space.cost(self.space.check(architecture))
         budget = Budget.of(original, max_madds, max_params)
-        obs = self.observe([architecture], budget)
+        obs = self._observe_within(architecture, budget)
         proposed, mode = self._propose(architecture, obs, n, seed, budget)
         found = [architecture, *map(self.space.prune, proposed[1:])]
         costs = tuple(self.space.cost(a) for a in found)

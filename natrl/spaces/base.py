@@ -44,6 +44,7 @@ class Space(ABC):
     skeleton: Skeleton
     is_free: bool = True  # every slot can hold every primitive
     original: Architecture | None = None  # of a network that the user has: the network as it is
+    prices_are_bounds = False  # sums of prices (`cost_table`) may be far above what a network costs
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:

@@ -46,6 +46,11 @@ class Budget:
     def __bool__(self) -> bool:
         return self.madds is not None or self.params is not None
 
+    def scaled(self, factor: float) -> Budget:
+        """Every limit times the factor."""
+        madds, params = (None if limit is None else limit * factor for limit in (self.madds, self.params))
+        return Budget(madds, params)
+
     def allows(self, cost: Cost) -> bool:
         return (self.madds is None or cost.madds <= self.madds) and (self.params is None or cost.params <= self.params)
 

@@ -36,7 +36,7 @@ _SMALLER = (
     (r"^natrl transform \S+:\S+ .*--policy", f"-n 1 --epochs 1 --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
     (
         r"^natrl (transform|optimize) \S+:\S+",
-        f"-n 1 --iterations 2 --epochs 1 --actors 1 --gpus-per-actor 0 --learn-from scores {_SMALL_IMAGES}",
+        f"-n 1 --iterations 1 --epochs 1 --actors 1 --gpus-per-actor 0 --learn-from scores {_SMALL_IMAGES}",
     ),
     (r"^python examples/own_network.py", "--epochs 6 --images 900"),
     (r"^python benchmarks/budgets.py", "--seeds 0 --iterations 1 --held-out 2"),

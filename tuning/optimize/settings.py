@@ -78,7 +78,7 @@ class OptimizeSettings(RunSettings):
     moves: Annotated[
         str,
         Doc("What may change, with commas between: types, kernels, ranks, branches, widths; or all."),
-    ] = "types,kernels,ranks,branches"
+    ] = "all"
     width_multiple: Annotated[Count, Doc("With widths: channels in multiples of this, such as 8.")] = 1
     candidates: Annotated[
         Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")

@@ -8,8 +8,9 @@ read them: the hidden width of a residual block, of an inverted bottleneck, of a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch_pruning as pruning
@@ -25,6 +26,17 @@ from natrl.modules.trace.sandbox import random_numbers_kept
 __all__ = ["Group", "coupled", "is_dense", "is_depthwise"]
 
 DENSE = (pruning.prune_conv_out_channels, pruning.prune_linear_out_channels)
+OPERATION = pruning.ops.OPTYPE
+#: Behind these a channel may be elsewhere, or several.
+MOVING = (
+    OPERATION.CONCAT,
+    OPERATION.SPLIT,
+    OPERATION.RESHAPE,
+    OPERATION.UNBIND,
+    OPERATION.EXPAND,
+    OPERATION.SLICE,
+)
+Prune = Callable[..., Any]  # of the library's functions that prune a layer one of the two above
 
 
 @dataclass(frozen=True)
@@ -100,14 +112,12 @@ def _group(
     if channels < 2:
         raise ValueError("it has one channel")
     prune = DENSE[isinstance(module, nn.Linear)]
-    try:
-        found = graph.get_pruning_group(module, prune, [0, 1])
-    except Exception as error:  # the library's, on what it cannot follow
-        raise ValueError(f"its channels cannot be followed: {summary(error)}") from None
     followers: list[str] = []
-    consumers: dict[str, int] = {}
-    for dependency, indices in found:
+    consumers: dict[str, int] = {}  # and their inputs
+    moved = False
+    for dependency in _reached(graph, module, prune):
         layer, name = dependency.target.module, names.get(dependency.target.module)
+        moved |= dependency.target.type in MOVING
         if isinstance(layer, nn.Parameter):
             raise ValueError("its channels go with a parameter of the network's own")
         if name is None or layer is module:  # no layer, but an operation of the graph's own
@@ -115,21 +125,55 @@ def _group(
         if (isinstance(layer, _BatchNorm) or is_depthwise(layer)) and not is_tampered_with(layer):
             followers += [] if name in followers else [name]
         elif graph.is_in_channel_pruning_fn(dependency.handler):
-            consumers[name] = _of_one_channel(name, layer, channels, list(indices), slots)
+            if not is_dense(layer) or name not in slots:
+                raise ValueError(f"{name!r} reads its channels, and stays as it is")
+            consumers[name] = channels_of(layer)[0]
         elif is_dense(layer):
             raise ValueError(f"its channels are tied to those of {name!r}")
         else:
             raise ValueError(f"its channels go through {name!r}, a {type(layer).__name__}")
     if not consumers:
         raise ValueError("no layer besides reads its channels: they are the network's output")
-    return Group(producer, channels, tuple(followers), consumers)
+    indices = _first_two(graph, names, module, prune) if moved else {}
+    counts = {n: _of_one_channel(n, inputs, channels, indices.get(n, [0, 1])) for n, inputs in consumers.items()}
+    return Group(producer, channels, tuple(followers), counts)
 
 
-def _of_one_channel(name: str, layer: nn.Module, channels: int, indices: list[int], slots: Collection[str]) -> int:
-    """How many inputs of a layer are of one channel. ValueError where it reads more, or cannot be narrowed."""
-    if not is_dense(layer) or name not in slots:
-        raise ValueError(f"{name!r} reads its channels, and stays as it is")
+def _reached(graph: pruning.DependencyGraph, module: nn.Module, prune: Prune) -> Iterator[Any]:
+    """The dependencies of a layer's channels, whichever these are, one after the other.
+
+    The library's groups follow each channel, which takes minutes where much is tied, as in Swin's windows; most of
+    those are refused by the first of these.
+    """
+    seen, waiting = set(), [(graph.module2node[module], prune)]
+    while waiting:
+        node, handler = waiting.pop()
+        for dependency in node.dependencies:
+            step = dependency.target, dependency.handler
+            if dependency.is_triggered_by(handler) and step not in seen:
+                seen.add(step)
+                waiting.append(step)
+                yield dependency
+
+
+def _first_two(
+    graph: pruning.DependencyGraph, names: Mapping[nn.Module, str], module: nn.Module, prune: Prune
+) -> dict[str, list[int]]:
+    """By name of what reads them, where the first two channels of a layer are among its inputs."""
+    try:
+        found = graph.get_pruning_group(module, prune, [0, 1])
+    except Exception as error:  # the library's, on what it cannot follow
+        raise ValueError(f"its channels cannot be followed: {summary(error)}") from None
+    return {
+        names[dependency.target.module]: list(indices)
+        for dependency, indices in found
+        if dependency.target.module in names and graph.is_in_channel_pruning_fn(dependency.handler)
+    }
+
+
+def _of_one_channel(name: str, inputs: int, channels: int, indices: Sequence[int]) -> int:
+    """How many of a layer's inputs are of one channel. ValueError where it reads others, too."""
     count = len(indices) // 2
-    if indices != list(range(2 * count)) or count * channels != channels_of(layer)[0]:  # type: ignore[arg-type]
+    if list(indices) != list(range(2 * count)) or count * channels != inputs:
         raise ValueError(f"{name!r} reads others besides its channels")
     return count
