@@ -23,7 +23,7 @@ NetworkMoves = Annotated[
     typer.Option(
         help="Of a network: what may change, of types, kernels, ranks, branches, widths; or all.",
         metavar="NAMES",
-        show_default="all but widths",
+        show_default="all",
     ),
 ]
 
@@ -56,7 +56,7 @@ def show_network(
     if image_size is not None:
         size = [image_size, image_size]
     try:
-        space = from_module(network, torch.zeros(2, channels, *size), moves=moves)
+        space = from_module(network, torch.zeros(2, channels, *size), moves=moves or "all")
     except ValueError as error:
         said = "×".join(map(str, (channels, *size)))
         hint = f"; it was run on images of {said}: --image-size PX gives others" if own and image_size is None else ""

@@ -161,6 +161,21 @@ def test_a_policy_keeps_to_a_budget(share: str) -> None:
     assert any(op.startswith("channels_") for candidate in found for op in candidate.operations)
 
 
+def test_a_policy_with_budgets_is_told_what_prices_leave() -> None:
+    """Its masks keep to sums of prices; what it proposes keeps to the budget, and comes nearer than by these alone."""
+    space = _space("chain")
+    torch.manual_seed(0)
+    policy = Policy(PolicyNetwork(PolicyConfig(space.primitives, width=16, budget=("madds",))), space)
+    limit = space.cost(space.architecture).madds * 0.4
+    _, *found = policy.transform(space.architecture, n=20, max_madds="40%").architectures
+    space.prices_are_bounds = False
+    _, *wary = policy.transform(space.architecture, n=20, max_madds="40%").architectures
+    found, wary = ([space.cost(candidate).madds for candidate in all_of] for all_of in (found, wary))
+    assert max(found) <= limit
+    assert wary[0] <= found[0]  # the most probable ones
+    assert np.mean(wary) < np.mean(found)
+
+
 @pytest.mark.parametrize("name", ["chain", "mlp"])
 def test_prices_are_costs_whose_sums_are_no_less_than_the_whole(name: str) -> None:
     """Environments with budgets observe them: none is below 0."""

@@ -39,7 +39,9 @@ class NetworkCosts:
         self._table, self._slots, self.leftovers, self.widths = table, dict(slots), leftovers, widths
         self._columns = np.array([VOCABULARY_INDEX[name] for name in primitives])
         self._null = list(primitives).index("null")
-        self._left = np.array([(cost.params, cost.madds) for cost in leftovers.costs.values()]).reshape(-1, 2)
+        self._left = np.array([(cost.params, cost.madds) for cost in leftovers.costs.values()], dtype=np.int64).reshape(
+            -1, 2
+        )
 
     def of(self, choices: np.ndarray) -> np.ndarray:
         """int64 (B, 2): parameters and MAdds with primitives `choices` int (B, E)."""
