@@ -5,7 +5,6 @@ B batch, E slots, K primitives.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -37,8 +36,7 @@ BATCH = 1024  # architectures decoded at once
 DRAWS = 8  # samples drawn at each temperature for each different one that is wanted
 #: A policy that is sure of itself repeats its samples; flatter ones fill up what is missing of the wanted number.
 TEMPERATURES = (1.0, 2.0, 3.0)
-MOST_TOLD = 8.0  # times the budget that a policy is told where prices are bounds
-HALVINGS = 8
+TOLD = tuple(np.geomspace(1, 8, 13))  # times the budget: what a policy is told where prices are bounds
 #: What the whole budget may cost in logits when a budget binds: the smallest price that makes the first choice fit.
 PRICES = (0.0, *(2.0 ** (i / 2) for i in range(-12, 31)))
 
@@ -90,23 +88,19 @@ class Policy:
         return {name: torch.as_tensor(a, device=device) for name, a in (arrays | {"action_mask": mask}).items()}
 
     def _observe_within(self, architecture: Architecture, budget: Budget) -> dict[str, Tensor]:
-        """The observation with the budget; or with the largest one whose most probable transformation keeps to it.
+        """With the budget, or a larger one: the one whose most probable transformation comes nearest to the budget.
 
         A policy keeps to budgets by sums of prices. Where these are bounds it would spend a fraction of what it may.
         """
-        obs = self.observe([architecture], budget)
-        if not (budget and "budget" in obs and self.space.prices_are_bounds):
-            return obs
-        low, high = 1.0, MOST_TOLD
-        for _ in range(HALVINGS):
-            middle = math.sqrt(low * high)
-            told = self.observe([architecture], budget.scaled(middle))
-            (mode,) = self._decode([architecture], told, True)
-            if budget.allows(self.space.cost(self.space.prune(mode))):
-                low, obs = middle, told
-            else:
-                high = middle
-        return obs
+        if not (budget and self.network.config.budget and self.space.prices_are_bounds):
+            return self.observe([architecture], budget)
+        told = [self.observe([architecture], budget.scaled(factor)) for factor in TOLD]
+        spent = []
+        for obs in told:
+            cost = self.space.cost(self.space.prune(self._decode([architecture], obs, True)[0]))
+            share = float((np.array([cost.params, cost.madds]) / budget.limits).max())
+            spent.append(share if share <= 1 else -1.0)
+        return told[int(np.argmax(spent))]
 
     def _budgeted(self, architectures: Sequence[Architecture], budget: Budget) -> Budgeted:
         """What transforms may spend."""
