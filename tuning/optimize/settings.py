@@ -85,7 +85,7 @@ class OptimizeSettings(RunSettings):
     ] = 24
     finalists: Annotated[
         Count,
-        Doc("Of these, by score, are trained for an epoch, and the best one goes on; with tune half of them by that."),
+        Doc("Of these, by score, are trained for an epoch, and the best goes on; with tune, half to the end."),
     ] = 6
     fine_tuning: Annotated[Schedule, Doc("Of the result; of each finalist the first epoch.")] = FINE_TUNING
     class_weights: Annotated[
