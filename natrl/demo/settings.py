@@ -43,8 +43,8 @@ class NetworkSettings:
     budget: Annotated[Portion, Doc("At most this share of the MAdds.")] = 0.5
     epochs: Annotated[Count, Doc("Of the original's training.")] = 20
     iterations: Annotated[Count, Doc("Of the policy.")] = 30
-    tuning_epochs: Annotated[Count, Doc("Of each finalist.")] = 6
-    finalists: Annotated[Count, Doc("Candidates that are fine-tuned.")] = 3
+    tuning_epochs: Annotated[Count, Doc("Of what comes out; of each finalist the first.")] = 6
+    finalists: Annotated[Count, Doc("Candidates that are fine-tuned for an epoch.")] = 6
     candidates: Annotated[Count, Doc("Of the policy, besides the most probable ones; or the best combinations.")] = 24
     actors: Annotated[Count, Doc("Ray actors that evaluate networks.")] = 2
     gpus_per_actor: Annotated[Amount, Doc("GPUs of each actor; fractions share one.")] = 0.0
