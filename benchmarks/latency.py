@@ -63,10 +63,12 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=50, help="random transformations that are predicted")
     parser.add_argument("--runtimes", nargs="+", default=["eager", "compile", "onnxruntime"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
+    parser.add_argument("--moves", default="all", help="as of natrl.from_module")
     options = parser.parse_args()
     torch.manual_seed(0)
     model = NETWORKS[options.network](1, 10, options.width).eval()
-    space = natrl.from_module(model, torch.randn(2, 1, options.image_size, options.image_size))
+    images = torch.randn(2, 1, options.image_size, options.image_size)
+    space = natrl.from_module(model, images, moves=options.moves)
     for runtime in options.runtimes:
         for batch in options.batches:
             compare(space, runtime, batch, options.networks)

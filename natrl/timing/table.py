@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,10 @@ from torch import nn, Tensor
 from natrl.core.architecture import Architecture
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.replacements import replacement
+from natrl.modules.replace.width_costs import Ends, ends_of
 from natrl.modules.space import ModuleSpace
 from natrl.timing.latency import batch_of, networks_timed
+from natrl.timing.narrow import narrow_layers, place_of
 from natrl.timing.runtimes import Clock, prepared, Run
 from natrl.timing.stopwatch import Patience, times
 
@@ -44,7 +47,8 @@ class TimeTable:
     """Seconds of a pass: of the original, measured, and of others by what their layers take more or less."""
 
     space: ModuleSpace
-    layers: Mapping[str, Mapping[str, float]]  # by slot and operation
+    #: By slot and operation; and of the layer as it is, by end and width (`natrl.timing.narrow`).
+    layers: Mapping[str, Mapping[str, float]]
     left: Mapping[str, float]  # of the layers besides the slots that can be left out
     original: float  # of the whole network
     slope: float  # how much of a layer's seconds alone a whole network gains by them
@@ -55,14 +59,27 @@ class TimeTable:
         return np.array([self.original + self.slope * self.change(a) for a in architectures])
 
     def change(self, architecture: Architecture) -> float:
-        """What layers alone take more than the original's."""
+        """What layers alone take more than the original's. Fewer channels: the share that they leave of it as it is."""
         whole = self.space.prune(architecture)
         more = -sum(self.left.get(name, 0.0) for name in self.space.left_out(whole))
         for slot in self.space.slots:
-            if (op := whole.operations[slot.index]) != slot.operation:
-                taken = self.layers[slot.name]
-                more += taken.get(op, 0.0 if op == "null" else np.inf) - taken[slot.operation]
+            taken, op = self.layers[slot.name], whole.operations[slot.index]
+            share = self._share(slot.name, taken, taken[slot.operation], whole)
+            if op != slot.operation or share != 1:
+                more += taken.get(op, 0.0 if op == "null" else np.inf) * share - taken[slot.operation]
         return more
+
+    def _share(self, name: str, taken: Mapping[str, float], held: float, architecture: Architecture) -> float:
+        """What the widths at both ends of a layer leave of its time, each by itself: at most 1."""
+        share = 1.0
+        for end, width in enumerate(self._ends.get(name, ())):
+            if width is not None and held > 0:
+                share *= min(1.0, taken.get(place_of(end, architecture.operations[width.index]), held) / held)
+        return share
+
+    @cached_property
+    def _ends(self) -> Mapping[str, Ends]:
+        return ends_of(self.space.widths)
 
 
 def measure_table(
@@ -76,7 +93,8 @@ def measure_table(
     networks: int | None = None,
     seed: int = 0,
 ) -> TimeTable:
-    """Times every operation that `mask` bool (E, K) allows in each slot, on the shapes of its layer's calls.
+    """Times every operation that `mask` bool (E, K) allows in each slot, on the shapes of its layer's calls, and layers
+    as they are with fewer channels.
 
     Layers of one kind and shape are timed once, all in turns. Then random transformations are, whole: what they gain
     as a share of what their layers do is the slope, and each is predicted by that of the others. ValueError in one
@@ -92,6 +110,9 @@ def measure_table(
         for k in np.flatnonzero(mask[slot.index]):
             if (op := space.primitives[k]) != slot.operation:
                 stopwatch.add((slot.name, op), replacement(place, op), calls[slot.name])
+    for narrow in narrow_layers(space):
+        some = [(narrow.given(given), keywords) for given, keywords in calls[narrow.name]]
+        stopwatch.add((narrow.name, narrow.place), narrow.layer, some)
     for name in space.can_be_left_out:
         if name in calls:
             stopwatch.add((name, ""), space.model.get_submodule(name), calls[name], needed=True)
