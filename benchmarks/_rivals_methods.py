@@ -57,7 +57,7 @@ class Method:
 
 def optimized(job: Job, share: float, **given: Any) -> Found:
     """natrl.optimize by default settings but those given: what it has trained in the end as long as all others are."""
-    settings = OptimizeSettings(**{"fine_tuning": job.tuning, "seed": job.seed} | given)
+    settings = OptimizeSettings(**{"fine_tuning": job.tuning, "seed": job.seed, "tune_original": False} | given)
     with tempfile.TemporaryDirectory() as folder:
         run = natrl.optimize(
             deepcopy(job.model),

@@ -54,7 +54,9 @@ def option_of(settings: type, name: str, **changes: Any) -> Any:
     metavar = _METAVARS.get(name.rstrip("?"), _METAVARS[kind])
     hidden = default in (None, ()) or kind is bool or name.endswith("?")
     shown = True if hidden else ",".join(default) if kind is tuple else str(default)
-    return typer.Option(flag(name.rstrip("?")), **{"help": text, "metavar": metavar, "show_default": shown} | changes)
+    own = flag(name.rstrip("?"))
+    own += f"/--no-{own[2:]}" if kind is bool and default is True else ""
+    return typer.Option(own, **{"help": text, "metavar": metavar, "show_default": shown} | changes)
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -26,7 +26,12 @@ _COST = {"params": float, "madds": float}
 _LATENCY = {"batch": int, "seconds": float, "spread": float, "device": str}
 _FIGURES = {"cost": _COST, "validation_accuracy": float, "test_accuracy": float | None, "latency": [_LATENCY]}
 _LAYER = {"name": str, "before": str, "after": str, "cost": _COST, "new_cost": _COST}
-_RECALIBRATED = {"validation": float, "test": float | None}
+_ACCURACIES = {"validation": float, "test": float | None}
+#: The original in other states, beside which the result is put; how each is told.
+_OTHERS = {
+    "recalibrated": ", with new batch-norm statistics before",
+    "tuned_original": ", fine-tuned alike before",
+}
 _SHAPE = {  # of report.json, as far as the page shows it
     "model": str,
     "candidates": int,
@@ -58,8 +63,9 @@ def write_network_report(directory: Path | str) -> Path:
     check_shape(found, _SHAPE, str(directory / REPORT))
     if "verdicts" in found:
         check_shape(found["verdicts"], [str], f"{directory / REPORT}: verdicts")
-    if "recalibrated" in found:  # not in reports of before
-        check_shape(found["recalibrated"], _RECALIBRATED, f"{directory / REPORT}: recalibrated")
+    for other in _OTHERS:  # not in reports of before
+        if found.get(other) is not None:
+            check_shape(found[other], _ACCURACIES, f"{directory / REPORT}: {other}")
     try:
         content = _content(directory, asked, found) | {"versions": config.get("versions", {})}
     except (ValueError, ArithmeticError) as error:  # numbers that cannot be drawn or compared
@@ -92,13 +98,13 @@ def _content(directory: Path, asked: Mapping[str, Any], found: Mapping[str, Any]
 
 def _figures(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Rows of (what, before, after, difference or share)."""
-    before, after, recalibrated = found["before"], found["after"], found.get("recalibrated")
+    before, after = found["before"], found["after"]
     measured, untested = found.get("measured", "accuracy"), after["test_accuracy"] is None
     rows = []
     for kind in ("validation",) if untested else ("test", "validation"):
         new = after[f"{kind}_accuracy"]
         olds = {"": before[f"{kind}_accuracy"]}
-        olds |= {", with new batch-norm statistics before": recalibrated[kind]} if recalibrated else {}
+        olds |= {what: found[other][kind] for other, what in _OTHERS.items() if found.get(other) is not None}
         for what, old in olds.items():
             if untested or measured != "accuracy":
                 was, now, gained = map(formats.score, (old, new, new - old))

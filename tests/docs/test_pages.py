@@ -44,6 +44,7 @@ QUICK = OptimizeSettings(
     evaluator=EvaluatorSpec(reward="inherited", reference_images=32, score_images=64, steps=0),
     candidates=1,
     finalists=1,
+    tune_original=False,
     fine_tuning=Schedule(epochs=1, batch_size=64, learning_rate=0.01),
 )
 

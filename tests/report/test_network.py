@@ -57,6 +57,7 @@ FOUND: dict[str, Any] = {
         "latency": [{**LATENCY, "seconds": 0.003}],
     },
     "recalibrated": {"validation": 0.895, "test": 0.9234},
+    "tuned_original": {"validation": 0.915, "test": 0.9345},
     "layers": LAYERS,
     "frozen": {"head": f"because {EVIL}"},
     "candidates": 25,
@@ -88,6 +89,7 @@ def test_the_page_shows_figures_and_layers_and_escapes_names(tmp_path: Path) -> 
     assert "There is no model.py" in page.text
     assert "test accuracy (%) 91.20 90.20 −1.00" in page.text
     assert "test accuracy, with new batch-norm statistics before (%) 92.34 90.20 −2.14" in page.text
+    assert "test accuracy, fine-tuned alike before (%) 93.45 90.20 −3.25" in page.text
     assert "MAdds 20.00 M 14.00 M 70.0%" in page.text
     assert "latency of 1 image on cpu (ms) 4 ± 0.1 3 ± 0.1 75.0%" in page.text
     assert "conv_3x3 → sep_conv_3x3 5.000 M → 2.000 M 900 → 300" in page.text

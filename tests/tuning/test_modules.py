@@ -29,6 +29,7 @@ from natrl.modules.saved import load_module
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import ledger_file, results_file
 from natrl.runs.metrics import last_result
+from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
@@ -85,7 +86,8 @@ def found(
 def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: Residual, test_split: Watched) -> None:
     assert isinstance(found.model, Residual)
     assert found.model.hello() == "hello"
-    assert test_split.read == 3 * len(test_split)  # once for the result, and the original with either statistics
+    # Once for the result, and the original with either statistics and fine-tuned alike.
+    assert test_split.read == 4 * len(test_split)
     torch.testing.assert_close(dict(model.state_dict()), dict(trained().state_dict()), rtol=0, atol=0)
     before, after = found.before, found.after
     assert after.cost == found.space.cost(found.architecture)
@@ -93,6 +95,9 @@ def test_a_network_within_its_budget_of_the_same_class(found: Optimized, model: 
     assert before.test_accuracy == measure(trained(), digits().test).accuracy
     alike = InheritedEvaluator(found.space, digits(), reference_images=64).inherit(found.space.architecture)
     assert found.recalibrated.test == measure(alike, digits().test).accuracy
+    tuned = deepcopy(trained())
+    fine_tune(tuned, digits(), TINY.fine_tuning, seed=0, teacher=trained(), device="cpu")
+    assert found.tuned_original.test == measure(tuned, digits().test).accuracy
     assert after.test_accuracy == measure(found.model, digits().test).accuracy
     assert after.validation_accuracy > 0.3  # one epoch; guessing gives 0.1
     changed = [layer for layer in found.layers if layer.changed]

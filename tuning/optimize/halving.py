@@ -1,8 +1,9 @@
-"""Which finalist is trained to the end: each for an epoch, then the best goes on."""
+"""Which finalist is trained to the end: each for an epoch, then the best goes on, and the original beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,21 +29,26 @@ def best_finalist(
     settings: OptimizeSettings,
     run: Path,
     bar: Progress,
-) -> Finalist:
-    """The best finalist on validation data, trained for all of `fine_tuning`; `finalists` come best first.
+) -> tuple[Finalist, nn.Module | None]:
+    """The best finalist on validation data, trained for all of `fine_tuning`, and the original trained alike.
 
-    Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) in two rungs: one epoch decides, since six of them
-    cost less than another training to the end, and what is spent on the result makes it better. Plain tasks, since
-    a Tune trial takes as long to start as such an epoch. Trainings that cannot be shortened, as functions of a user's
-    cannot, are done to the end, of half as many.
+    `finalists` come best first. Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) in two rungs: one
+    epoch decides, since six of them cost less than another training to the end, and what is spent on the result makes
+    it better. Plain tasks, since a Tune trial takes as long to start as such an epoch. Trainings that cannot be
+    shortened, as functions of a user's cannot, are done to the end, of half as many. The original is None where nobody
+    asked for it, or nothing is trained.
     """
+    wanted = settings.tune_original and task.trains
+    alike = [Finalist(space.architecture, None, network=deepcopy(space.model).cpu())] if wanted else []
     if not task.has_epochs:
         finalists = finalists[: max(1, len(finalists) // 2)]
     elif len(finalists) > 1 and settings.fine_tuning.epochs > FIRST:
         heat = _with_epochs(settings, FIRST)
-        first = choose(_trained(finalists, space, task, heat, run, bar, heat=True), space.cost)
-        finalists, settings = [first], _with_epochs(settings, settings.fine_tuning.epochs - FIRST)
-    return choose(_trained(finalists, space, task, settings, run, bar), space.cost)
+        trained = _trained([*finalists, *alike], space, task, heat, run, bar, heat=True)
+        finalists, alike = [choose(trained[: len(finalists)], space.cost)], trained[len(finalists) :]
+        settings = _with_epochs(settings, settings.fine_tuning.epochs - FIRST)
+    trained = _trained([*finalists, *alike], space, task, settings, run, bar)
+    return choose(trained[: len(finalists)], space.cost), trained[-1].network if alike else None
 
 
 def _with_epochs(settings: OptimizeSettings, epochs: int) -> OptimizeSettings:

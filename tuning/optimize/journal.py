@@ -34,7 +34,7 @@ __all__ = ["begun_document", "found_before", "keep_tuned", "request", "tuned_bef
 #: Of an evaluator: on what it runs, and what is the call's.
 NOT_ASKED = ("actors", "num_cpus", "num_gpus", "timeout", "max_attempts", "space", "data", "seed")
 #: Settings that runs of before do not have, and what they did.
-LATER = {"moves": "types,kernels,ranks,branches", "width_multiple": 1}
+LATER = {"moves": "types,kernels,ranks,branches", "width_multiple": 1, "tune_original": False}
 FINALISTS = "finalists"  # the folder of those that were fine-tuned
 HEAT = "heat"  # in there: that of those that were for their first epoch
 DIGESTS = ("weights", "network", "images", "score", "tune", "policy")  # what a request knows by its digest

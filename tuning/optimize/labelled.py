@@ -54,7 +54,7 @@ class LabelledTask(OwnTask):
         spec = settings.evaluator
         inputs, _ = next(batches(data.train, spec.reference_images, shuffle_seed=settings.seed))
         super().__init__(model, MeasuredScore(named, data.validation), None, (inputs.contiguous(),), expected)
-        self.has_epochs = True
+        self.trains = self.has_epochs = True
         self.images, self.splits = data.describe(), data.indices
 
     def identity(self) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class Optimized:
     measured: str  # accuracy, or the name of the user's score
     images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
     splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
+    tuned_original: Accuracies | None = None  # of the original, fine-tuned alike; None: it was not
     verdicts: tuple[str, ...] = ()  # whether limits are kept, and by how much; and whether fewer MAdds are slower
 
     def table(self) -> Table:
@@ -100,19 +101,22 @@ class Optimized:
         """Accuracies, costs and latencies in a few lines."""
         b, a = self.before, self.after
         madds, params = a.cost.madds / b.cost.madds, a.cost.params / b.cost.params
-        c = self.recalibrated
-        alike = _both_splits(self.measured, [c.test], [c.validation])
+        c, t = self.recalibrated, self.tuned_original
         tests, validations = [b.test_accuracy, a.test_accuracy], [b.validation_accuracy, a.validation_accuracy]
         figures = _both_splits(self.measured, tests, validations)
         lines = [
             f"{self.measured}: {figures}",
-            f"the original with new batch-norm statistics, as candidates have them: {alike}",
+            f"the original with new batch-norm statistics, as candidates have them: {self._splits(c)}",
+            *([] if t is None else [f"the original, fine-tuned alike: {self._splits(t)}"]),
             f"cost: {madds:.1%} of the MAdds, {params:.1%} of the parameters",
         ]
         lines += [f"latency: {old} ⇒ {new}" for old, new in zip(b.latency, a.latency, strict=True)]
         lines += self.verdicts
         lines += [f"no model.py: {self.no_code}"] if self.no_code else []
         return "\n".join(lines)
+
+    def _splits(self, found: Accuracies) -> str:
+        return _both_splits(self.measured, [found.test], [found.validation])
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready document."""
@@ -123,6 +127,7 @@ class Optimized:
             "architecture": self.architecture.to_dict(),
             "before": asdict(self.before),
             "recalibrated": asdict(self.recalibrated),
+            "tuned_original": None if self.tuned_original is None else asdict(self.tuned_original),
             "after": asdict(self.after),
             "layers": [asdict(layer) for layer in self.layers],
             "frozen": self.space.frozen,

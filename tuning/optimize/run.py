@@ -170,8 +170,8 @@ def optimize(
             proposer = _proposer(learned, additive, settings, timed)
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
-            best = best_finalist(finalists, space, task, settings, run, bar)
-    result = _result(space, task, evaluator, best, count, run, settings, limits)
+            best, alike = best_finalist(finalists, space, task, settings, run, bar)
+    result = _result(space, task, evaluator, best, alike, count, run, settings, limits)
     result.save()
     return result
 
@@ -203,12 +203,13 @@ def _result(
     task: Task,
     evaluator: Inheriting,
     best: Finalist,
+    tuned: nn.Module | None,
     count: int,
     directory: Path,
     settings: OptimizeSettings,
     limits: Limits,
 ) -> Optimized:
-    """The finalist that was chosen, beside the original."""
+    """The finalist that was chosen, beside the original and the same `tuned` alike."""
     assert best.network is not None
     before, after = _figures(space, task, best, settings)
     alike = evaluator.inherit(space.architecture).cpu()  # with new batch-norm statistics, as candidates have them
@@ -228,6 +229,7 @@ def _result(
         measured=task.measured,
         images=task.images,
         splits=task.splits,
+        tuned_original=None if tuned is None else Accuracies(*task.figures(tuned)),
         verdicts=(*counted_verdicts(before.cost, after.cost, limits), *verdicts(before, after, limits)),
     )
 

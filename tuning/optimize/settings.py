@@ -93,6 +93,7 @@ class OptimizeSettings(RunSettings):
         Doc("With a named score whose loss knows classes: their weights in it (1,5,2); else the score says."),
     ] = ()
     distill: Annotated[bool, Doc("Fine-tuning learns from the original's outputs besides the labels.")] = True
+    tune_original: Annotated[bool, Doc("The original is fine-tuned alike, to be compared with.")] = True
 
     runtime: Annotated[
         str, Doc("What times are measured in: eager, compile, onnxruntime, tensorrt, or module:function.")

@@ -46,7 +46,8 @@ class Task(ABC):
     measured: str  # the name of a figure
     images: str  # what is told of the data
     splits: Mapping[str, np.ndarray] = {}  # which images were taken for what
-    has_epochs = True  # `tune` trains by the schedule of the settings
+    trains = True  # `tune` changes weights
+    has_epochs = True  # … by the schedule of the settings
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -131,15 +132,15 @@ class OwnTask(Task):
         """
         for name, function in (("score", score), ("tune", tune)):
             check_travels(function, f"the function {name}")
-        self.score, self.trains, self.inputs, self.expected, self.key = score, tune, inputs, expected, key
-        self.has_epochs = False
+        self.score, self.own_tune, self.inputs, self.expected, self.key = score, tune, inputs, expected, key
+        self.trains, self.has_epochs = tune is not None, False
         self.measured = getattr(score, "__name__", "score").strip("<>")
         whose = "of outputs from the original's" if isinstance(score, OutputDistance) else "a function of the user's"
         self.images = f"score: {self.measured} ({whose})"
         self._first: float | None = None
 
     def identity(self) -> dict[str, Any]:
-        given = {"score": self.score, "tune": self.trains}
+        given = {"score": self.score, "tune": self.own_tune}
         functions = {name: self.key or digest(f) for name, f in given.items() if f is not None}
         return {"data": "score", **functions, "images": digest(self.inputs)}
 
@@ -185,7 +186,7 @@ class OwnTask(Task):
 
     def training(self, settings: OptimizeSettings, original: nn.Module) -> Tune | None:
         """What finalists are trained by."""
-        return self.trains
+        return self.own_tune
 
 
 def _inheriting(evaluator: Evaluator) -> Inheriting:
