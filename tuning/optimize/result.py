@@ -75,6 +75,7 @@ class Optimized:
     images: str  # how many each split has, where they come from, how they were prepared (ImageData.describe)
     splits: Mapping[str, np.ndarray]  # which ones were taken for validation and test (ImageData.indices)
     tuned_original: Accuracies | None = None  # of the original, fine-tuned alike; None: it was not
+    tuned_original_model: nn.Module | None = None  # … in evaluation mode on the CPU
     verdicts: tuple[str, ...] = ()  # whether limits are kept, and by how much; and whether fewer MAdds are slower
 
     def table(self) -> Table:

@@ -229,6 +229,7 @@ def _result(
         measured=task.measured,
         images=task.images,
         splits=task.splits,
+        tuned_original_model=tuned,
         tuned_original=None if tuned is None else Accuracies(*task.figures(tuned)),
         verdicts=(*counted_verdicts(before.cost, after.cost, limits), *verdicts(before, after, limits)),
     )
