@@ -16,7 +16,7 @@ from natrl.modules.space import ModuleSpace
 from natrl.training.fine_tuning import state_of, Tuned
 from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize import OptimizeSettings
-from natrl.tuning.optimize.halving import best_finalist
+from natrl.tuning.optimize.halving import Halving
 from tests.modules.trained import Residual
 
 
@@ -68,7 +68,7 @@ def best(
 ) -> tuple[Finalist, nn.Module | None]:
     settings = OptimizeSettings(tune_original=tune_original)
     settings = replace(settings, fine_tuning=replace(settings.fine_tuning, epochs=epochs))
-    return best_finalist(finalists, space, task, settings, run, Progress(disable=True))  # type: ignore[arg-type]
+    return Halving(space, task, run, Progress(disable=True)).best(finalists, settings)  # type: ignore[arg-type]
 
 
 def test_all_are_trained_for_an_epoch_and_the_best_goes_on_from_there(space, finalists, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -17,72 +17,65 @@ from natrl.tuning.optimize.journal import keep_tuned, tuned_before
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import Task
 
-__all__ = ["best_finalist"]
+__all__ = ["Halving"]
 
 FIRST = 1  # epochs that every finalist is trained for
 
 
-def best_finalist(
-    finalists: Sequence[Finalist],
-    space: ModuleSpace,
-    task: Task,
-    settings: OptimizeSettings,
-    run: Path,
-    bar: Progress,
-) -> tuple[Finalist, nn.Module | None]:
-    """The best finalist on validation data, trained for all of `fine_tuning`, and the original trained alike.
+@dataclass(frozen=True)
+class Halving:
+    """Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) of finalists in two rungs.
 
-    `finalists` come best first. Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) in two rungs: one
-    epoch decides, since six of them cost less than another training to the end, and what is spent on the result makes
-    it better. Plain tasks, since a Tune trial takes as long to start as such an epoch. Trainings that cannot be
-    shortened, as functions of a user's cannot, are done to the end, of half as many. The original is None where nobody
-    asked for it, or nothing is trained.
+    One epoch decides, since six of them cost less than another training to the end, and what is spent on the result
+    makes it better. Plain tasks, since a Tune trial takes as long to start as such an epoch.
     """
-    wanted = settings.tune_original and task.trains
-    alike = [Finalist(space.architecture, None, network=deepcopy(space.model).cpu())] if wanted else []
-    if not task.has_epochs:
-        finalists = finalists[: max(1, len(finalists) // 2)]
-    elif len(finalists) > 1 and settings.fine_tuning.epochs > FIRST:
-        heat = _with_epochs(settings, FIRST)
-        trained = _trained([*finalists, *alike], space, task, heat, run, bar, heat=True)
-        finalists, alike = [choose(trained[: len(finalists)], space.cost)], trained[len(finalists) :]
-        settings = _with_epochs(settings, settings.fine_tuning.epochs - FIRST)
-    trained = _trained([*finalists, *alike], space, task, settings, run, bar)
-    return choose(trained[: len(finalists)], space.cost), trained[-1].network if alike else None
+
+    space: ModuleSpace
+    task: Task
+    run: Path  # where each network is kept as soon as it is trained
+    bar: Progress
+
+    def best(self, finalists: Sequence[Finalist], settings: OptimizeSettings) -> tuple[Finalist, nn.Module | None]:
+        """The best on validation data, trained for all of `fine_tuning`, and the original trained alike.
+
+        `finalists` come best first. Trainings that cannot be shortened, as functions of a user's cannot, are done to
+        the end, of half as many. The original is None where nobody asked for it, or nothing is trained.
+        """
+        wanted, original = settings.tune_original and self.task.trains, self.space.architecture
+        alike = [Finalist(original, None, network=deepcopy(self.space.model).cpu())] if wanted else []
+        if not self.task.has_epochs:
+            finalists = finalists[: max(1, len(finalists) // 2)]
+        elif len(finalists) > 1 and settings.fine_tuning.epochs > FIRST:
+            trained = self._trained([*finalists, *alike], _with_epochs(settings, FIRST), heat=True)
+            finalists, alike = [choose(trained[: len(finalists)], self.space.cost)], trained[len(finalists) :]
+            settings = _with_epochs(settings, settings.fine_tuning.epochs - FIRST)
+        trained = self._trained([*finalists, *alike], settings)
+        return choose(trained[: len(finalists)], self.space.cost), trained[-1].network if alike else None
+
+    def _trained(
+        self, finalists: Sequence[Finalist], settings: OptimizeSettings, *, heat: bool = False
+    ) -> list[Finalist]:
+        """With trained weights. Those that were trained before are not again."""
+        done = [tuned_before(self.run, f.architecture, heat=heat) for f in finalists]
+        missing = [f for f, tuned in zip(finalists, done, strict=True) if tuned is None]
+        shown = self.bar.add_task("first epochs" if heat else "fine-tuning", total=len(missing), note="")
+
+        def keep(index: int, tuned: Tuned) -> None:
+            keep_tuned(self.run, missing[index].architecture, tuned, heat=heat)
+            self.bar.advance(shown)
+
+        if missing:
+            fresh = iter(self.task.tune([_network(f) for f in missing], settings, self.space.model, keep))
+            done = [tuned or next(fresh) for tuned in done]
+        return [
+            replace(f, validation=(tuned.score,), network=tuned.load_into(_network(f)).eval())
+            for f, tuned in zip(finalists, done, strict=True)
+            if tuned is not None
+        ]
 
 
 def _with_epochs(settings: OptimizeSettings, epochs: int) -> OptimizeSettings:
     return replace(settings, fine_tuning=replace(settings.fine_tuning, epochs=epochs))
-
-
-def _trained(
-    finalists: Sequence[Finalist],
-    space: ModuleSpace,
-    task: Task,
-    settings: OptimizeSettings,
-    run: Path,
-    bar: Progress,
-    *,
-    heat: bool = False,
-) -> list[Finalist]:
-    """With trained weights. Those that were trained before are not again; each is written down as soon as it is."""
-    done = [tuned_before(run, f.architecture, heat=heat) for f in finalists]
-    missing = [f for f, tuned in zip(finalists, done, strict=True) if tuned is None]
-    shown = bar.add_task("first epochs" if heat else "fine-tuning", total=len(missing), note="")
-
-    def keep(index: int, tuned: Tuned) -> None:
-        keep_tuned(run, missing[index].architecture, tuned, heat=heat)
-        bar.advance(shown)
-
-    if missing:
-        networks = [_network(f) for f in missing]
-        fresh = iter(task.tune(networks, settings, space.model, keep))
-        done = [tuned or next(fresh) for tuned in done]
-    return [
-        replace(f, validation=(tuned.score,), network=tuned.load_into(_network(f)).eval())
-        for f, tuned in zip(finalists, done, strict=True)
-        if tuned is not None
-    ]
 
 
 def _network(finalist: Finalist) -> nn.Module:

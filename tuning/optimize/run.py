@@ -37,7 +37,7 @@ from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, Joint
 from natrl.tuning.optimize.budgets import check_budget, check_runtime, latencies
 from natrl.tuning.optimize.counted import counted_verdicts
 from natrl.tuning.optimize.given import space_and_task
-from natrl.tuning.optimize.halving import best_finalist
+from natrl.tuning.optimize.halving import Halving
 from natrl.tuning.optimize.journal import begun_document, found_before, request
 from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
@@ -170,7 +170,7 @@ def optimize(
             proposer = _proposer(learned, additive, settings, timed)
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
-            best, alike = best_finalist(finalists, space, task, settings, run, bar)
+            best, alike = Halving(space, task, run, bar).best(finalists, settings)
     result = _result(space, task, evaluator, best, alike, count, run, settings, limits)
     result.save()
     return result
