@@ -8,8 +8,8 @@ For each seed a network is trained; then, within --budget of its MAdds,
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
 All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed,
-natrl and additive the best of six finalists after an epoch; `evaluations` says how many networks each has scored before that;
-"original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as all others have
+natrl and additive the best of six finalists after an epoch; `evaluations` says how many networks each has scored
+before that; "original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as all others have
 them, "tuned" the same after that fine-tuning. Accuracies are of the test split, which is read once for each row, at the
 end.
 
