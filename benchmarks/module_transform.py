@@ -9,9 +9,9 @@ For each seed a network is trained; then, within --budget of its MAdds,
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
 All of them inherit their weights by least squares, and are fine-tuned with the same schedule, data, teacher and seed,
 natrl and additive the best of six finalists after an epoch; `evaluations` says how many networks each has scored
-before that; "original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as all others have
-them, "tuned" the same after that fine-tuning. Accuracies are of the test split, which is read once for each row, at the
-end.
+before that; "original" is the network as it was trained, "recalibrated" the same with new batch-norm statistics, as
+all others have them, "tuned" the same after that fine-tuning. Accuracies are of the test split, which is read once for
+each row, at the end.
 
     nice -n 5 python benchmarks/module_transform.py --network resnet18 --width 0.25 --image-size 16
 """
