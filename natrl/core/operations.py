@@ -106,7 +106,8 @@ def operation(name: str) -> Operation:
     try:
         return VOCABULARY[ALIASES.get(name, name)]
     except (KeyError, TypeError):
-        raise ValueError(f"unknown operation {short(name)}; known: {', '.join(VOCABULARY)}") from None
+        known = [name for name, op in VOCABULARY.items() if not op.is_width]  # which stand in no genotype
+        raise ValueError(f"unknown operation {short(name)}; known: {', '.join(known)}") from None
 
 
 def canonical(names: Iterable[str]) -> tuple[str, ...]:
