@@ -32,7 +32,8 @@ def layers_figure(layers: Sequence[Mapping[str, Any]]) -> Figure:
         axes.barh(rows, after, height=0.78, color=VARIANT_LOOKS["transformed"][0].color, label="after")
         for row, layer in enumerate(layers):
             if layer["before"] != layer["after"]:
-                text = f" {layer['before'][:LONGEST]} → {layer['after'][:LONGEST]}"
+                narrower = layer["after"].startswith(f"{layer['before']},")
+                text = f" {'' if narrower else layer['before'][:LONGEST] + ' → '}{layer['after'][:LONGEST]}"
                 axes.text(before[row], row, text, va="center", fontsize=7.5, color=INK, parse_math=False)
         axes.set_yticks(rows, [layer["name"][-LONGEST:] for layer in layers], fontsize=7.5, parse_math=False)
         axes.set_ylim(len(layers) - 0.4, -0.6)

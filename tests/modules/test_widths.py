@@ -252,8 +252,8 @@ def test_a_narrower_network_is_saved_loaded_and_written_as_code(tmp_path) -> Non
     assert "BatchNorm2d(8" in module_code(network, (x,))
     changed = {change.name: change for change in layer_changes(space, architecture) if change.changed}
     assert {name: change.after for name, change in changed.items()} == {
-        "4.conv1": "conv_3x3, 8 → 8 channels",
-        "4.conv2": "sep_conv_3x3, 8 → 16 channels",
+        "4.conv1": "conv_3x3, outputs 16 → 8",
+        "4.conv2": "sep_conv_3x3, inputs 16 → 8",
     }
     assert changed["4.conv1"].new_cost.params == 8 * 8 * 9
 

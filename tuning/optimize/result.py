@@ -84,7 +84,8 @@ class Optimized:
         for heading in ("parameters", "MAdds"):
             table.add_column(heading, justify="right")
         for layer in self.layers:
-            what = f"{layer.before} ⇒ {layer.after}" if layer.changed else layer.before
+            narrower = layer.after.startswith(f"{layer.before},")
+            what = f"{layer.before} ⇒ {layer.after}" if layer.changed and not narrower else layer.after
             table.add_row(
                 layer.name,
                 what,
@@ -150,16 +151,15 @@ class Optimized:
 
 
 def layer_changes(space: ModuleSpace, architecture: Architecture) -> tuple[LayerChange, ...]:
-    """Every slot of the network, in order; what gets narrower says how many channels it reads and gives."""
+    """Every slot of the network, in order; what gets narrower says how many of its channels it reads and gives."""
     now, ends = space.operations(space.prune(architecture)), space.ends(architecture)
 
     def label(s: ModuleSlot) -> str:
         what = s.layer if now[s.name] == s.operation else now[s.name]
         if s.name not in ends:
             return what
-        channels = zip((s.in_channels, s.out_channels), ends[s.name], strict=True)
-        before, after = (whole if kept is None else len(kept) for whole, kept in channels)
-        return f"{what}, {before} → {after} channels"
+        channels = zip(("inputs", "outputs"), (s.in_channels, s.out_channels), ends[s.name], strict=True)
+        return ", ".join([what, *(f"{end} {n} → {len(kept)}" for end, n, kept in channels if kept is not None)])
 
     return tuple(
         LayerChange(
