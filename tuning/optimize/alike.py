@@ -21,7 +21,8 @@ def fine_tuned_alike(
 ) -> dict[str, nn.Module]:
     """Each architecture of `found.space` as a network: inherited by least squares and fine-tuned like the result.
 
-    The same schedule, data, teacher and seed; Ray must run. The original among them is the original, fine-tuned alike.
+    The same schedule (in one piece: the result's begins anew after its first epoch), data, teacher and seed; Ray must
+    run. The original among them is the original with new batch-norm statistics, fine-tuned alike.
     """
     spec = settings.evaluator
     evaluator = InheritedEvaluator(found.space, data, reference_images=spec.reference_images, seed=settings.seed)
