@@ -6,7 +6,10 @@ most one. R replacements, E slots, P pairs.
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -177,13 +180,14 @@ class _Program:
         """bool (R,); None where nothing is left."""
         if not self._size:
             return self._solve_nothing()
-        result = milp(
-            self._objective,
-            integrality=np.ones(self._size),
-            bounds=self._bounds,
-            constraints=self._constraints,
-            options=OPTIONS,
-        )
+        with _silent():
+            result = milp(
+                self._objective,
+                integrality=np.ones(self._size),
+                bounds=self._bounds,
+                constraints=self._constraints,
+                options=OPTIONS,
+            )
         return None if result.x is None else result.x[: len(self._replacements)] > 0.5
 
     def _solve_nothing(self) -> np.ndarray | None:
@@ -199,6 +203,30 @@ class _Program:
     def exclude(self, chosen: np.ndarray) -> None:
         """Not this combination."""
         self._add(np.where(chosen, 1.0, -1.0), chosen.sum() - 1)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What C code writes to the standard output is lost.
+
+    HiGHS writes "HighsMipSolverData::transformNewIntegerFeasibleSolution …" there at times, whatever `disp` says, and
+    would break the JSON document that a command prints.
+    """
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is none
+        yield
+        return
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        flush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _pairs(costs: _Costs) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:

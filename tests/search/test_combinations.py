@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -18,7 +19,7 @@ import natrl
 from natrl.core.architecture import Architecture
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
-from natrl.search import Reachable
+from natrl.search import combinations, Reachable
 from natrl.search.combinations import best_combinations, Combination
 from natrl.search.replacements import Replacements
 from natrl.spaces import Space
@@ -171,3 +172,14 @@ def test_bad_input_says_what_would_be_right() -> None:
         best_combinations(replacements, np.zeros(24), n=0)
     with pytest.raises(ValueError, match=r"at most 10 MAdds; the smallest reachable cost is [0-9,]+ MAdds"):
         best_combinations(replacements, np.zeros(24), Budget(madds=10))
+
+
+def test_what_the_solver_writes_by_itself_is_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    """As HiGHS does at times, through C's own buffer."""
+    c = ctypes.CDLL(None)
+    print("before", flush=True)
+    with combinations._silent():
+        c.puts(b"HighsMipSolverData")
+    c.puts(b"after")
+    c.fflush(None)
+    assert capfd.readouterr().out == "before\nafter\n"
