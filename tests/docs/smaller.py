@@ -38,7 +38,7 @@ _SMALLER = (
         r"^natrl (transform|optimize) \S+:\S+",
         f"-n 1 --iterations 1 --epochs 1 --actors 1 --gpus-per-actor 0 --learn-from scores {_SMALL_IMAGES}",
     ),
-    (r"^python examples/own_network.py", "--epochs 6 --images 900"),
+    (r"^python examples/own_network.py", "--epochs 6 --images 600"),
     (r"^python benchmarks/budgets.py", "--seeds 0 --iterations 1 --held-out 2"),
     (
         r"^python benchmarks/transfer.py",

@@ -41,7 +41,7 @@ RUN = [page for page in PAGES if pieces(page)]
 REFERENCE = sorted((ROOT / "docs" / "api").glob("*.md"))
 QUICK = OptimizeSettings(
     learn=LearnSettings(iterations=1, batch_size=4, minibatch_size=4, epochs=1),
-    evaluator=EvaluatorSpec(reward="inherited", reference_images=32, score_images=64, steps=0),
+    evaluator=EvaluatorSpec(reward="inherited", reference_images=16, score_images=16, steps=0),
     candidates=1,
     finalists=1,
     tune_original=False,
