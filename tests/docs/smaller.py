@@ -33,6 +33,7 @@ _SMALLER = (
     (r"^natrl transform .*--expect-accuracy", "-n 1 --epochs 1 --policy out --expect-accuracy 15%"),
     (r"^natrl transform .*--transform", "-n 1 --epochs 1 --policy out"),
     (r"^natrl transform .*--actors", f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
+    (r"^natrl transform .*--max-latency", f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
     (r"^natrl transform \S+:\S+ .*--policy", f"-n 1 --epochs 1 --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
     (
         r"^natrl (transform|optimize) \S+:\S+",
