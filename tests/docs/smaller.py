@@ -32,8 +32,10 @@ _SMALLER = (
     (r"^natrl bench", "--seeds 1 --queries 200 --methods ceiling,random,random-search"),
     (r"^natrl transform .*--expect-accuracy", "-n 1 --epochs 1 --policy out --expect-accuracy 15%"),
     (r"^natrl transform .*--transform", "-n 1 --epochs 1 --policy out"),
-    (r"^natrl transform .*--actors", f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
-    (r"^natrl transform .*--max-latency", f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
+    (
+        r"^natrl transform .*--(actors|max-lat)",
+        f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}",
+    ),
     (r"^natrl transform \S+:\S+ .*--policy", f"-n 1 --epochs 1 --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}"),
     (
         r"^natrl (transform|optimize) \S+:\S+",
