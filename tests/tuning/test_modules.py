@@ -172,7 +172,7 @@ def test_killed_and_resumed_equals_undisturbed(
 
 def test_a_supernet_on_actors_is_trained_in_turns_with_the_policy(ray_session: None, tmp_path: Path) -> None:
     """Two actors, each with the newest weights: 20 seconds."""
-    learn = replace(TINY.learn, iterations=2, warmup_steps=2, weight_steps=3)
+    learn = replace(TINY.learn, iterations=3, warmup_steps=2, weight_steps=3)  # time for both actors to start
     spec = replace(TINY.evaluator, reward="supernet", actors=2)
     settings = replace(TINY, learn=learn, evaluator=spec, finalists=1)
     found = optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
