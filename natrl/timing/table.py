@@ -111,8 +111,9 @@ def measure_table(
             if (op := space.primitives[k]) != slot.operation:
                 stopwatch.add((slot.name, op), replacement(place, op), calls[slot.name])
     for narrow in narrow_layers(space):
-        some = [(narrow.given(given), keywords) for given, keywords in calls[narrow.name]]
-        stopwatch.add((narrow.name, narrow.place), narrow.layer, some)
+        if all(given for given, _ in calls[narrow.name]):  # else by keyword: as if it took as long as with all channels
+            some = [(narrow.given(given), keywords) for given, keywords in calls[narrow.name]]
+            stopwatch.add((narrow.name, narrow.place), narrow.layer, some)
     for name in space.can_be_left_out:
         if name in calls:
             stopwatch.add((name, ""), space.model.get_submodule(name), calls[name], needed=True)

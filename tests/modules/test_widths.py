@@ -272,6 +272,26 @@ def test_what_ties_channels_is_said() -> None:
     )
 
 
+class Gated(nn.Module):
+    """Halves of one layer's channels, each read elsewhere: multiplied, or by a layer of its own."""
+
+    def __init__(self, together: bool) -> None:
+        super().__init__()
+        self.together, self.wide = together, nn.Linear(6, 16)
+        self.narrow, self.other = nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.wide(x).chunk(2, -1)
+        return self.narrow(value * gate.sigmoid()) if self.together else self.narrow(value) + self.other(gate)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_halves_of_channels_stay(together: bool) -> None:
+    space = natrl.from_module(Gated(together), torch.randn(2, 6), moves="all")
+    assert not space.widths
+    assert "reads others besides its channels" in space.frozen["wide.channels"]
+
+
 def test_sizes_are_multiples() -> None:
     assert sizes_of(64, 8) == {"channels": 64, "channels_3_4": 48, "channels_1_2": 32, "channels_1_4": 16}
     assert sizes_of(24, 8) == {"channels": 24, "channels_3_4": 16, "channels_1_2": 8}

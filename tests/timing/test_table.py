@@ -61,6 +61,22 @@ def test_layers_with_fewer_channels_take_their_share() -> None:
     assert table.check.correlation > 0.99
 
 
+class ByKeyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(input=self.first(input=x).relu())
+
+
+def test_layers_called_by_keyword_take_as_long_with_fewer_channels() -> None:
+    space = from_module(ByKeyword(), torch.randn(2, 6), moves="all")
+    table = measure_table(space, space.masks(space.architecture), batch=1, runtime=RUNTIME)
+    (width,) = space.widths
+    assert table.of([space.with_operations({width.name: "channels_1_2"})]) == pytest.approx([table.original])
+
+
 def test_best_combinations_keep_to_seconds_exactly(table: TimeTable) -> None:
     """No combination of replacements within the limit has a larger sum, of a thousand drawn at random."""
     rng = np.random.default_rng(0)

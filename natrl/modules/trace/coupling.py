@@ -134,8 +134,8 @@ def _group(
             raise ValueError(f"its channels go through {name!r}, a {type(layer).__name__}")
     if not consumers:
         raise ValueError("no layer besides reads its channels: they are the network's output")
-    indices = _first_two(graph, names, module, prune) if moved else {}
-    counts = {n: _of_one_channel(n, inputs, channels, indices.get(n, [0, 1])) for n, inputs in consumers.items()}
+    indices = _first_two(graph, names, module, prune) if moved else {name: [0, 1] for name in consumers}
+    counts = {n: _of_one_channel(n, inputs, channels, indices.get(n, [])) for n, inputs in consumers.items()}
     return Group(producer, channels, tuple(followers), counts)
 
 
@@ -174,6 +174,6 @@ def _first_two(
 def _of_one_channel(name: str, inputs: int, channels: int, indices: Sequence[int]) -> int:
     """How many of a layer's inputs are of one channel. ValueError where it reads others, too."""
     count = len(indices) // 2
-    if list(indices) != list(range(2 * count)) or count * channels != inputs:
+    if not count or list(indices) != list(range(2 * count)) or count * channels != inputs:
         raise ValueError(f"{name!r} reads others besides its channels")
     return count
