@@ -28,7 +28,7 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/mypy
 
 test: $(INSTALLED) ## all tests (NATRL_DATA=folder for those that need tables and images)
-	$(BIN)/python -m pytest -n 2 --dist loadscope # two processes, each with one Ray for all of its tests
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder # two processes, each with one Ray for all of its tests
 
 test-lowest: ## what depends on versions, with the lowest that pyproject.toml permits (in .venv-lowest, 7 GB)
 	@$(PYTHON) -m venv --clear $(LOWEST)

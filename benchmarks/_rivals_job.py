@@ -62,13 +62,16 @@ class Job:
                 model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
             save_weights(model, file)
             spent.write_text(json.dumps(clock.seconds))
+        tuning = replace(FINE_TUNINGS[options.network], epochs=options.tuning_epochs)
+        if options.tuning_rate is not None:
+            tuning = replace(tuning, learning_rate=options.tuning_rate)
         return Job(
             options.network,
             options.width,
             model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
             data,
             replace(SCHEDULES[options.network], epochs=options.epochs),
-            replace(FINE_TUNINGS[options.network], epochs=options.tuning_epochs),
+            tuning,
             seed,
             json.loads(spent.read_text()),
         )

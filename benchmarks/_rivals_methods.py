@@ -86,15 +86,15 @@ def random_within(job: Job, share: float) -> Architecture:
             return max(within, key=within.__getitem__)
 
 
-def thinner(job: Job, share: float, *, epochs: int | None = None) -> Found:
-    """The same network with fewer channels everywhere, trained from scratch, with the original as the teacher.
+def thinner(job: Job, share: float, *, epochs: int | None = None, taught: bool = True) -> Found:
+    """The same network with fewer channels everywhere, trained from scratch, with the original as the teacher or none.
 
     `epochs`: None: as many as the original had and fine-tuning has together.
     """
     start = time()
     network = _thin(job, share)
     schedule = replace(job.training, epochs=epochs or job.training.epochs + job.tuning.epochs)
-    fit(network, job.data, schedule, seed=job.seed, distillation=Distillation(job.model))
+    fit(network, job.data, schedule, seed=job.seed, distillation=Distillation(job.model) if taught else None)
     return Found(network, tuned=True, searched=start)
 
 
@@ -136,5 +136,6 @@ METHODS: dict[str, Method] = {
     "torch-pruning-8": Method(torch_pruning, _settings(8), "torch_pruning"),
     "fastnas": Method(fastnas, tuple({"divisor": divisor} for divisor in (8, 4)), "modelopt"),
     "thinner": Method(thinner),
+    "thinner-alone": Method(partial(thinner, taught=False)),
     "thinner-seconds": Method(thinner),
 }

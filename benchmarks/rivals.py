@@ -12,6 +12,7 @@
     torch-pruning-8  the same in multiples of 8 channels
     fastnas          NVIDIA ModelOpt's FastNAS
     thinner          fewer channels everywhere, trained from scratch for as many epochs in all, with the same teacher
+    thinner-alone    the same without a teacher (the original, that nobody would have trained for it)
     thinner-seconds  the same for as many CPU seconds as `policy` takes in all
 
 Each is fine-tuned by one schedule (natrl.training.fine_tuning), learns from the original's outputs too, and has the
@@ -143,6 +144,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = network_options(__doc__, width=0.25, train_images=5_000)
     parser.set_defaults(data="fashion-mnist")
     parser.add_argument("--tuning-epochs", type=int, default=10)
+    parser.add_argument("--tuning-rate", type=float, help="highest learning rate of fine-tuning (default: natrl's own)")
     parser.add_argument("--budgets", nargs="+", default=["70%", "50%", "30%"], help="shares of the MAdds")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -157,7 +159,7 @@ def main(given: Sequence[str] | None = None) -> None:
     methods = [name for name in options.methods if METHODS[name].is_installed]
     if missing := [name for name in options.methods if name not in methods]:
         print(f"left out, since their packages are not installed: {', '.join(missing)}", file=sys.stderr)
-    same = ("network", "width", "data", "image_size", "train_images", "epochs", "tuning_epochs")
+    same = ("network", "width", "data", "image_size", "train_images", "epochs", "tuning_epochs", "tuning_rate")
     rows = Rows(options.out, {name: getattr(options, name) for name in same})
     comparison = Comparison(rows, options)
     for seed in options.seeds:

@@ -24,6 +24,14 @@ from tests.workers.fork import forked_workers
 settings.register_profile("natrl", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("natrl")
 
+#: Folders whose files take longest: a process that began one of them last would have the other wait.
+LONG = ("docs", "demo", "examples", "tuning")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long comes first (of several processes, each takes the next file: --no-loadscope-reorder)."""
+    items.sort(key=lambda item: item.path.relative_to(config.rootpath / "tests").parts[0] not in LONG)
+
 
 def pytest_collection_finish() -> None:
     """UsageError if a module registers operations where it is imported: they would change networks of other tests."""

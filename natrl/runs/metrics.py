@@ -10,7 +10,7 @@ from typing import Any
 from natrl.documents import open_file, shown
 from natrl.runs.directory import results_file
 
-__all__ = ["METRICS", "last_result", "read_progress", "read_results"]
+__all__ = ["METRICS", "last_result", "read_iterations", "read_progress"]
 
 METRICS = (
     "training_iteration",
@@ -63,10 +63,10 @@ def read_progress(run: Path) -> list[dict[str, float]]:
 
     Of an iteration that was repeated after a kill the last result counts; a line torn by a kill is passed over.
     """
-    return read_results(results_file(run))
+    return read_iterations(results_file(run))
 
 
-def read_results(file: Path) -> list[dict[str, float]]:
+def read_iterations(file: Path) -> list[dict[str, float]]:
     """What `read_progress` reads, from the result.json of any trial. ValueError on what Tune never writes."""
     if not file.exists() and not file.is_symlink():
         return []

@@ -152,8 +152,9 @@ def fit(
                 device=device,
                 drop_last=size >= schedule.batch_size,
             )
-            rates = [schedule.rate(epoch * steps + step, schedule.epochs * steps) for step in range(steps)]
-            epoch_steps = zip(rates, epoch_batches, strict=True)
+            numbers = range(epoch * steps, (epoch + 1) * steps)
+            moments = [(schedule.rate(n, schedule.epochs * steps), n / (schedule.epochs * steps)) for n in numbers]
+            epoch_steps = zip(moments, epoch_batches, strict=True)
             mean = _train_epoch(network, optimizer, schedule, epoch_steps, device, amp, distillation, loss)
             if not np.isfinite(mean):
                 raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}; lower the learning rate")
@@ -172,7 +173,7 @@ def _train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
-    steps: Iterable[tuple[float, tuple[Tensor, Tensor]]],  # learning rate, (images, labels)
+    steps: Iterable[tuple[tuple[float, float], tuple[Tensor, Tensor]]],  # (learning rate, progress), (images, labels)
     device: torch.device,
     amp: bool,
     distillation: Distillation | None,
@@ -181,14 +182,15 @@ def _train_epoch(
     """One step a batch; the mean loss."""
     set_training(network)
     losses = []
-    for rate, (images, labels) in steps:
+    for (rate, progress), (images, labels) in steps:
         for group in optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
             outputs = network(images)
             loss = _loss(outputs, labels, schedule, loss_on_labels)
             if distillation is not None:
-                loss = distillation.loss(images, outputs[0] if isinstance(outputs, tuple) else outputs, loss)
+                logits = outputs[0] if isinstance(outputs, tuple) else outputs
+                loss = distillation.loss(images, logits, loss, progress)
         optimizer.zero_grad()
         loss.backward()
         if schedule.clip:

@@ -67,7 +67,7 @@ PAPER = Schedule(
 )
 # Small networks on 8×8 images in two or three seconds of one CPU core; tuned on the validation split of digits.
 QUICK = Schedule(epochs=12, batch_size=64, optimizer="adamw", learning_rate=3e-2, warmup=0.2)
-# From inherited weights: a tenth of the rate that such networks are trained with from scratch.
-FINE_TUNING = Schedule(epochs=6, batch_size=64, learning_rate=0.02, warmup=0.05, weight_decay=5e-4)
+# From inherited weights: half of the rate that such networks are trained with from scratch.
+FINE_TUNING = Schedule(epochs=6, batch_size=64, learning_rate=0.05, warmup=0.05, weight_decay=5e-4)
 SCHEDULES.register("paper", "natrl.training.schedule:PAPER", "600 epochs, as published")
 SCHEDULES.register("quick", "natrl.training.schedule:QUICK", "12 epochs, for small networks on small images")

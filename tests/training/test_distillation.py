@@ -46,6 +46,15 @@ def test_the_loss_is_hintons() -> None:
     assert student.grad is not None
 
 
+@pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.25), (0.15, 0.125), (0.3, 0.0), (1.0, 0.0)])
+def test_the_teacher_leaves(progress: float, weight: float) -> None:
+    distillation = Distillation(Fixed([1.0, 0.0]), weight=0.25, until=0.3)
+    student, on_labels = torch.zeros(2, 2), torch.tensor(1.5)
+    alone = Distillation(distillation.teacher, weight=1.0).loss(torch.ones(2), student, on_labels).item()
+    found = distillation.loss(torch.ones(2), student, on_labels, progress).item()
+    assert found == pytest.approx((1 - weight) * 1.5 + weight * alone)
+
+
 def test_pixels_count_as_so_many_images() -> None:
     """Logits (2, 3, 4, 5) of pixels give the loss of the same ones as 40 images."""
     taught, said = torch.randn(2, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0)).unbind()

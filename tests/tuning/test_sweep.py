@@ -23,7 +23,7 @@ from natrl.policies.heads import JointHead
 from natrl.report.sweep import sweep_figure
 from natrl.rllib.reinforce import configure
 from natrl.runs.directory import ledger_file
-from natrl.runs.metrics import read_progress, read_results
+from natrl.runs.metrics import read_iterations, read_progress
 from natrl.runs.parameters import Parameter
 from natrl.spaces.cells import CellSpace
 from natrl.tuning.documents import complete, read_settings
@@ -292,7 +292,7 @@ def test_optuna_and_asha(searched):
     assert table["learn.learning_rate"].between(1e-4, 1e-2).all()
     assert table["learn.learning_rate"].nunique() == 3
     for row in table.itertuples():
-        progress = read_results(directory / "tune" / row.trial / "result.json")
+        progress = read_iterations(directory / "tune" / row.trial / "result.json")
         assert row.score == pytest.approx(sum(r["reward_mean"] for r in progress) / len(progress))
     pd.testing.assert_frame_equal(pd.read_csv(directory / "trials.csv", keep_default_na=False), table)
     image = matplotlib.image.imread(directory / "parameters.png")
@@ -312,7 +312,7 @@ def test_every_trial_has_tunes_csv_json_and_tensorboard_files(searched):
     directory, table = searched
     for trial in table["trial"]:
         folder = directory / "tune" / trial
-        assert len(pd.read_csv(folder / "progress.csv")) == len(read_results(folder / "result.json"))
+        assert len(pd.read_csv(folder / "progress.csv")) == len(read_iterations(folder / "result.json"))
         (events,) = folder.glob("events.out.tfevents.*")
         assert b"ray/tune/reward_mean" in events.read_bytes()
 
@@ -336,7 +336,7 @@ def test_the_best_settings_train_as_the_trial_did_and_mlflow_hears_of_it(searche
     history = {metric.step: metric.value for metric in logged.get_metric_history(tracked.info.run_id, "reward_mean")}
     assert history == pytest.approx({row["training_iteration"]: row["reward_mean"] for row in read_progress(run)})
     columns = ["training_iteration", "reward_mean", "entropy", "policy_loss", "evaluations"]
-    trial = pd.DataFrame(read_results(directory / "tune" / best["trial"] / "result.json"))[columns]
+    trial = pd.DataFrame(read_iterations(directory / "tune" / best["trial"] / "result.json"))[columns]
     pd.testing.assert_frame_equal(pd.DataFrame(read_progress(run))[columns].head(len(trial)), trial)
 
 
@@ -375,7 +375,7 @@ def test_a_trial_that_still_saves_is_not_ended_when_it_is_handed_another_policy(
 def iterations(directory: Path) -> dict[str, int]:
     """How far each trial has come."""
     folders = sorted(directory.glob("tune/trial_*"))
-    return {folder.name: len(read_results(folder / "result.json")) for folder in folders}
+    return {folder.name: len(read_iterations(folder / "result.json")) for folder in folders}
 
 
 def test_killed_and_restored(ray_session, tmp_path):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from natrl.documents import yaml_text
 from natrl.files.writing import write_atomically
-from natrl.runs.metrics import read_results
+from natrl.runs.metrics import read_iterations
 from natrl.tuning.documents import complete
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def trial_table(plan: SweepPlan, results: Iterable[Any]) -> pd.DataFrame:
 
 
 def _row(plan: SweepPlan, result: Any) -> dict[str, Any]:
-    progress = read_results(Path(result.path) / "result.json")
+    progress = read_iterations(Path(result.path) / "result.json")
     values = [row[plan.metric] for row in progress if plan.metric in row][-SCORE_WINDOW:]
     ended = len(progress) and progress[-1]["training_iteration"] >= complete(result.config).learn.iterations
     return {
