@@ -142,7 +142,7 @@ def share_of(budget: str) -> float:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = network_options(__doc__, width=0.25, train_images=5_000)
-    parser.set_defaults(data="fashion-mnist")
+    parser.set_defaults(data="fashion-mnist", epochs=40)
     parser.add_argument("--tuning-epochs", type=int, default=10)
     parser.add_argument("--tuning-rate", type=float, help="highest learning rate of fine-tuning (default: natrl's own)")
     parser.add_argument("--budgets", nargs="+", default=["70%", "50%", "30%"], help="shares of the MAdds")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from natrl.runs.metrics import read_results
+from natrl.runs.metrics import read_iterations
 
 
 def row(iteration: int, reward: float = 0.0) -> str:
@@ -27,7 +27,7 @@ def row(iteration: int, reward: float = 0.0) -> str:
 )
 def test_whole_rows_are_read(tmp_path: Path, text: str, iterations: list[int]) -> None:
     (tmp_path / "result.json").write_text(text)
-    rows = read_results(tmp_path / "result.json")
+    rows = read_iterations(tmp_path / "result.json")
     assert [r["training_iteration"] for r in rows] == iterations
     if "0.75" in text:
         assert rows[1]["reward_mean"] == 0.75, "the last one counts"
@@ -53,18 +53,18 @@ def test_a_line_that_ends_while_it_is_read_is_passed_over(tmp_path: Path, monkey
     text = f"{row(1)}\n{row(2)}\n".encode()
     growing = io.BufferedReader(Grows(text[:-20], b"", text[-20:]))
     monkeypatch.setattr("natrl.runs.metrics.open_file", lambda file: growing)
-    assert [r["training_iteration"] for r in read_results(tmp_path / "result.json")] == [1]
+    assert [r["training_iteration"] for r in read_iterations(tmp_path / "result.json")] == [1]
 
 
 @pytest.mark.parametrize("text", ["\0\0\0", "noise\n", f"{row(1)}\n{row(2)[:20]}\n", f"{row(1)}\n[1]\n"])
 def test_what_no_kill_leaves_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ValueError, match=r"result\.json, line \d"):
-        read_results(tmp_path / "result.json")
+        read_iterations(tmp_path / "result.json")
 
 
 def test_a_link_to_nothing_is_no_empty_run(tmp_path: Path) -> None:
-    assert read_results(tmp_path / "result.json") == []
+    assert read_iterations(tmp_path / "result.json") == []
     (tmp_path / "result.json").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"result\.json cannot be read"):
-        read_results(tmp_path / "result.json")
+        read_iterations(tmp_path / "result.json")
