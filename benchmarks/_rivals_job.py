@@ -87,7 +87,7 @@ class Job:
 
     @cached_property
     def space(self) -> ModuleSpace:
-        return natrl.from_module(self.model, self.example)
+        return natrl.from_module(self.model, self.example, moves="all")
 
     @cached_property
     def inheritance(self) -> InheritedEvaluator:

@@ -14,20 +14,18 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-import numpy as np
 import torch
 from _networks import mobilenet_v2, NETWORKS
 from _rivals_job import Found, Job
 from _rivals_measuring import madds
 from _rivals_pruners import fastnas, torch_pruning
-from _simple_ways import all_separable, fewest_replacements
+from _simple_ways import all_separable, fewest_replacements, random_search
 from torch import nn
 
 import natrl
 from natrl.core.architecture import Architecture
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.runs.directory import ledger_file
-from natrl.search.random_transform import random_transforms
 from natrl.training.distillation import Distillation
 from natrl.training.fitting import fit
 from natrl.tuning.optimize import OptimizeSettings
@@ -38,7 +36,7 @@ Find = Callable[..., Found]  # of a job, a share of the MAdds, and a setting
 #: Networks whose channels come in multiples of 8, in finer steps.
 THINNER = NETWORKS | {"mobilenet_v2": partial(mobilenet_v2, multiple=2)}
 HALVINGS = 12  # of the range in which a width is sought
-DRAWS = 256  # random transformations, of which the one nearest to the budget is taken
+SCORES = 100  # of random transformations
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,10 @@ def transformed(job: Job, share: float, *, choose: Callable[[Job, float], Archit
     return Found(job.inheritance.inherit(choose(job, share)))
 
 
-def random_within(job: Job, share: float) -> Architecture:
-    """Of some random transformations within the budget the one that comes nearest to it."""
-    space, rng = job.space, np.random.default_rng(job.seed)
-    while True:
-        drawn = {a: space.cost(a).madds for a in random_transforms(space, space.architecture, DRAWS, rng)}
-        if within := {a: cost for a, cost in drawn.items() if cost <= share * job.madds}:
-            return max(within, key=within.__getitem__)
+def random_within(job: Job, share: float) -> Found:
+    """As many as natrl.optimize scores, and the best of them by its score."""
+    chosen = random_search(job.space, job.data, share * job.madds, scores=SCORES, seed=job.seed)
+    return Found(job.inheritance.inherit(chosen), evaluations=SCORES)
 
 
 def thinner(job: Job, share: float, *, epochs: int | None = None, taught: bool = True) -> Found:
@@ -131,7 +126,7 @@ METHODS: dict[str, Method] = {
     "additive-types": Method(partial(optimized, method="additive", moves="types,kernels,ranks,branches")),
     "policy": Method(partial(optimized, method="policy")),
     "fewest": Method(partial(transformed, choose=lambda job, share: fewest_replacements(job.space, share * job.madds))),
-    "random": Method(partial(transformed, choose=random_within)),
+    "random": Method(random_within),
     "torch-pruning": Method(torch_pruning, _settings(None), "torch_pruning"),
     "torch-pruning-8": Method(torch_pruning, _settings(8), "torch_pruning"),
     "fastnas": Method(fastnas, tuple({"divisor": divisor} for divisor in (8, 4)), "modelopt"),

@@ -1,9 +1,10 @@
-"""What natrl.optimize makes of a trained network, by both of its methods, against three simple ways to the same budget.
+"""What natrl.optimize makes of a trained network, by both of its methods, against four simple ways to the same budget.
 
 For each seed a network is trained; then, within --budget of its MAdds,
     natrl      a policy is learned from the effects of single replacements, finalists among what it proposes and the
                combinations whose effects add up to most are fine-tuned, validation data chooses (natrl.optimize);
     additive   the same without a policy, combinations alone (method "additive", as LANA and Puzzle choose);
+    search     of as many random transformations near the budget as natrl has scored, the best by the same score;
     random     a random valid transformation of the MAdds nearest to natrl's;
     fewest     as few layers as possible: each becomes its cheapest operation, those that save most come first;
     separable  every 3×3 convolution becomes a separable one, where that is allowed (whatever it saves).
@@ -24,7 +25,7 @@ from dataclasses import replace
 from _networks import few, trained
 from _networks import options as network_options
 from _rows import print_row
-from _simple_ways import all_separable, fewest_replacements
+from _simple_ways import all_separable, fewest_replacements, random_search
 
 from natrl.core.architecture import Architecture
 from natrl.data import ImageData
@@ -38,11 +39,12 @@ from natrl.tuning.optimize.alike import fine_tuned_alike
 from natrl.tuning.session import ray_session
 
 
-def rivals(found: Optimized, madds: float, seed: int) -> dict[str, Architecture]:
+def rivals(found: Optimized, data: ImageData, madds: float, seed: int, scores: int) -> dict[str, Architecture]:
     """The other ways."""
     space = found.space
     return {
         "tuned": space.architecture,
+        "search": random_search(space, data, madds, scores=scores, seed=seed),
         "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),
         "fewest": fewest_replacements(space, madds),
         "separable": all_separable(space),
@@ -68,15 +70,17 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             for each in (settings, OptimizeSettings(method="additive", **given))
         )
         before = found.before.cost
-        others = rivals(found, share * before.madds, seed)
+        scored = {name: _scored(result) for name, result in (("natrl", found), ("additive", added))}
+        others = rivals(found, data, share * before.madds, seed, scored["natrl"])
         tuned = fine_tuned_alike(found, others, data, settings)
     rows = [("original", found.space.architecture, found.before.test_accuracy, 0)]
     rows += [("recalibrated", found.space.architecture, found.recalibrated.test, 0)]
     rows += [
-        (name, result.architecture, result.after.test_accuracy, len(read_ledger(ledger_file(result.directory))))
+        (name, result.architecture, result.after.test_accuracy, scored[name])
         for name, result in (("natrl", found), ("additive", added))
     ]
-    rows += [(name, a, measure(tuned[name], data.test).accuracy, 0) for name, a in others.items()]
+    scored["search"] = scored["natrl"]
+    rows += [(name, a, measure(tuned[name], data.test).accuracy, scored.get(name, 0)) for name, a in others.items()]
     for name, architecture, accuracy, evaluations in rows:
         cost = found.space.cost(architecture)
         print_row(
@@ -90,6 +94,11 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
             replaced=len(found.space.architecture.changes(architecture)),
             evaluations=evaluations,
         )
+
+
+def _scored(result: Optimized) -> int:
+    """How many networks."""
+    return len(read_ledger(ledger_file(result.directory)))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@
     additive-widths  additive, channels alone (moves="widths")
     additive-types   additive, all but channels
     fewest           as few layers as possible become their cheapest operation
-    random           of random transformations within the budget the one nearest to it
+    random           the best of 100 random transformations near the budget, by the score of natrl.optimize
     torch-pruning    Torch-Pruning: groups of channels by Taylor or magnitude, global and iterative
     torch-pruning-8  the same in multiples of 8 channels
     fastnas          NVIDIA ModelOpt's FastNAS
