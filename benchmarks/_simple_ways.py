@@ -13,7 +13,7 @@ from natrl.search.random_transform import random_transforms
 
 __all__ = ["all_separable", "fewest_replacements", "random_search"]
 
-POOL = 4096  # random transformations, of which those are scored that come nearest to the budget
+POOL = 1024  # random transformations, of which those are scored that come nearest to the budget
 
 
 def random_search(space: ModuleSpace, data: ImageData, madds: float, *, scores: int, seed: int) -> Architecture:

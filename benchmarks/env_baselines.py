@@ -1,10 +1,10 @@
 """What random choices, PPO and an oracle earn on the held-out starts of the tasks of natrl.envs (docs/environment.md).
 
 Mean returns, in points of validation accuracy: of choices drawn evenly within the mask, in ten episodes from each
-start; of the PPO below, a network on what the slots hold, after --steps environment steps of learning on the task's
-training starts, its most probable actions; and the best that there is. Of NAS-Bench-201's tasks the starts are all held
-out architectures, and the best is exact; of those of NAS-Bench-301 they are 400 samples, and the best is what steepest
-ascent finds (none within a budget).
+start; of the PPO of examples/cleanrl_ppo.py, which sees all of an observation here, after --steps environment steps of
+learning on the task's training starts, its most probable actions; and the best that there is. Of NAS-Bench-201's tasks
+the starts are all held out architectures, and the best is exact; of those of NAS-Bench-301 they are 400 samples, and
+the best is what steepest ascent finds (none within a budget).
 
     python benchmarks/env_baselines.py --model nasbench301_yahpo.onnx
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +23,16 @@ import gymnasium
 import numpy as np
 import torch
 from _rows import print_row
-from torch import nn
-from torch.distributions import Categorical
 
 from natrl.bench.climbing import climb
 from natrl.core.operations import VOCABULARY
 from natrl.envs.tasks import NamedTask, TASKS
 from natrl.spaces import Batch
 
-ENVS, EPOCHS, MINIBATCHES = 256, 4, 2
-LEARNING_RATE, CLIP, ENTROPY, VALUE_WEIGHT, MAX_NORM = 2e-3, 0.2, 0.02, 0.5, 1.0
-REWARD_SCALE = 10  # differences of accuracy are small; the critic learns better on numbers near 1
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+from cleanrl_ppo import Agent, ENVS, LEARNING_RATE, REWARD_SCALE, update
+
 EPISODES, STARTS = 10, 400
-
-
-class Agent(nn.Module):
-    """Actor and critic: observations (N, n), masks bool (N, E, K), or (N, 1, K) of one slot."""
-
-    def __init__(self, inputs: int, slots: int, primitives: int) -> None:
-        super().__init__()
-        self.shape = slots, primitives
-        self.actor = nn.Sequential(
-            nn.Linear(inputs, 128), nn.Tanh(), nn.Linear(128, 128), nn.Tanh(), nn.Linear(128, slots * primitives)
-        )
-        self.critic = nn.Sequential(nn.Linear(inputs, 128), nn.Tanh(), nn.Linear(128, 1))
-
-    def policy(self, seen: torch.Tensor, masks: torch.Tensor) -> Categorical:
-        """One distribution a slot."""
-        return Categorical(logits=self.actor(seen).unflatten(-1, self.shape).masked_fill(~masks, -1e9))
-
-    def value(self, seen: torch.Tensor) -> torch.Tensor:
-        """float (N,)."""
-        return self.critic(seen).squeeze(-1)
 
 
 def inputs_of(observation: dict[str, np.ndarray], slots: int) -> torch.Tensor:
@@ -99,29 +78,10 @@ def learn(envs: gymnasium.vector.VectorEnv, steps: int, seed: int) -> Agent:
             ended = bool(terminated.all())
             done += ENVS
         to_come = np.cumsum(rewards[::-1], axis=0)[::-1].copy()
-        update(agent, optimizer, rows, torch.as_tensor(to_come, dtype=torch.float32).flatten())
+        batch = (torch.cat(column) for column in zip(*rows, strict=True))
+        update(agent, optimizer, (*batch, torch.as_tensor(to_come, dtype=torch.float32).flatten()))
         observation, *_ = envs.step(envs.action_space.sample())  # ignored: new episodes
     return agent
-
-
-def update(agent: Agent, optimizer: torch.optim.Optimizer, rows: list[Any], returns: torch.Tensor) -> None:
-    """PPO's epochs over a batch of episodes: the advantage is the return to come minus the critic."""
-    seen, masks, actions, before = (torch.cat(column) for column in zip(*rows, strict=True))
-    with torch.no_grad():
-        advantages = returns - agent.value(seen)
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    for _ in range(EPOCHS):
-        for chosen in torch.randperm(len(returns)).chunk(MINIBATCHES):
-            policy = agent.policy(seen[chosen], masks[chosen])
-            ratio = (policy.log_prob(actions[chosen]).sum(-1) - before[chosen]).exp()
-            gain = torch.min(ratio * advantages[chosen], ratio.clamp(1 - CLIP, 1 + CLIP) * advantages[chosen])
-            error = agent.value(seen[chosen]) - returns[chosen]
-            entropy = policy.entropy().sum(-1)
-            loss = -gain.mean() - ENTROPY * entropy.mean() + VALUE_WEIGHT * error.square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(agent.parameters(), MAX_NORM)
-            optimizer.step()
 
 
 def earned(envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None, rng: np.random.Generator) -> float:

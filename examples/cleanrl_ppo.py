@@ -45,7 +45,7 @@ def flat(env: gymnasium.Env) -> gymnasium.Env:
 
 
 def update(agent: Agent, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, ...]) -> None:
-    """PPO's epochs over a batch of one-step episodes: the advantage is reward minus critic."""
+    """PPO's epochs over a batch of steps: the advantage is the return to come, here the reward, minus the critic."""
     observations, masks, actions, old_log_probs, rewards = batch
     with torch.no_grad():
         advantages = rewards - agent.critic(observations).squeeze(-1)

@@ -54,7 +54,7 @@ _SMALLER = (
     (r"^python benchmarks/modules.py", "torchvision:squeezenet1_1 --size 64 --transforms 1"),
     (
         r"^python benchmarks/module_transform.py",
-        f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --finalists 1 --seeds 0",
+        f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --finalists 1 --learn-from scores --seeds 0",
     ),
     (
         r"^python benchmarks/module_rank.py",

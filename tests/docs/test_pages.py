@@ -44,6 +44,7 @@ QUICK = OptimizeSettings(
     evaluator=EvaluatorSpec(reward="inherited", reference_images=16, score_images=16, steps=0),
     candidates=1,
     finalists=1,
+    moves="types,kernels,branches",  # two thirds of the scores
     tune_original=False,
     fine_tuning=Schedule(epochs=1, batch_size=64, learning_rate=0.01),
 )
