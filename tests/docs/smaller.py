@@ -61,6 +61,10 @@ _SMALLER = (
         f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --transformations 3 --supernet-steps 2",
     ),
     (
+        r"^python benchmarks/fine_tuning.py",
+        f"{_FEW_IMAGES} --width 0.0625 --tuning-epochs 1 --budget 60% --rates 0.05 --until 0.5 --seeds 0",
+    ),
+    (
         r"^python benchmarks/effects.py",
         f"{_FEW_IMAGES} --width 0.0625 --images 50 --judging 50 --replacements 9 --combinations 1 --budgets 60% "
         "--seeds 0",
