@@ -19,13 +19,15 @@ from _networks import mobilenet_v2, NETWORKS
 from _rivals_job import Found, Job
 from _rivals_measuring import madds
 from _rivals_pruners import fastnas, torch_pruning
-from _simple_ways import all_separable, fewest_replacements, random_search
+from _simple_ways import all_separable, fewest_replacements
 from torch import nn
 
 import natrl
 from natrl.core.architecture import Architecture
+from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.runs.directory import ledger_file
+from natrl.search.random_transform import best_of_random
 from natrl.training.distillation import Distillation
 from natrl.training.fitting import fit
 from natrl.tuning.optimize import OptimizeSettings
@@ -77,7 +79,9 @@ def transformed(job: Job, share: float, *, choose: Callable[[Job, float], Archit
 
 def random_within(job: Job, share: float) -> Found:
     """As many as natrl.optimize scores, and the best of them by its score."""
-    chosen = random_search(job.space, job.data, share * job.madds, scores=SCORES, seed=job.seed)
+    space, evaluator = job.space, DivergenceEvaluator(job.space, job.data, seed=job.seed)
+    madds = share * job.madds
+    chosen = best_of_random(space, space.architecture, evaluator, madds=madds, scores=SCORES, seed=job.seed)
     return Found(job.inheritance.inherit(chosen), evaluations=SCORES)
 
 

@@ -1,4 +1,4 @@
-"""What a method has to beat: transformations by rules, and random ones."""
+"""What a method has to beat: transformations that take no search."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ import numpy as np
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
-from natrl.data import ImageData
-from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.modules.space import ModuleSpace
-from natrl.search.random_transform import random_transforms
 
-__all__ = ["all_separable", "fewest_replacements", "random_search"]
-
-POOL = 1024  # random transformations, of which those are scored that come nearest to the budget
-
-
-def random_search(space: ModuleSpace, data: ImageData, madds: float, *, scores: int, seed: int) -> Architecture:
-    """The best of so many random transformations within the budget, by the score that natrl.optimize chooses by."""
-    drawn = random_transforms(space, space.architecture, POOL, np.random.default_rng(seed))
-    costs = {a: space.cost(a).madds for a in drawn}
-    within = sorted((a for a, cost in costs.items() if cost <= madds), key=costs.__getitem__)[-scores:]
-    if not within:
-        raise ValueError(f"none of {POOL} random transformations has at most {madds:,.0f} MAdds")
-    return within[int(np.argmax(DivergenceEvaluator(space, data, seed=seed).evaluate(within)))]
+__all__ = ["all_separable", "fewest_replacements"]
 
 
 def fewest_replacements(space: ModuleSpace, madds: float) -> Architecture:

@@ -25,13 +25,14 @@ from dataclasses import replace
 from _networks import few, trained
 from _networks import options as network_options
 from _rows import print_row
-from _simple_ways import all_separable, fewest_replacements, random_search
+from _simple_ways import all_separable, fewest_replacements
 
 from natrl.core.architecture import Architecture
 from natrl.data import ImageData
+from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.runs.directory import ledger_file
-from natrl.search.random_transform import cost_matched_random
+from natrl.search.random_transform import best_of_random, cost_matched_random
 from natrl.training.fitting import measure
 from natrl.training.schedule import FINE_TUNING
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
@@ -41,10 +42,10 @@ from natrl.tuning.session import ray_session
 
 def rivals(found: Optimized, data: ImageData, madds: float, seed: int, scores: int) -> dict[str, Architecture]:
     """The other ways."""
-    space = found.space
+    space, evaluator = found.space, DivergenceEvaluator(found.space, data, seed=seed)
     return {
         "tuned": space.architecture,
-        "search": random_search(space, data, madds, scores=scores, seed=seed),
+        "search": best_of_random(space, space.architecture, evaluator, madds=madds, scores=scores, seed=seed),
         "random": cost_matched_random(space, space.architecture, found.after.cost.madds, seed),
         "fewest": fewest_replacements(space, madds),
         "separable": all_separable(space),

@@ -13,12 +13,13 @@ from torch import nn, Tensor
 from natrl.core.architecture import Architecture
 from natrl.data import batches, ImageData, load_data
 from natrl.demo.settings import NetworkSettings
+from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES
 from natrl.report.side_by_side import Compared
 from natrl.runs.directory import ledger_file
-from natrl.search.random_transform import cost_matched_random
+from natrl.search.random_transform import best_of_random
 from natrl.timing.latency import Latency, measure_latency
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
@@ -66,7 +67,7 @@ def network(settings: NetworkSettings, out: Path) -> tuple[list[Compared], Optim
     policy, additive = (_optimized(model, data, settings, method, out) for method in METHODS)
     found = policy.found
     original = _Made("the original", found.space.architecture, model)
-    rows = [original, *_by_others(found, data, settings), additive.made, policy.made]
+    rows = [original, *_by_others(policy, data, settings), additive.made, policy.made]
     times = _times([row.network for row in rows], next(batches(data.validation, 2))[0])
     return [_measured(row, found.space, data, latency) for row, latency in zip(rows, times, strict=True)], found
 
@@ -95,15 +96,18 @@ def _optimized(model: nn.Module, data: ImageData, settings: NetworkSettings, met
     return _Ours(_Made(METHODS[method], found.architecture, found.model, seconds, paid), found)
 
 
-def _by_others(found: Optimized, data: ImageData, settings: NetworkSettings) -> list[_Made]:
-    """What is fine-tuned as natrl's networks are: the original, and a random network of their cost."""
-    space, before = found.space, found.space.architecture
-    others = {
-        "fine-tuned alike": before,
-        "random, same cost": cost_matched_random(space, before, found.after.cost.madds, settings.seed),
-    }
+def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings) -> list[_Made]:
+    """What is fine-tuned as natrl's networks are: the original, and the best of as many random ones as natrl scored."""
+    found, scores = ours.found, ours.made.evaluations
+    space, before, start = found.space, found.space.architecture, time.perf_counter()
+    scorer = DivergenceEvaluator(space, data, seed=settings.seed)
+    madds = found.after.cost.madds
+    drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
+    seconds = time.perf_counter() - start
+    others = {"fine-tuned alike": before, "random search": drawn}
     tuned = fine_tuned_alike(found, others, data, settings.optimize(method="policy"))
-    return [_Made(name, architecture, tuned[name]) for name, architecture in others.items()]
+    alike, random = (_Made(name, architecture, tuned[name]) for name, architecture in others.items())
+    return [alike, random._replace(seconds=seconds, evaluations=scores)]
 
 
 def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[Latency, ...]) -> Compared:

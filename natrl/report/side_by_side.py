@@ -23,7 +23,7 @@ class Compared:
     madds: int
     params: int
     latency: tuple[Latency, ...]  # measured in turns with the others'
-    seconds: float  # of finding it, fine-tuning included; 0 for the original
+    seconds: float  # of finding it (natrl's: fine-tuning included); 0 for the original
     evaluations: int  # networks that were scored on the way
 
 

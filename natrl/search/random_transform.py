@@ -1,4 +1,4 @@
-"""Random valid transformations: what a policy has to beat. E slots, N draws."""
+"""Random valid transformations, and the best of many: what a policy has to beat. E slots, N draws."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.core.transitions import CostMode, Rule
+from natrl.evaluation.base import Evaluator
 from natrl.search.cost_levels import CostLevels
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 
-__all__ = ["cost_matched_random", "random_transforms"]
+__all__ = ["best_of_random", "cost_matched_random", "random_transforms"]
 
 MOST_LISTED = 2**14  # choices that are all looked at
 DRAWS = 1024  # of more choices than that, at once
 SPREAD = 4096  # … where costs are known after the choice only
+POOL = 1024  # random transformations, of which those are scored that come nearest to a budget
 
 
 def random_transforms(
@@ -42,6 +44,21 @@ def random_transforms(
     weights = box.masks / box.masks.sum(-1, keepdims=True)
     drawn = (rng.random((n, len(own), 1)) > weights.cumsum(-1)).sum(-1)  # (n, E)
     return box.apply(architecture, np.where(rng.random((n, len(own))) < rng.random((n, 1)), drawn, own))
+
+
+def best_of_random(
+    space: Space, architecture: Architecture, evaluator: Evaluator, *, madds: float, scores: int, seed: int
+) -> Architecture:
+    """Of `scores` random transformations that come nearest to so many MAdds, and have no more, the best by its score.
+
+    ValueError where none of the 1,024 that are drawn has as few.
+    """
+    drawn = random_transforms(space, architecture, POOL, np.random.default_rng(seed))
+    costs = {a: space.cost(a).madds for a in drawn}
+    within = sorted((a for a, cost in costs.items() if cost <= madds), key=costs.__getitem__)[-scores:]
+    if not within:
+        raise ValueError(f"none of {POOL:,} random transformations has at most {madds:,.0f} MAdds")
+    return within[int(np.argmax(evaluator.evaluate(within)))]
 
 
 def cost_matched_random(

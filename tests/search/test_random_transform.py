@@ -15,8 +15,9 @@ import natrl
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.core.transitions import Rule
+from natrl.evaluation import Evaluator
 from natrl.search import random_transform, Reachable
-from natrl.search.random_transform import cost_matched_random, random_transforms
+from natrl.search.random_transform import best_of_random, cost_matched_random, random_transforms
 from natrl.spaces import Space
 from tests.modules.networks import Residual
 from tests.search.problems import nasbench201, reachable, SPACE
@@ -146,3 +147,23 @@ def test_what_becomes_unused_in_a_users_network_is_null():
     drawn += box.neighbours(space.architecture)
     assert any(space.operations(a)["conv2"] == "null" for a in drawn)
     assert all(space.prune(a) == a for a in drawn)
+
+
+def test_the_best_of_random_ones_keeps_to_the_budget_and_has_the_highest_score():
+    space = natrl.from_module(Residual(), torch.zeros(1, 3, 16, 16))
+    original, asked = space.architecture, []
+
+    class Parameters(Evaluator):
+        """The more, the better."""
+
+        def evaluate(self, architectures):
+            asked.extend(architectures)
+            return np.array([float(space.cost(a).params) for a in architectures])
+
+    madds = 0.6 * space.cost(original).madds
+    found = best_of_random(space, original, Parameters(), madds=madds, scores=10, seed=0)
+    assert len(asked) == len(set(asked)) == 10
+    assert all(space.cost(a).madds <= madds for a in asked)
+    assert space.cost(found).params == max(space.cost(a).params for a in asked)
+    with pytest.raises(ValueError, match="none of 1,024 random transformations has at most 0 MAdds"):
+        best_of_random(space, original, Parameters(), madds=0, scores=10, seed=0)
