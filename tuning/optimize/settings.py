@@ -81,7 +81,7 @@ class OptimizeSettings(RunSettings):
     ] = "all"
     width_multiple: Annotated[Count, Doc("With widths: channels in multiples of this, such as 8.")] = 1
     candidates: Annotated[
-        Count, Doc("Candidates: of a policy besides the most probable ones, or the best combinations.")
+        Count, Doc("Candidates: the best combinations, and half as many of a policy; of it alone, as many.")
     ] = 24
     finalists: Annotated[
         Count,
