@@ -81,7 +81,7 @@ class OptimizeSettings(RunSettings):
     ] = "all"
     width_multiple: Annotated[Count, Doc("With widths: channels in multiples of this, such as 8.")] = 1
     candidates: Annotated[
-        Count, Doc("Candidates: the best combinations, and half as many of a policy; of it alone, as many.")
+        Count, Doc("Candidates: best combinations, and, besides a policy's most probable ones, half as many of it.")
     ] = 24
     finalists: Annotated[
         Count,
