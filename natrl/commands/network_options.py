@@ -19,8 +19,9 @@ __all__ = ["Asked", "Learned", "is_reference"]
 PANEL = "Networks: torchvision:NAME, timm:NAME, module:function"
 _option = partial(typer.Option, rich_help_panel=PANEL)
 
-LEARNED = """method learn_from effects moves width_multiple learn.iterations fine_tuning.epochs tune_original
-class_weights runtime device times evaluator.surrogate evaluator.actors evaluator.num_gpus evaluator.timeout"""
+LEARNED = """method learn_from effects moves width_multiple learn.iterations
+fine_tuning.epochs fine_tuning.learning_rate distill tune_original class_weights
+runtime device times evaluator.surrogate evaluator.actors evaluator.num_gpus evaluator.timeout"""
 #: What is given of the settings of `natrl.optimize`.
 Learned = Annotated[dict[str, Any], Options(OptimizeSettings, LEARNED, PANEL)]
 

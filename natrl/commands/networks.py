@@ -11,6 +11,7 @@ from rich.console import Console
 
 from natrl.commands.network_options import Asked
 from natrl.commands.options import check_new, refuse
+from natrl.commands.settings_options import flag
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +41,7 @@ def transform_network(
 
     `given`: of the settings of natrl.optimize, nested; its own where there are none.
     """
-    _check_task(reference, asked, image_size)
+    _check_task(reference, asked, image_size, given)
     if not asked.resume:
         check_new(out)
     from natrl.export.onnx_file import check_onnx, export_onnx
@@ -87,7 +88,7 @@ def transform_network(
     console.print(f"{out or found.directory}: {', '.join(files)}", highlight=False, soft_wrap=True)
 
 
-def _check_task(reference: str, asked: Asked, image_size: int | None) -> None:
+def _check_task(reference: str, asked: Asked, image_size: int | None, given: Mapping[str, Any]) -> None:
     """ValueError unless either data or functions of the user's are given, with what goes with them."""
     of_functions = {"--tune": asked.tune, "--example": asked.example, "--key": asked.key}
     if asked.score is None:
@@ -106,6 +107,8 @@ def _check_task(reference: str, asked: Asked, image_size: int | None) -> None:
         return
     of_data = {"--mean": asked.mean, "--std": asked.std, "--transform": asked.transform, "--image-size": image_size}
     refuse(of_data, "--score without --data measures networks on data of its own")
+    trained = {flag(name): value for name, value in given.get("fine_tuning", {}).items()}
+    refuse(trained | {"--distill": given.get("distill")}, "--score without --data trains by --tune alone")
     if asked.example is None:
         raise ValueError(
             "--score needs --example module:object: a batch of inputs as the network takes them; or --data, with a "

@@ -29,7 +29,9 @@ class Schedule:
     epochs: Annotated[Few, Doc("Epochs that a network is trained, or a finalist fine-tuned.")]
     batch_size: Annotated[Few, Doc("Images of a step.")]
     optimizer: Annotated[str, Doc("sgd (Nesterov off) or adamw (betas: momentum and 0.99).")] = "sgd"
-    learning_rate: Annotated[float, Range(0, 1e38, above=True), Doc("Learning rate at its highest.")] = 0.025
+    learning_rate: Annotated[
+        float, Range(0, 1e38, above=True), Doc("Learning rate at its highest, of training or fine-tuning.")
+    ] = 0.025
     final_learning_rate: Annotated[float, Range(0, 1e38), Doc("At the end; at most learning_rate.")] = 0.0
     warmup: Annotated[Decay, Doc("Share of the steps in which the learning rate rises.")] = 0.0
     weight_decay: Annotated[NotNegative, Doc("Weight decay.")] = 3e-4

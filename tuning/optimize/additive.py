@@ -141,7 +141,7 @@ class AdditiveProposer(Proposer):
 
 
 class JointProposer(Proposer):
-    """What a policy proposes, half as many as the combinations beside it, which learn from the policy's scores, too.
+    """What a policy proposes, a third as many as the combinations beside it, which learn from the policy's scores, too.
 
     (As many combinations as without a policy: with fewer of them the best one was worse.)
     """
@@ -160,7 +160,7 @@ class JointProposer(Proposer):
 
     def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
         n = self._settings.candidates
-        sampled = self._policy.samples(budget, scorer, max(1, n // 2))
+        sampled = self._policy.samples(budget, scorer, max(1, n // 3))
         near = budget if self.times is None else self._settings.budget
         self._additive.effects(near, scorer).learn_together(list(sampled), np.array([*sampled.values()]))
         return self._additive.combinations(budget, scorer, n, sampled)

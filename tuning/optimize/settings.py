@@ -81,7 +81,7 @@ class OptimizeSettings(RunSettings):
     ] = "all"
     width_multiple: Annotated[Count, Doc("With widths: channels in multiples of this, such as 8.")] = 1
     candidates: Annotated[
-        Count, Doc("Candidates: best combinations, and, besides a policy's most probable ones, half as many of it.")
+        Count, Doc("Candidates: best combinations, and, besides a policy's most probable ones, a third as many.")
     ] = 24
     finalists: Annotated[
         Count,
@@ -92,7 +92,7 @@ class OptimizeSettings(RunSettings):
         tuple[float, ...] | str,
         Doc("With a named score whose loss knows classes: their weights in it (1,5,2); else the score says."),
     ] = ()
-    distill: Annotated[bool, Doc("Fine-tuning learns from the original's outputs besides the labels.")] = True
+    distill: Annotated[bool, Doc("At first fine-tuning learns from the original's outputs, too.")] = True
     tune_original: Annotated[bool, Doc("The original is fine-tuned alike, to be compared with.")] = True
 
     runtime: Annotated[
