@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from natrl.core import operations, registration
 from natrl.core.transitions import transition_matrix
+from natrl.spaces import SPACES
 from tests.workers.fork import forked_workers
 
 settings.register_profile("natrl", deadline=None, derandomize="CI" in os.environ)
@@ -83,3 +84,9 @@ def forgotten_operations() -> Iterator[None]:
     registration._RECEIVED.update(received)
     for forget in (*registration._CACHES, operations.stages.cache_clear, transition_matrix.cache_clear):
         forget()
+
+
+@pytest.fixture
+def forgotten_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test registers as a space is unknown again after it."""
+    monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))

@@ -26,7 +26,6 @@ from natrl.checks.reference import fields_in_words, is_settings
 from natrl.cli import app
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.rllib.settings import LearnSettings
-from natrl.spaces import SPACES
 from natrl.timing.latency import measure_latency
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, OptimizeSettings
@@ -61,7 +60,7 @@ TABLES = ("nasbench201.csv.gz", "nasbench301_yahpo.onnx", "transnas101_micro.csv
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_spaces: None) -> None:
     """Smaller defaults where no option makes them smaller, and spaces that are forgotten."""
     monkeypatch.setattr("natrl.tuning.optimize.OptimizeSettings", quick_settings)
     monkeypatch.setattr("natrl.tuning.optimize.optimize", partial(optimize, settings=QUICK))
@@ -69,7 +68,6 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     few = partial(measure_latency, rounds=1, min_seconds=0.001)
     monkeypatch.setattr("natrl.tuning.optimize.budgets.measure_latency", few)
     monkeypatch.setattr("natrl.timing.table.NETWORKS", 3)
-    monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
     spaces = tmp_path / "spaces"
     shutil.copytree(SHIPPED, spaces)
     for file in spaces.glob("*.yaml"):

@@ -63,7 +63,7 @@ class Network(torch.nn.Module):
 
 
 @pytest.fixture
-def users(tmp_path, monkeypatch, request):
+def users(tmp_path, monkeypatch, request, forgotten_spaces):
     """A module that workers cannot import."""
     name = f"users_{request.node.name.split('[')[0]}"
     (tmp_path / f"{name}.py").write_text(MODULE.replace("{name}", name))

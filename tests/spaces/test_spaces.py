@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -179,14 +177,7 @@ def test_the_cost_of_a_space_is_that_of_its_skeleton() -> None:
 # The registry.
 
 
-@pytest.fixture
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A copy of the registry, so that a test's spaces end with it."""
-    monkeypatch.setattr(SPACES, "_entries", dict(SPACES._entries))
-    return
-
-
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("forgotten_spaces")
 def test_a_space_is_found_by_its_name() -> None:
     mine = CellSpace("mine", nodes=2)
     assert register_space(mine) is mine
@@ -195,7 +186,7 @@ def test_a_space_is_found_by_its_name() -> None:
     assert SPACES.names() == (*NAMES, "mine")
 
 
-@pytest.mark.usefixtures("own_registry")
+@pytest.mark.usefixtures("forgotten_spaces")
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ValueError, match="space 'darts' is registered already"):
         register_space(CellSpace("darts", nodes=2))
