@@ -11,7 +11,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.core.transitions import CostMode, Rule
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import Evaluator, FailedEvaluations
 from natrl.search.cost_levels import CostLevels
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
@@ -51,14 +51,21 @@ def best_of_random(
 ) -> Architecture:
     """Of `scores` random transformations that come nearest to so many MAdds, and have no more, the best by its score.
 
-    ValueError where none of the 1,024 that are drawn has as few.
+    Those that cannot be scored are left out. ValueError where none of the 1,024 that are drawn has as few MAdds, or
+    none can be scored.
     """
     drawn = random_transforms(space, architecture, POOL, np.random.default_rng(seed))
     costs = {a: space.cost(a).madds for a in drawn}
     within = sorted((a for a, cost in costs.items() if cost <= madds), key=costs.__getitem__)[-scores:]
     if not within:
         raise ValueError(f"none of {POOL:,} random transformations has at most {madds:,.0f} MAdds")
-    return within[int(np.argmax(evaluator.evaluate(within)))]
+    try:
+        found = evaluator.evaluate(within)
+    except FailedEvaluations as error:
+        found = error.scores
+    if np.isnan(found).all():
+        raise ValueError(f"none of {len(within)} random transformations can be scored")
+    return within[int(np.nanargmax(found))]
 
 
 def cost_matched_random(

@@ -16,6 +16,7 @@ from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.core.transitions import Rule
 from natrl.evaluation import Evaluator
+from natrl.evaluation.base import FailedEvaluations
 from natrl.search import random_transform, Reachable
 from natrl.search.random_transform import best_of_random, cost_matched_random, random_transforms
 from natrl.spaces import Space
@@ -167,3 +168,25 @@ def test_the_best_of_random_ones_keeps_to_the_budget_and_has_the_highest_score()
     assert space.cost(found).params == max(space.cost(a).params for a in asked)
     with pytest.raises(ValueError, match="none of 1,024 random transformations has at most 0 MAdds"):
         best_of_random(space, original, Parameters(), madds=0, scores=10, seed=0)
+
+
+def test_random_ones_that_cannot_be_scored_are_left_out():
+    space = natrl.from_module(Residual(), torch.zeros(1, 3, 16, 16))
+
+    class Failing(Evaluator):
+        """Scores the first one alone, if any."""
+
+        def __init__(self, scored):
+            self.scored = scored
+
+        def evaluate(self, architectures):
+            scores = np.where(np.arange(len(architectures)) < self.scored, -1.0, np.nan)
+            self.first = architectures[0]
+            raise FailedEvaluations({a.key: "not finite" for a in architectures[self.scored :]}, scores)
+
+    def drawn(evaluator):
+        return best_of_random(space, space.architecture, evaluator, madds=1e9, scores=5, seed=0)
+
+    assert drawn(evaluator := Failing(1)) == evaluator.first
+    with pytest.raises(ValueError, match="none of 5 random transformations can be scored"):
+        drawn(Failing(0))
