@@ -17,6 +17,8 @@ from natrl.policies import load_policy, Policy
 from natrl.policies.candidates import Candidates
 from natrl.policies.front import Front
 from natrl.policies.front import front as trade_off
+from natrl.policies.pretrained import policy_path
+from natrl.runs.scores import predicted_scores, score_model
 from natrl.runs.settings import RunSettings
 from natrl.spaces import Skeleton
 from natrl.spaces.networks import Networks
@@ -48,9 +50,12 @@ def train(
 def transform(architecture: Architecture | str, policy: Policy | Path | str, **options: Any) -> Candidates:
     """What a policy makes of an architecture or of a notation that `natrl.parse` reads; needs no Ray.
 
-    `policy`: it, or the directory of a run. `options`: those of `Policy.transform`, such as n, max_madds and evaluator.
+    `policy`: it, or the directory of a run. `options`: those of `Policy.transform`, such as n, max_madds and evaluator;
+    without one the model of what the run has paid for chooses, where it can be trusted (`natrl.runs.scores`).
     """
     found = policy if isinstance(policy, Policy) else load_policy(policy)
+    if not isinstance(policy, Policy) and "evaluator" not in options:
+        options["evaluator"] = predicted_scores(policy_path(policy))
     return found.transform(parse(architecture) if isinstance(architecture, str) else architecture, **options)
 
 
@@ -59,9 +64,11 @@ def front(architecture: Architecture | str, policy: Policy | Path | str, **optio
     """What a policy makes of an architecture, or of a notation, within each of several budgets; needs no Ray.
 
     `policy`: it, or the directory of a run. `options`: those of `natrl.policies.front.front`, such as budgets,
-    evaluator and evaluations.
+    evaluator and evaluations; `model` is that of what the run has paid for.
     """
     found = policy if isinstance(policy, Policy) else load_policy(policy)
+    if not isinstance(policy, Policy):
+        options = {"model": score_model(policy_path(policy))} | options
     return trade_off(found, parse(architecture) if isinstance(architecture, str) else architecture, **options)
 
 

@@ -29,7 +29,7 @@ def transform_architecture(
     *,
     policy: Path | None,
     n: int | None,
-    evaluator: str,
+    evaluator: str | None,
     max_madds: str | None,
     max_params: str | None,
     seed: int,
@@ -48,6 +48,7 @@ def transform_architecture(
     from natrl.export.onnx_file import check_onnx
     from natrl.policies import load_policy
     from natrl.policies.pretrained import card, PRETRAINED, pretrained_for, shipped
+    from natrl.runs.scores import predicted_scores
 
     if onnx:
         check_onnx()
@@ -56,7 +57,7 @@ def transform_architecture(
         policy = Path(pretrained_for(architecture))
     learned = load_policy(policy)
     skeleton = replace(learned.space.skeleton, **shape)
-    scorer = build_scorer(evaluator, policy, learned.space)
+    scorer = predicted_scores(policy) if evaluator is None else build_scorer(evaluator, policy, learned.space)
     candidates = learned.transform(
         architecture,
         n=CANDIDATES if n is None else n,
@@ -74,7 +75,7 @@ def transform_architecture(
     if as_json:
         print(json.dumps(_document(architecture, candidates)))
         return
-    _print(architecture, candidates)
+    _print(architecture, candidates, "" if evaluator or scorer is None else " by the scores that its run has paid for")
     if (name := shipped(policy)) is not None:
         print(f"{policy} was learned from {card(name)['learned from']}")
     if out is not None:
@@ -84,9 +85,15 @@ def transform_architecture(
 
 
 def build_scorer(kind: str, run: Path, space: Space) -> Any:
-    """The evaluator of that kind, which may also be none or run."""
+    """The evaluator of that kind, which may also be none, run or model."""
     if kind == "none":
         return None
+    if kind == "model":
+        from natrl.runs.scores import predicted_scores
+
+        if (found := predicted_scores(run)) is None:
+            raise ValueError(f"--evaluator model: {run} has paid for too few scores that predict others; leave it out")
+        return found
     if kind == "run":
         from natrl.tuning.restore import restored_evaluator
 
@@ -96,7 +103,7 @@ def build_scorer(kind: str, run: Path, space: Space) -> Any:
     try:
         REWARDS.get(kind)
     except ValueError as error:
-        raise ValueError(f"{error}; an evaluator may also be none or run") from None
+        raise ValueError(f"{error}; an evaluator may also be none, model or run") from None
     return build_evaluator(kind, space=space)
 
 
@@ -123,7 +130,7 @@ def _document(before: Architecture, candidates: Candidates) -> dict[str, Any]:
     }
 
 
-def _print(before: Architecture, candidates: Candidates) -> None:
+def _print(before: Architecture, candidates: Candidates, how: str) -> None:
     from natrl.report.tables import change_table
 
     console = Console()
@@ -132,7 +139,7 @@ def _print(before: Architecture, candidates: Candidates) -> None:
     console.print(
         f"parameters {old.params:,} → {new.params:,} ({new.params / old.params:.0%}), "
         f"MAdds {old.madds:,} → {new.madds:,} ({new.madds / old.madds:.0%}); "
-        f"best of {len(candidates)} candidates",
+        f"best of {len(candidates)} candidates{how}",
         highlight=False,
     )
     console.print(candidates.best.key, highlight=False, soft_wrap=True)

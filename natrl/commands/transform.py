@@ -59,10 +59,11 @@ def transform(
     evaluator: Annotated[
         str | None,
         typer.Option(
-            help="Who chooses among the candidates by validation score: none (the policy alone), run (the run's "
-            "evaluator with its trained weights), table:NAME, table:FILE or module:object.",
+            help="Who chooses among the candidates by validation score: none (the policy alone), model (of the scores "
+            "that the run has paid for), run (its evaluator with its trained weights), table:NAME, table:FILE or "
+            "module:object.",
             metavar="KIND",
-            show_default="none",
+            show_default="model, where it predicts well",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -110,7 +111,7 @@ def transform(
         architecture,
         policy=policy,
         n=n,
-        evaluator=evaluator or "none",
+        evaluator=evaluator,
         max_madds=max_madds,
         max_params=max_params,
         seed=seed,

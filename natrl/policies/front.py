@@ -16,6 +16,7 @@ from natrl.core.transitions import check_choice
 from natrl.evaluation import check_evaluator, check_scores, Evaluator
 from natrl.evaluation.base import Metric
 from natrl.evaluation.surrogate.model import ScoreModel
+from natrl.evaluation.surrogate.predicted import PredictedScores
 from natrl.policies.policy import Policy
 from natrl.spaces import Batch, Space
 from natrl.spaces.budget import fewest, limit_of, Resource, RESOURCES
@@ -23,6 +24,7 @@ from natrl.spaces.budgeted import Budgeted
 
 __all__ = ["Front", "FrontPoint", "front"]
 
+CANDIDATES = 10  # that a model chooses among
 BUDGETS = 10  # where none are given: even shares from the least that can be reached to the original's cost
 
 
@@ -100,7 +102,9 @@ def front(
     chance: Annotated[int, Range(0, 1000)] = 8,
     seed: Seed = 0,
 ) -> Front:
-    """The policy's most probable answer within each budget; of equal budgets one.
+    """The policy's answer within each budget; of equal budgets one.
+
+    It is the most probable one, or where `model` can be trusted the one of the candidates that it predicts the most of.
 
     `budgets`: limits on the resource ("madds" or "params"), as `Policy.transform` takes them. `evaluator` scores the
     original and the answers, those with the largest budgets first, and then `chance` random transformations within each
@@ -113,7 +117,9 @@ def front(
     mask = space.masks(architecture, policy.rule, policy.cost)
     limits = _limits(space, architecture, mask, budgets, resource, whole)
     name = f"max_{resource}"
-    answers = [policy.transform(architecture, n=1, **{name: limit}).best for limit in limits]  # type: ignore[arg-type]
+    chooser = PredictedScores(model) if model is not None and model.is_trusted else None
+    n = CANDIDATES if chooser is not None else 1
+    answers = [policy.transform(architecture, n=n, evaluator=chooser, **{name: limit}).best for limit in limits]  # type: ignore[arg-type]
     drawn = [
         _random_within(space, architecture, mask, resource, limit, chance, seed + i) for i, limit in enumerate(limits)
     ]

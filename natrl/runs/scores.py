@@ -13,8 +13,9 @@ from natrl.runs.directory import ledger_file
 
 if TYPE_CHECKING:
     from natrl.evaluation.surrogate.model import ScoreModel
+    from natrl.evaluation.surrogate.predicted import PredictedScores
 
-__all__ = ["score_model"]
+__all__ = ["predicted_scores", "score_model"]
 
 MOST = 3000  # scores that a model of them learns from: the newest
 
@@ -38,3 +39,11 @@ def score_model(run: Path, slots: int | None = None) -> ScoreModel | None:
         return None
     architectures, scores = zip(*known, strict=True)
     return ScoreModel(architectures, np.array(scores, dtype=float), rows["metric"].iloc[0])
+
+
+def predicted_scores(run: Path) -> PredictedScores | None:
+    """What chooses among the candidates of a run's policy; None where its scores say too little of others."""
+    from natrl.evaluation.surrogate.predicted import PredictedScores
+
+    model = score_model(run)
+    return PredictedScores(model) if model is not None and model.is_trusted else None

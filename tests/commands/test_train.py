@@ -101,7 +101,7 @@ def test_transform_within_a_budget_and_to_files(policy, capsys, tmp_path):
         ([ARCH, "-n", "0"], "n must be at least 1, got 0"),
         ([ARCH, "--max-madds", "1"], "smallest"),
         ([ARCH, "--max-madds", "most"], "most"),
-        ([ARCH, "--evaluator", "oracle"], "module:object; an evaluator may also be none or run"),
+        ([ARCH, "--evaluator", "oracle"], "module:object; an evaluator may also be none, model or run"),
         ([ARCH, "--classes", "0"], "num_classes must be a whole number of at least 1"),
         ([ARCH, "--out", "."], "exists and is not empty; choose another --out"),
     ],

@@ -117,3 +117,5 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "empty.png").exists()
     assert run("front", key, "--policy", "policy", "--evaluations", "3") == 2
     assert "--evaluator KIND" in capsys.readouterr().err
+    assert run("transform", key, "--policy", "policy", "--evaluator", "model") == 2
+    assert "policy has paid for too few scores that predict others; leave it out" in capsys.readouterr().err

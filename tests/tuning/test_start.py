@@ -100,6 +100,23 @@ def test_too_few_scores_make_no_model(first, tmp_path):
     assert score_model(tmp_path) is None
 
 
+def test_what_was_paid_for_chooses_where_it_predicts(first, tmp_path, capsys, monkeypatch):
+    dense = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    model = score_model(first)
+    monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", -1.0)
+    chosen = natrl.transform(dense, first)
+    assert chosen.best_index == chosen.scores.argmax()
+    assert chosen.scores.tolist() == model.predict(chosen.architectures).tolist()
+    assert "by the scores that its run has paid for" in output(capsys, "transform", dense, "--policy", first)
+    assert "by the scores" not in output(capsys, "transform", dense, "--policy", first, "--evaluator", "none")
+    point = natrl.front(dense, first, budgets=["100%"]).points[0]
+    assert point.answer == chosen.best
+    assert point.predicted == chosen.scores.max()
+    monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", 2.0)
+    assert natrl.transform(dense, first).scores is None
+    assert natrl.transform(dense, first, evaluator=None).scores is None
+
+
 def test_natrl_optimize_goes_on_from_a_policy_and_refuses_another_at_once(first, ray_session, tmp_path):
     """Learned on cells, it begins on a network's layers: eight seconds."""
     given = {"data": digits(), "budget": {"madds": "70%"}, "out": tmp_path / "out"}

@@ -19,6 +19,7 @@ BEFORE = "before"  # the regressor that knows another task's model
 PERFECT = 1.02  # accuracies are learned as −ln(1.02 − accuracy), so that differences near the top count
 LEAST_ROWS = 8  # below, all that is predicted is the mean
 LEAST_SHARE = 0.15  # of a regressor in the mixture: one that adds less only costs time
+TRUSTED = 0.8  # rank correlation of predictions without the own score from which on a choice is left to them
 WORTH = 1.03  # squared error, in that of the mixture, up to which one regressor is enough
 
 
@@ -63,6 +64,11 @@ class ScoreModel:
         self.trust = self._judge(guessed, standard[known], scores[known])
         if isinstance(linear := fitted.get("linear"), IndicatorRegressor):
             self.trust["noise"] = linear.noise * self._scale * self._slope(self._mean)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it orders what it has not seen well enough to choose among candidates."""
+        return self.trust.get("spearman", 0.0) >= TRUSTED
 
     def _judge(self, guessed: np.ndarray, standard: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         """Of predictions without the own score: rank correlation, R², and root mean square error in scores."""
