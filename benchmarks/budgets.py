@@ -2,9 +2,18 @@
 
 For each seed PPO learns a policy on four fifths of NAS-Bench-201 (the folds of `natrl bench`), with a budget
 of MAdds drawn anew in each episode. On held-out architectures, for each budget: the change in test accuracy, in points,
-of the first answer and of the best of 10 by the signal, of the best reachable architecture within the budget by the
-signal, of a random one within it that is not the original, and of the best of 10 of those by the signal; the largest
-cost of an answer as a share of its budget. Architectures that cannot reach a budget are left out; the rest are counted.
+of the first answer (the one of ten candidates that a model of the looked-up scores predicts the most of, as `natrl
+transform` chooses), of the policy's most probable answer, of the best of 10 by the signal, of the best reachable
+architecture within the budget by the signal, of a random one within it that is not the original, and of the best of 10
+of those by the signal; the largest cost of an answer as a share of its budget. Architectures that cannot reach a budget
+are left out; the rest are counted.
+
+With --model the same on the cells of DARTS, whose truth is the published surrogate of NAS-Bench-301 (no training is in
+it), from --evaluations of it with noise: shares of what the best answer gains that ascent on the truth finds within the
+budget, for architectures that can reach it.
+
+    python benchmarks/budgets.py nasbench201.csv.gz
+    python benchmarks/budgets.py --model nasbench301_yahpo.onnx
 """
 
 from __future__ import annotations
@@ -12,22 +21,31 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
+from _predicted import measure_predicted, reaching
 from _rows import print_row
 
 import natrl
+from natrl.bench.learned import FROM_MODEL
+from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.splits import split
 from natrl.core.architecture import Architecture
-from natrl.evaluation import Evaluator
+from natrl.evaluation import CachedEvaluator, Evaluator
+from natrl.evaluation.nasbench301 import SurrogateFile
+from natrl.evaluation.surrogate.evaluator import rounds_every, SurrogateEvaluator
+from natrl.evaluation.surrogate.model import ScoreModel
+from natrl.evaluation.surrogate.predicted import PredictedScores
 from natrl.evaluation.table import TableEvaluator, TableFile
 from natrl.policies import Policy
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
 from natrl.rllib.settings import LearnSettings
+from natrl.runs.scores import MOST
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 from natrl.tuning.session import ray_session
@@ -37,26 +55,33 @@ CANDIDATES = 10
 
 
 def measure(
-    policy: Policy, architectures: list[Architecture], signal: dict[Architecture, float], report: dict, share: float
+    policy: Policy,
+    known: ScoreModel,
+    architectures: list[Architecture],
+    signal: dict[Architecture, float],
+    report: dict,
+    share: float,
 ) -> dict[str, float]:
     """Means over the architectures, in points of test accuracy."""
     evaluator, rows = TableEvaluator(signal, "signal"), []
-    rng = np.random.default_rng(0)
+    rng, model = np.random.default_rng(0), PredictedScores(known)
     for before in architectures:
         limit = share * SPACE.cost(before).madds
         within = [a for a in Reachable(SPACE, before).every() if SPACE.cost(a).madds <= limit]
         if not within:
             continue
-        first = policy.transform(before, max_madds=limit, n=CANDIDATES)
-        chosen = policy.transform(before, max_madds=limit, n=CANDIDATES, evaluator=evaluator)
+        likely = policy.transform(before, max_madds=limit, n=1).best
+        first, chosen = (
+            policy.transform(before, max_madds=limit, n=CANDIDATES, evaluator=by).best for by in (model, evaluator)
+        )
         others = [a for a in within if a != before] or within
         drawn = [others[i] for i in rng.permutation(len(others))[:CANDIDATES]]
         best, lucky = (max(some, key=signal.__getitem__) for some in (within, drawn))
-        answers = first.best, chosen.best, best, drawn[0], lucky
-        used = max(SPACE.cost(a).madds for a in answers[:2]) / limit
+        answers = first, likely, chosen, best, drawn[0], lucky
+        used = max(SPACE.cost(a).madds for a in answers[:3]) / limit
         rows.append([100 * (report[a] - report[before]) for a in answers] + [used])
     values = np.array(rows)
-    names = ("first", "best_of_10", "best_by_signal", "random", "best_of_10_random")
+    names = ("first", "most_probable", "best_of_10", "best_by_signal", "random", "best_of_10_random")
     means = dict(zip(names, values[:, :-1].mean(0).tolist(), strict=True))
     return {**means, "largest_share_of_budget": values[:, -1].max(), "architectures": len(rows)}
 
@@ -82,30 +107,69 @@ def learned(
     return policy
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path, help="nasbench201.csv.gz")
-    parser.add_argument("--signal", default="cifar10_val200")
-    parser.add_argument("--report", default="cifar10_test200")
-    parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--shares", default="1,0.8,0.6,0.4", help="budgets, as shares of the MAdds")
-    parser.add_argument("--held-out", type=int, default=150, help="architectures")
-    parser.add_argument("--iterations", type=int, default=500)
-    options = parser.parse_args()
+def from_table(options: argparse.Namespace, shares: list[float]) -> None:
+    """Rows of NAS-Bench-201."""
     table = TableFile(options.table)
     signal, report = (
         dict(zip(table.architectures, table.accuracies(c).tolist(), strict=True))
         for c in (options.signal, options.report)
     )
+    by_key = {a.key: a for a in table.architectures}
+    learn = LearnSettings(iterations=options.iterations or 500, batch_size=512, minibatch_size=256, entropy=0.1)
+    for seed in map(int, options.seeds.split(",")):
+        folds, looked_up = split(SPACE, seed), CachedEvaluator(TableEvaluator(signal, "signal"))
+        policy = learned(learn, looked_up, folds.training, seed)
+        scores = looked_up.state_dict()["scores"]
+        model = ScoreModel([by_key[key] for key in scores][-MOST:], np.array([*scores.values()][-MOST:]), seed=seed)
+        order = np.random.default_rng(seed).permutation(len(folds.held_out))[: options.held_out or 150]
+        chosen = [folds.held_out[i] for i in order]
+        for share in shares:
+            print_row("budgets", seed=seed, share=share, **measure(policy, model, chosen, signal, report, share))
+
+
+def from_model(options: argparse.Namespace, shares: list[float]) -> None:
+    """Rows of the cells of DARTS."""
+    file = SurrogateFile(options.model)
+    truth = PredictedTruth(file, noise=options.noise)
+    learn = replace(FROM_MODEL, iterations=options.iterations or FROM_MODEL.iterations)
+    for seed in map(int, options.seeds.split(",")):
+        surrogate = SurrogateEvaluator(
+            truth.evaluator(seed),
+            queries=options.evaluations,
+            every=rounds_every(learn.iterations),
+            seed=seed,
+        )
+        policy = learned(learn, surrogate, truth.initial(seed).training, seed, truth.space)
+        assert surrogate.model is not None
+        chooser, rng = PredictedScores(surrogate.model), np.random.default_rng([302, seed])
+        for share in shares:
+            held_out = reaching(truth.space, share, options.held_out or 40, rng)
+            first = measure_predicted(policy, file, held_out, share, chooser, CANDIDATES)
+            likely = measure_predicted(policy, file, held_out, share)
+            gained = {
+                "share_gained": first["first_answer"] / first["best_found"],
+                "share_gained_most_probable": likely["first_answer"] / likely["best_found"],
+            }
+            print_row("budgets", seed=seed, share=share, evaluations=surrogate.paid, **gained, **first)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, nargs="?", help="nasbench201.csv.gz")
+    parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx: the cells of DARTS")
+    parser.add_argument("--signal", default="cifar10_val200", help="column of the table that is learned from")
+    parser.add_argument("--report", default="cifar10_test200", help="column of the table that is reported")
+    parser.add_argument("--noise", type=float, default=0.17, help="of the model's signal, in points")
+    parser.add_argument("--evaluations", type=int, default=10_000, help="of the model, in all")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--shares", default="1,0.8,0.6,0.4", help="budgets, as shares of the MAdds")
+    parser.add_argument("--held-out", type=int, help="architectures: 150, of the cells of DARTS 40")
+    parser.add_argument("--iterations", type=int, help="of PPO: 500, on predictions those of natrl bench")
+    options = parser.parse_args()
+    if (options.table is None) == (options.model is None):
+        parser.error("give a table, or --model FILE")
     with ray_session():
-        for seed in map(int, options.seeds.split(",")):
-            folds = split(SPACE, seed)
-            learn = LearnSettings(iterations=options.iterations, entropy=0.1)
-            policy = learned(learn, TableEvaluator(signal, "signal"), folds.training, seed)
-            order = np.random.default_rng(seed).permutation(len(folds.held_out))[: options.held_out]
-            chosen = [folds.held_out[i] for i in order]
-            for share in map(float, options.shares.split(",")):
-                print_row("budgets", seed=seed, share=share, **measure(policy, chosen, signal, report, share))
+        (from_table if options.model is None else from_model)(options, [*map(float, options.shares.split(","))])
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
+from _predicted import means, measure_predicted
 from _rows import print_row
 from budgets import learned
 
-from natrl.bench.climbing import climb
 from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.trained import published_tables, TrainedTable
 from natrl.core.architecture import Architecture
@@ -39,13 +39,10 @@ from natrl.rllib.settings import LearnSettings
 from natrl.runs.directory import versions
 from natrl.search.random_transform import cost_matched_random
 from natrl.search.reachable import Reachable
-from natrl.spaces import Batch
-from natrl.spaces.budgeted import Budgeted
 from natrl.tuning.session import ray_session
 
 SHARES = (1, 0.8, 0.6, 0.4)
 SCALE = {"reward_scale": 100.0}  # differences are a tenth of NAS-Bench-201's
-PRICES = (0.0, *(0.002 * 2.0**i for i in range(10)))  # of all MAdds, in accuracy
 
 
 def measure(policy: Policy, table: TrainedTable, architectures: list[Architecture], share: float) -> dict[str, float]:
@@ -62,55 +59,6 @@ def measure(policy: Policy, table: TrainedTable, architectures: list[Architectur
             now, *then = report.accuracies([before, first, best, random])
             rows.append([100 * (value - now) for value in then] + [space.cost(first).madds / space.cost(before).madds])
     return means(("first_answer", "best_by_signal", "random_same_cost", "madds_share"), rows)
-
-
-def means(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, float]:
-    """Of each column, in four digits."""
-    values = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
-    return {name: float(f"{value:.4g}") for name, value in values.items()} | {"architectures": len(rows)}
-
-
-def measure_predicted(
-    policy: Policy, file: SurrogateFile, architectures: list[Architecture], share: float
-) -> dict[str, float]:
-    """As `measure`, in points of predicted accuracy."""
-    space, given = policy.space, Batch.of(policy.space, architectures)
-    least = Budgeted.of(given, given.costs.astype(float)).least(given, given.masks())[:, 1, 1]
-    before = given.take(np.flatnonzero(least <= share * given.costs[:, 1]))
-    limits = share * before.costs[:, 1]
-    transformed = [policy.transform(a, max_madds=float(k), n=1) for a, k in zip(before, limits, strict=True)]
-    first = Batch.of(space, [found.best for found in transformed])
-    best = best_found(file, before, first, limits)
-    pairs = zip(before, first.costs[:, 1].tolist(), strict=True)
-    random = Batch.of(space, [cost_matched_random(space, a, madds, 0) for a, madds in pairs])
-    now = file.accuracies(before)
-    columns = [100 * (file.accuracies(first) - now), 100 * (best - now), 100 * (file.accuracies(random) - now)]
-    columns.append(first.costs[:, 1] / before.costs[:, 1])
-    names = ("first_answer", "best_found", "random_same_cost", "madds_share")
-    return means(names, np.stack(columns, axis=1).tolist())
-
-
-def best_found(file: SurrogateFile, before: Batch, first: Batch, limits: np.ndarray) -> np.ndarray:
-    """float64 (N,): the highest predicted accuracy within the limits that was found, by the policy or by ascent.
-
-    Ascent goes from the original at each of PRICES, then within the limit from the best of those and of the policy's.
-    """
-    whole = before.costs[:, 1].mean()
-    found = [first]
-    for price in PRICES:
-        found.append(climb(before, lambda batch, p=price: file.accuracies(batch) - p * batch.costs[:, 1] / whole))  # type: ignore[misc]
-    values = np.array([within(file, batch, limits) for batch in found])
-    best = values.max(0)
-    for i, limit in enumerate(limits):
-        start = found[int(values[:, i].argmax())].take(slice(i, i + 1))
-        improved = climb(start, lambda batch, k=limit: within(file, batch, k))  # type: ignore[misc]
-        best[i] = max(best[i], within(file, improved, limit)[0])
-    return best
-
-
-def within(file: SurrogateFile, batch: Batch, limits: np.ndarray) -> np.ndarray:
-    """float64 (N,): predicted accuracies, −1 above the limits."""
-    return np.where(batch.costs[:, 1] <= limits, file.accuracies(batch), -1.0)
 
 
 def from_trainings(table: TrainedTable, options: argparse.Namespace) -> None:

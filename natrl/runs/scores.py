@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predicted_scores", "score_model"]
 
-MOST = 3000  # scores that a model of them learns from: the newest
+MOST = 10_000  # scores that a model of them learns from: the newest
 
 
 def score_model(run: Path, slots: int | None = None) -> ScoreModel | None:
