@@ -1,11 +1,12 @@
 """What a policy of NAS-Bench-201 is worth on tasks of TransNAS-Bench-101, before and after it goes on learning there.
 
 The cells are the same; TransNAS has four of the five operations, three of its modules have stride 2, where a skip on an
-edge from node 0 is a factorized reduction: null may not become one there. For each seed PPO learns a policy on
-NAS-Bench-201's signal (all of it, as `natrl bench` does). On held-out live cells, for each task: the capture of its
-first answer, and of the most that a choice by NAS-Bench-201's signal can reach, both under strict costs. Then, for
-each number of evaluations of the task in all, a policy with a surrogate learns from other cells: from that policy and
-what is known of NAS-Bench-201 ("warm"), and anew.
+edge from node 0 is a factorized reduction: null may not become one there. For each seed PPO learns two policies on
+NAS-Bench-201's signal: one in its own space (all of it, as `natrl bench` does), one under the operations and masks of
+TransNAS. On held-out live cells, for each task: the capture of their first answers, and of the most that a choice by
+NAS-Bench-201's signal can reach, all under strict costs. Then, for each number of evaluations of the task in all, a
+policy with a surrogate learns from other cells: from the second policy and what is known of NAS-Bench-201 ("warm"), and
+anew; its answer is the one of ten candidates that its model predicts the most of.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from _rows import print_row
 
 import natrl
 from natrl.bench.capture import best_reachable, capture
-from natrl.bench.learned import FROM_MODEL
+from natrl.bench.learned import CANDIDATES, FROM_MODEL
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.core.transitions import CostMode, Rule
@@ -140,7 +141,9 @@ def main() -> None:
             order = rng.permutation(len(live))
             held, others = ([live[i] for i in part] for part in (order[: options.held_out], order[options.held_out :]))
             settings = LearnSettings(iterations=options.iterations, entropy=0.1)
-            source = learned(settings, SOURCE, TableEvaluator(signal, "signal"), list(signal), seed)
+            signaled = TableEvaluator(signal, "signal")
+            own = learned(settings, SOURCE, signaled, list(signal), seed)
+            source = learned(settings, SPACE, signaled, others, seed)
             start = Path(folder) / str(seed)
             source.save(start)
             some = [table.architectures[i] for i in rng.permutation(len(table.architectures))[:KNOWN]]
@@ -150,7 +153,8 @@ def main() -> None:
                 scores = every[name]
                 report = partial(told, seed, name, held, scores, best_reachable(SPACE, scores))
                 report("most by the signal", [by_signal[a] for a in held], 0)
-                report("as it is", source.on(SPACE).transform_batch(held), 0)
+                report("of its own space", own.on(SPACE).transform_batch(held), 0)
+                report("under these masks", source.transform_batch(held), 0)
                 for queries in map(int, filter(None, options.evaluations.split(","))):
                     for method, known, first in (("warm", before, start), ("anew", None, None)):
                         surrogate = SurrogateEvaluator(
@@ -161,7 +165,8 @@ def main() -> None:
                             before=known,
                         )
                         policy = learned(on_task, SPACE, surrogate, others, seed, first)
-                        report(method, policy.transform_batch(held), surrogate.paid)
+                        answer = [policy.transform(a, n=CANDIDATES, evaluator=surrogate).best for a in held]
+                        report(method, answer, surrogate.paid)
 
 
 def best_by(signal: dict[Architecture, float]) -> dict[Architecture, Architecture]:
