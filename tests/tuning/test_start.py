@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import natrl
 from natrl.evaluation.ledger.file import read_ledger
+from natrl.evaluation.surrogate.model import CAUTION
 from natrl.policies import load_policy
 from natrl.runs.directory import ledger_file, START
 from natrl.runs.metrics import last_result
@@ -106,12 +107,12 @@ def test_what_was_paid_for_chooses_where_it_predicts(first, tmp_path, capsys, mo
     monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", -1.0)
     chosen = natrl.transform(dense, first)
     assert chosen.best_index == chosen.scores.argmax()
-    assert chosen.scores.tolist() == model.predict(chosen.architectures).tolist()
+    assert chosen.scores.tolist() == model.predict(chosen.architectures, CAUTION).tolist()
     assert "by the scores that its run has paid for" in output(capsys, "transform", dense, "--policy", first)
     assert "by the scores" not in output(capsys, "transform", dense, "--policy", first, "--evaluator", "none")
     point = natrl.front(dense, first, budgets=["100%"]).points[0]
     assert point.answer == chosen.best
-    assert point.predicted == chosen.scores.max()
+    assert point.predicted == model.predict([chosen.best]).item()
     monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", 2.0)
     assert natrl.transform(dense, first).scores is None
     assert natrl.transform(dense, first, evaluator=None).scores is None

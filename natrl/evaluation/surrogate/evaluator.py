@@ -13,7 +13,7 @@ from natrl.checks.fields import Count, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.isomorphism import function_key
 from natrl.evaluation.base import check_evaluator, check_queries, check_scores, Evaluator, FailedEvaluations
-from natrl.evaluation.surrogate.model import BEFORE, ScoreModel
+from natrl.evaluation.surrogate.model import BEFORE, CAUTION, ScoreModel
 from natrl.evaluation.surrogate.regressors import REGRESSORS
 
 __all__ = ["SurrogateEvaluator", "rounds_every"]
@@ -22,7 +22,6 @@ FIRST = 1 / 6  # share of the queries that the first fit gets
 OPENING = 1 / 3  # … that is spent once the policy has proposed something
 ROUNDS = 6  # in which the others are spent
 CHOICE = 4  # proposals that are looked at for each one that is paid for
-CAUTION = 0.25  # standard deviations of what the model does not know that a score is lowered by
 
 
 def rounds_every(iterations: int) -> int:

@@ -18,6 +18,9 @@ BEFORE = "before"  # the regressor that knows another task's model
 
 PERFECT = 1.02  # accuracies are learned as −ln(1.02 − accuracy), so that differences near the top count
 LEAST_ROWS = 8  # below, all that is predicted is the mean
+CAUTION = 1.0  # standard deviations of what the model does not know that a choice lowers a prediction by
+RELATED = 0.5  # rank correlation of another task's predictions and the scores from which on it is heard in any case,
+HEARD = 0.25  # … with this share at least: few scores say little of what lies far from them
 LEAST_SHARE = 0.15  # of a regressor in the mixture: one that adds less only costs time
 TRUSTED = 0.8  # rank correlation of predictions without the own score from which on a choice is left to them
 WORTH = 1.03  # squared error, in that of the mixture, up to which one regressor is enough
@@ -29,7 +32,7 @@ class ScoreModel:
     Every regressor (`REGRESSORS`) predicts each architecture without having seen its score; `shares` are the mixture,
     non-negative and of sum 1, whose predictions come nearest to the scores (stacking; Breiman 1996). `trust` is how far
     the mixture can be believed, by the same predictions. `before`: a model of another task's scores, which may say
-    something of these (`TransferredRegressor`, "before").
+    something of these (`TransferredRegressor`, "before") and where it orders them has at least a quarter of it.
     """
 
     shares: dict[str, float]
@@ -59,6 +62,8 @@ class ScoreModel:
         known = np.isfinite(np.stack([*out_of_fold.values()])).all(0)
         out_of_fold = {kind: guesses[known] for kind, guesses in out_of_fold.items()}
         self.shares = _shares(out_of_fold, standard[known])
+        if before is not None and _ranks(before.likely(architectures), standard) >= RELATED:
+            self.shares = _with_at_least(HEARD, BEFORE, self.shares)
         self._regressors = {kind: fitted[kind] for kind in self.shares}
         guessed = np.sum([share * out_of_fold[kind] for kind, share in self.shares.items()], axis=0)
         self.trust = self._judge(guessed, standard[known], scores[known])
@@ -72,10 +77,9 @@ class ScoreModel:
 
     def _judge(self, guessed: np.ndarray, standard: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         """Of predictions without the own score: rank correlation, R², and root mean square error in scores."""
-        rank = spearmanr(guessed, standard).statistic if np.ptp(guessed) > 0 else 0.0
         left = self._scores(self._mean + self._scale * guessed) - scores
         explained = 1 - float(np.mean((guessed - standard) ** 2))
-        return {"spearman": float(rank), "r2": explained, "error": float(np.sqrt(np.mean(left**2)))}
+        return {"spearman": _ranks(guessed, standard), "r2": explained, "error": float(np.sqrt(np.mean(left**2)))}
 
     def _slope(self, target: float) -> float:
         """Of scores over targets."""
@@ -112,6 +116,11 @@ class ScoreModel:
         return np.minimum(targets, 0.0)
 
 
+def _ranks(guesses: np.ndarray, targets: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 where all guesses are equal."""
+    return float(spearmanr(guesses, targets).statistic) if np.ptp(guesses) > 0 else 0.0
+
+
 def _shares(guesses: Mapping[str, np.ndarray], targets: np.ndarray) -> dict[str, float]:
     """The mixture of the least squared error; the first regressor alone that is as good but for `WORTH`."""
 
@@ -122,6 +131,14 @@ def _shares(guesses: Mapping[str, np.ndarray], targets: np.ndarray) -> dict[str,
     best = _mixture(guesses, targets)
     alone = ({kind: 1.0} for kind in guesses)
     return next((shares for shares in alone if error(shares) <= WORTH * error(best)), best)
+
+
+def _with_at_least(least: float, kind: str, shares: Mapping[str, float]) -> dict[str, float]:
+    """The mixture with no less of one regressor; the others make room in proportion."""
+    own = shares.get(kind, 0.0)
+    if own >= least:
+        return dict(shares)
+    return {other: share * (1 - least) / (1 - own) for other, share in shares.items()} | {kind: least}
 
 
 def _mixture(guesses: Mapping[str, np.ndarray], targets: np.ndarray) -> dict[str, float]:

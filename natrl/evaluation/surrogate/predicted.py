@@ -8,7 +8,7 @@ import numpy as np
 
 from natrl.core.architecture import Architecture
 from natrl.evaluation.base import Evaluator
-from natrl.evaluation.surrogate.model import ScoreModel
+from natrl.evaluation.surrogate.model import CAUTION, ScoreModel
 
 __all__ = ["PredictedScores"]
 
@@ -20,5 +20,5 @@ class PredictedScores(Evaluator):
         self.model, self.metric = model, model.metric
 
     def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        """float64 (N,): predictions."""
-        return self.model.predict(architectures)
+        """float64 (N,): predictions, less `CAUTION` standard deviations of what the model does not know."""
+        return self.model.predict(architectures, CAUTION)
