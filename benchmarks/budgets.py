@@ -131,7 +131,7 @@ def from_model(options: argparse.Namespace, shares: list[float]) -> None:
     """Rows of the cells of DARTS."""
     file = SurrogateFile(options.model)
     truth = PredictedTruth(file, noise=options.noise)
-    learn = replace(FROM_MODEL, iterations=options.iterations or FROM_MODEL.iterations)
+    learn = replace(FROM_MODEL, iterations=options.iterations or 2 * FROM_MODEL.iterations)
     for seed in map(int, options.seeds.split(",")):
         surrogate = SurrogateEvaluator(
             truth.evaluator(seed),
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--shares", default="1,0.8,0.6,0.4", help="budgets, as shares of the MAdds")
     parser.add_argument("--held-out", type=int, help="architectures: 150, of the cells of DARTS 40")
-    parser.add_argument("--iterations", type=int, help="of PPO: 500, on predictions those of natrl bench")
+    parser.add_argument("--iterations", type=int, help="of PPO: 500, on predictions twice those of natrl bench")
     options = parser.parse_args()
     if (options.table is None) == (options.model is None):
         parser.error("give a table, or --model FILE")

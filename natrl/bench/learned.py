@@ -34,7 +34,7 @@ SETTINGS: dict[str, LearnSettings] = {
     "reinforce": LearnSettings(algorithm="reinforce", group_size=4, entropy=0.03),
 }
 #: From predictions, which are free: chosen on seeds from 100 on.
-FROM_MODEL = LearnSettings(iterations=240, entropy=0.1, reward_scale=100.0)
+FROM_MODEL = LearnSettings(iterations=120, entropy=0.1, reward_scale=100.0)
 
 
 def learning(algorithm: str, head: str) -> Callable[[Problem], Outcome]:

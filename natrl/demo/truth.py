@@ -22,6 +22,7 @@ from natrl.policies import load_policy, Policy
 from natrl.policies.front import front
 from natrl.report.truth import Findings, MethodAnswers
 from natrl.runs.directory import ledger_file
+from natrl.runs.scores import predicted_scores, score_model
 from natrl.search import search
 from natrl.search.random_transform import cost_matched_random
 from natrl.search.reachable import Reachable
@@ -56,12 +57,12 @@ def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progres
     run = out / RUN
     train(complete(asked), run, command=command, progress=progress)
     policy, paid = load_policy(run), len(read_ledger(ledger_file(run)))
-    found = _answers(policy, held_out, table.evaluator(), settings, paid)
+    found = _answers(policy, predicted_scores(run), held_out, table.evaluator(), settings, paid)
     report = table.reporter()
     before = report.accuracies(held_out)
     answers = tuple(_judged(report, table.space, held_out, before, *answer) for answer in found)
     one = held_out[int(np.argmax([table.space.cost(a).madds for a in held_out]))]
-    trade_off = front(policy, one, evaluator=table.evaluator(), seed=settings.seed)
+    trade_off = front(policy, one, evaluator=table.evaluator(), model=score_model(run), seed=settings.seed)
     madds = tuple(table.space.cost(a).madds for a in held_out)
     return Findings(held_out, tuple(before.tolist()), madds, answers, trade_off)
 
@@ -94,14 +95,22 @@ Found = tuple[str, float, int, Sequence[Architecture]]
 
 
 def _answers(
-    policy: Policy, held_out: Sequence[Architecture], signal: Evaluator, settings: TruthSettings, paid: int
+    policy: Policy,
+    chooser: Evaluator | None,
+    held_out: Sequence[Architecture],
+    signal: Evaluator,
+    settings: TruthSettings,
+    paid: int,
 ) -> list[Found]:
-    """Method, budget, evaluations and answers; nothing is read but the signal."""
+    """Method, budget, evaluations and answers, of the policy's as `natrl transform` chooses; nothing else is read."""
     space, scores = policy.space, _scores(policy.space, signal)
     found: list[Found] = []
     for budget in dict.fromkeys((1.0, settings.budget)):
         limits = [budget * space.cost(a).madds for a in held_out]
-        mine = [policy.transform(a, n=1, max_madds=limit).best for a, limit in zip(held_out, limits, strict=True)]
+        mine = [
+            policy.transform(a, max_madds=limit, evaluator=chooser).best
+            for a, limit in zip(held_out, limits, strict=True)
+        ]
         same = [
             cost_matched_random(space, a, space.cost(b).madds, settings.seed)
             for a, b in zip(held_out, mine, strict=True)
