@@ -18,7 +18,7 @@ BEFORE = "before"  # the regressor that knows another task's model
 
 PERFECT = 1.02  # accuracies are learned as −ln(1.02 − accuracy), so that differences near the top count
 LEAST_ROWS = 8  # below, all that is predicted is the mean
-CAUTION = 1.0  # standard deviations of what the model does not know that a choice lowers a prediction by
+CAUTION = 0.25  # standard deviations of what the model does not know that a choice lowers a prediction by
 RELATED = 0.5  # rank correlation of another task's predictions and the scores from which on it is heard in any case,
 HEARD = 0.25  # … with this share at least: few scores say little of what lies far from them
 LEAST_SHARE = 0.15  # of a regressor in the mixture: one that adds less only costs time

@@ -26,6 +26,7 @@ FOLDS = 4
 MOST_LEFT_OUT = 1500  # architectures that are predicted without their own score: more would only cost time
 TRIED = 64  # features that a split of a tree tries at most, half of them where they are few
 SMOOTH = 3
+APART = 4  # what trees do not know, in the deviation among them: where none has seen anything they agree
 MOST = 400  # rows that variances are estimated from
 RANGE = 0.3  # of the misfit's kernel, in the mean distance of two architectures
 
@@ -167,7 +168,7 @@ class TreeRegressor(Regressor):
         vectorizer, forest = self._forest
         rows = _counts(vectorizer, architectures)
         trees = np.stack([tree.predict(rows) for tree in forest])
-        return trees.mean(0), trees.std(0)
+        return trees.mean(0), APART * trees.std(0)
 
 
 _paths = lru_cache(maxsize=1 << 14)(path_counts)
