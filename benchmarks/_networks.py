@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import torch
 import torchvision
+from _options import number, Parser
 from torch import nn, Tensor
 from torch.utils.data import TensorDataset
 from torchvision.models.convnext import CNBlockConfig
 
+from natrl.checks.fields import Count, Positive, Size
 from natrl.data import batches, ImageData, load_data
 from natrl.training.fitting import fit
 from natrl.training.schedule import FINE_TUNING, Schedule
@@ -107,13 +109,13 @@ FINE_TUNINGS = dict.fromkeys(NETWORKS, FINE_TUNING) | {"convnext": replace(ADAMW
 
 def options(description: str | None, *, width: float, train_images: int) -> argparse.ArgumentParser:
     """Which network is trained on what; more options may be added."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description)
     parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--width", type=float, default=width, help="share of the published channels")
+    parser.add_argument("--width", type=number(Positive), default=width, help="share of the published channels")
     parser.add_argument("--data", default="cifar10-jpeg")
-    parser.add_argument("--image-size", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=train_images)
-    parser.add_argument("--epochs", type=int, default=10, help="of the original's training")
+    parser.add_argument("--image-size", type=number(Size), default=16)
+    parser.add_argument("--train-images", type=number(Count), default=train_images)
+    parser.add_argument("--epochs", type=number(Count), default=10, help="of the original's training")
     return parser
 
 

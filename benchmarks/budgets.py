@@ -27,6 +27,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
+from _options import number, numbers, Parser, run
 from _predicted import measure_predicted, reaching
 from _rows import print_row
 
@@ -34,6 +35,7 @@ import natrl
 from natrl.bench.learned import FROM_MODEL
 from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.splits import split
+from natrl.checks.fields import Count, NotNegative, Portion, Seed
 from natrl.core.architecture import Architecture
 from natrl.evaluation import CachedEvaluator, Evaluator
 from natrl.evaluation.nasbench301 import SurrogateFile
@@ -107,7 +109,7 @@ def learned(
     return policy
 
 
-def from_table(options: argparse.Namespace, shares: list[float]) -> None:
+def from_table(options: argparse.Namespace) -> None:
     """Rows of NAS-Bench-201."""
     table = TableFile(options.table)
     signal, report = (
@@ -116,23 +118,23 @@ def from_table(options: argparse.Namespace, shares: list[float]) -> None:
     )
     by_key = {a.key: a for a in table.architectures}
     learn = LearnSettings(iterations=options.iterations or 500, batch_size=512, minibatch_size=256, entropy=0.1)
-    for seed in map(int, options.seeds.split(",")):
+    for seed in options.seeds:
         folds, looked_up = split(SPACE, seed), CachedEvaluator(TableEvaluator(signal, "signal"))
         policy = learned(learn, looked_up, folds.training, seed)
         scores = looked_up.state_dict()["scores"]
         model = ScoreModel([by_key[key] for key in scores][-MOST:], np.array([*scores.values()][-MOST:]), seed=seed)
         order = np.random.default_rng(seed).permutation(len(folds.held_out))[: options.held_out or 150]
         chosen = [folds.held_out[i] for i in order]
-        for share in shares:
+        for share in options.shares:
             print_row("budgets", seed=seed, share=share, **measure(policy, model, chosen, signal, report, share))
 
 
-def from_model(options: argparse.Namespace, shares: list[float]) -> None:
+def from_model(options: argparse.Namespace) -> None:
     """Rows of the cells of DARTS."""
     file = SurrogateFile(options.model)
     truth = PredictedTruth(file, noise=options.noise)
     learn = replace(FROM_MODEL, iterations=options.iterations or 2 * FROM_MODEL.iterations)
-    for seed in map(int, options.seeds.split(",")):
+    for seed in options.seeds:
         surrogate = SurrogateEvaluator(
             truth.evaluator(seed),
             queries=options.evaluations,
@@ -142,7 +144,7 @@ def from_model(options: argparse.Namespace, shares: list[float]) -> None:
         policy = learned(learn, surrogate, truth.initial(seed).training, seed, truth.space)
         assert surrogate.model is not None
         chooser, rng = PredictedScores(surrogate.model), np.random.default_rng([302, seed])
-        for share in shares:
+        for share in options.shares:
             held_out = reaching(truth.space, share, options.held_out or 40, rng)
             first = measure_predicted(policy, file, held_out, share, chooser, CANDIDATES)
             likely = measure_predicted(policy, file, held_out, share)
@@ -154,23 +156,27 @@ def from_model(options: argparse.Namespace, shares: list[float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("table", type=Path, nargs="?", help="nasbench201.csv.gz")
     parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx: the cells of DARTS")
     parser.add_argument("--signal", default="cifar10_val200", help="column of the table that is learned from")
     parser.add_argument("--report", default="cifar10_test200", help="column of the table that is reported")
-    parser.add_argument("--noise", type=float, default=0.17, help="of the model's signal, in points")
-    parser.add_argument("--evaluations", type=int, default=10_000, help="of the model, in all")
-    parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--shares", default="1,0.8,0.6,0.4", help="budgets, as shares of the MAdds")
-    parser.add_argument("--held-out", type=int, help="architectures: 150, of the cells of DARTS 40")
-    parser.add_argument("--iterations", type=int, help="of PPO: 500, on predictions twice those of natrl bench")
+    parser.add_argument("--noise", type=number(NotNegative), default=0.17, help="of the model's signal, in points")
+    parser.add_argument("--evaluations", type=number(Count), default=10_000, help="of the model, in all")
+    parser.add_argument("--seeds", type=numbers(Seed), default=(0, 1, 2, 3, 4))
+    parser.add_argument(
+        "--shares", type=numbers(Portion), default=(1, 0.8, 0.6, 0.4), help="budgets, as shares of the MAdds"
+    )
+    parser.add_argument("--held-out", type=number(Count), help="architectures: 150, of the cells of DARTS 40")
+    parser.add_argument(
+        "--iterations", type=number(Count), help="of PPO: 500, on predictions twice those of natrl bench"
+    )
     options = parser.parse_args()
     if (options.table is None) == (options.model is None):
         parser.error("give a table, or --model FILE")
     with ray_session():
-        (from_table if options.model is None else from_model)(options, [*map(float, options.shares.split(","))])
+        (from_table if options.model is None else from_model)(options)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

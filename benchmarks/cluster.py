@@ -12,7 +12,6 @@ Evaluations sleep, so that two cores can stand for many. Parts, each chosen by a
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import json
 import os
@@ -27,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import ray
 from _machines import architectures, fill, machines, one_machine, score, Sleeper
+from _options import Parser, run
 from _rows import print_row
 
 from natrl import Architecture
@@ -161,7 +161,7 @@ def node() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     for name in ("efficiency", "overhead", "node"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--machines", type=int, choices=(4, 8), help="the efficiency on so many only")
@@ -173,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

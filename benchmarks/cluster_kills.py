@@ -20,8 +20,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from _machines import architectures, one_machine, score, Sleeper
+from _options import number, Parser, run
 from _rows import print_row
 
+from natrl.checks.fields import Count, Steps
 from natrl.evaluation import Evaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.evaluation.ledger.paid import LedgerEvaluator, RecordingEvaluator
@@ -96,10 +98,10 @@ def kill_quietly(pid: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--number", type=int, default=100, help="of kills")
-    parser.add_argument("--drivers", type=int, default=15, help="of those, of the driver")
-    parser.add_argument("--evaluations", type=int, default=2000)
+    parser = Parser(__doc__)
+    parser.add_argument("--number", type=number(Steps), default=100, help="of kills")
+    parser.add_argument("--drivers", type=number(Steps), default=15, help="of those, of the driver")
+    parser.add_argument("--evaluations", type=number(Count), default=2000)
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive is not None:
@@ -109,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

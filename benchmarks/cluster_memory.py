@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import ray
 import torch
 from _machines import architectures, fill, one_machine
+from _options import Parser, run
 from _rows import print_row
 from torch.utils.data import TensorDataset
 
@@ -136,7 +136,7 @@ def private_megabytes(pid: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parts = {"weights": weights, "images": memory}
     for name in parts:
         parser.add_argument(f"--{name}", action="store_true")
@@ -146,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -18,10 +18,12 @@ from dataclasses import replace
 import numpy as np
 from _networks import few, trained
 from _networks import options as network_options
+from _options import number, percentage, run
 from _rows import print_row
 from torch.utils.data import TensorDataset
 
 import natrl
+from natrl.checks.fields import Count, Seed
 from natrl.core.architecture import Architecture
 from natrl.data import batches, ImageData
 from natrl.evaluation.divergence import DivergenceEvaluator
@@ -31,6 +33,8 @@ from natrl.search.combinations import best_combinations
 from natrl.search.replacements import Replacements
 from natrl.spaces.budget import Budget
 from natrl.training.fitting import measure
+
+EFFECTS = ("divergence", "cross_entropy", "accuracy")
 
 
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
@@ -80,18 +84,20 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
 
 def main() -> None:
     parser = network_options(__doc__, width=0.125, train_images=4_000)
-    parser.add_argument("--images", type=int, default=512, help="that replacements are scored on")
-    parser.add_argument("--judging", type=int, default=2048, help="other images, that combinations are measured on")
-    parser.add_argument("--replacements", type=int, help="so many of them, drawn at random; all by default")
-    parser.add_argument("--combinations", type=int, default=6, help="for each budget")
-    parser.add_argument("--budgets", nargs="+", default=["50%", "30%"])
-    parser.add_argument("--effects", nargs="+", default=["divergence", "cross_entropy", "accuracy"])
+    parser.add_argument("--images", type=number(Count), default=512, help="that replacements are scored on")
+    parser.add_argument(
+        "--judging", type=number(Count), default=2048, help="other images, that combinations are measured on"
+    )
+    parser.add_argument("--replacements", type=number(Count), help="so many of them, drawn at random; all by default")
+    parser.add_argument("--combinations", type=number(Count), default=6, help="for each budget")
+    parser.add_argument("--budgets", type=percentage, nargs="+", default=["50%", "30%"])
+    parser.add_argument("--effects", nargs="+", choices=EFFECTS, default=EFFECTS)
     parser.add_argument("--moves", default="types,kernels,ranks,branches", help="what may change, or all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=number(Seed), nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     for seed in options.seeds:
         compare(options, few(options.data, options.image_size, options.train_images, seed), seed)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,7 +11,6 @@ the best is what steepest ascent finds (none within a budget).
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -22,9 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 import gymnasium
 import numpy as np
 import torch
+from _options import number, Parser, run
 from _rows import print_row
 
 from natrl.bench.climbing import climb
+from natrl.checks.fields import Count, Seed
 from natrl.core.operations import VOCABULARY
 from natrl.envs.tasks import NamedTask, TASKS
 from natrl.spaces import Batch
@@ -151,17 +152,19 @@ def every_start(core: Any) -> Batch:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--tasks", default="", help="only those whose names contain this")
     parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx; without it its tasks are left out")
-    parser.add_argument("--steps", type=int, default=30_000, help="transforms to learn from")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=number(Count), default=30_000, help="transforms to learn from")
+    parser.add_argument("--seed", type=number(Seed), default=0)
     options = parser.parse_args()
+    chosen = [t for t in TASKS if options.tasks in t.name and (options.model or "NASBench301" not in t.name)]
+    if not chosen:
+        parser.error(f"no task's name contains {options.tasks!r}: {', '.join(task.name for task in TASKS)}")
     torch.set_num_threads(1)  # the networks are small
-    for task in TASKS:
-        if options.tasks in task.name and (options.model or "NASBench301" not in task.name):
-            baseline(task, options.steps, options.seed, options.model)
+    for task in chosen:
+        baseline(task, options.steps, options.seed, options.model)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

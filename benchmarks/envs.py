@@ -10,7 +10,6 @@ Difficulty: counted and looked up over all architectures of the space, except fo
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -19,9 +18,11 @@ from typing import get_args
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
+from _options import number, Parser, run
 from _rows import print_row
 
 from natrl.bench.capture import best_reachable
+from natrl.checks.fields import Count
 from natrl.core.transitions import Rule
 from natrl.envs import ArchTransitionEnv, ArchTransitionSequentialEnv, ArchTransitionVectorEnv
 from natrl.evaluation import Evaluator, load_table
@@ -147,12 +148,12 @@ QUANTILES, LEVELS = ("least", "quarter", "median", "three_quarters", "most"), (0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--difficulty", action="store_true")
-    parser.add_argument("--steps", type=int, default=4000, help="of each repetition of a scalar environment")
+    parser.add_argument("--steps", type=number(Count), default=4000, help="of each repetition of a scalar environment")
     arguments = parser.parse_args()
     difficulty() if arguments.difficulty else speed(arguments.steps)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

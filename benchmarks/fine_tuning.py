@@ -15,19 +15,23 @@ from __future__ import annotations
 import argparse
 from copy import deepcopy
 from dataclasses import replace
+from typing import Annotated
 
 from _networks import few, FINE_TUNINGS, trained
 from _networks import options as network_options
+from _options import number, percentage, run
 from _rows import print_row
 from torch import nn
 
 import natrl
+from natrl.checks.fields import Count, Positive, Range, Seed
 from natrl.data import ImageData
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.training.distillation import Distillation
 from natrl.training.fitting import fit, measure
 
 RATES = (0.02, 0.05, 0.1)
+Until = Annotated[float, Range(0, 1)]
 UNTIL = (0.0, 0.5)  # share of the training after which the teacher is gone
 
 
@@ -61,15 +65,21 @@ def compare(options: argparse.Namespace, seed: int) -> None:
 def main() -> None:
     parser = network_options(__doc__, width=0.25, train_images=5_000)
     parser.set_defaults(data="fashion-mnist")
-    parser.add_argument("--budget", default="30%")
-    parser.add_argument("--tuning-epochs", type=int, default=10)
-    parser.add_argument("--rates", type=float, nargs="+", default=RATES)
-    parser.add_argument("--until", type=float, nargs="+", default=UNTIL, help="share of the training; 0: no teacher")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[190])
+    parser.add_argument("--budget", type=percentage, default="30%")
+    parser.add_argument("--tuning-epochs", type=number(Count), default=10)
+    parser.add_argument("--rates", type=number(Positive), nargs="+", default=RATES)
+    parser.add_argument(
+        "--until",
+        type=number(Until),
+        nargs="+",
+        default=UNTIL,
+        help="share of the training; 0: no teacher",
+    )
+    parser.add_argument("--seeds", type=number(Seed), nargs="+", default=[190])
     options = parser.parse_args()
     for seed in options.seeds:
         compare(options, seed)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,16 +9,17 @@ a short fine-tuning ("tuned", with --steps above 0).
 
 from __future__ import annotations
 
-import argparse
 import time
 from copy import deepcopy
 from dataclasses import replace
 
 import torch
 from _networks import few, ResNet
+from _options import number, Parser, run
 from _rows import print_row
 from torch import nn
 
+from natrl.checks.fields import Count, Seed, Size, Steps
 from natrl.data import batches
 from natrl.modules.inherit.kernels import inherit_kernel
 from natrl.modules.inherit.least_squares import inherit, recalibrating
@@ -63,15 +64,15 @@ def starts(model: nn.Module, before: str, after: str, reference: Reference, reca
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--data", default="cifar10-jpeg")
-    parser.add_argument("--image-size", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=10_000)
-    parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--reference-images", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=0, help="of fine-tuning, 64 images each")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--image-size", type=number(Size), default=16)
+    parser.add_argument("--train-images", type=number(Count), default=10_000)
+    parser.add_argument("--channels", type=number(Size), default=16)
+    parser.add_argument("--epochs", type=number(Count), default=8)
+    parser.add_argument("--reference-images", type=number(Count), default=512)
+    parser.add_argument("--steps", type=number(Steps), default=0, help="of fine-tuning, 64 images each")
+    parser.add_argument("--seed", type=number(Seed), default=0)
     options = parser.parse_args()
 
     data = few(options.data, options.image_size, options.train_images, options.seed)
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,16 +10,17 @@ of |predicted / measured − 1|, and the same between two halves of the turns, w
 
 from __future__ import annotations
 
-import argparse
 import time
 
 import numpy as np
 import torch
 from _networks import NETWORKS
+from _options import number, Parser, run
 from _rows import print_row
 from scipy.stats import spearmanr
 
 import natrl
+from natrl.checks.fields import Count, Positive, Size
 from natrl.modules.space import ModuleSpace
 from natrl.timing.latency import batch_of, networks_timed
 from natrl.timing.stopwatch import Patience, Times
@@ -56,13 +57,13 @@ def compare(space: ModuleSpace, runtime: str, batch: int, networks: int) -> None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--network", choices=NETWORKS, default="resnet18")
-    parser.add_argument("--width", type=float, default=0.25, help="share of the published channels")
-    parser.add_argument("--image-size", type=int, default=28)
-    parser.add_argument("--networks", type=int, default=50, help="random transformations that are predicted")
+    parser.add_argument("--width", type=number(Positive), default=0.25, help="share of the published channels")
+    parser.add_argument("--image-size", type=number(Size), default=28)
+    parser.add_argument("--networks", type=number(Count), default=50, help="random transformations that are predicted")
     parser.add_argument("--runtimes", nargs="+", default=["eager", "compile", "onnxruntime"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
+    parser.add_argument("--batches", nargs="+", type=number(Count), default=[1, 32])
     parser.add_argument("--moves", default="all", help="as of natrl.from_module")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

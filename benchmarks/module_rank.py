@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from _networks import few, trained
 from _networks import options as network_options
+from _options import number, run
 from _rows import print_row
 from scipy.stats import rankdata, spearmanr
 
+from natrl.checks.fields import Count, Seed
 from natrl.data import batches, ImageData
 from natrl.evaluation.inherited import FALLBACK_STEPS, InheritedEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
@@ -73,14 +75,14 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
 
 def main() -> None:
     parser = network_options(__doc__, width=0.125, train_images=4_000)
-    parser.add_argument("--tuning-epochs", type=int, default=3)
-    parser.add_argument("--supernet-steps", type=int, default=124, help="two epochs")
-    parser.add_argument("--transformations", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tuning-epochs", type=number(Count), default=3)
+    parser.add_argument("--supernet-steps", type=number(Count), default=124, help="two epochs")
+    parser.add_argument("--transformations", type=number(Count), default=16)
+    parser.add_argument("--seed", type=number(Seed), default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rank(options, few(options.data, options.image_size, options.train_images, options.seed))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

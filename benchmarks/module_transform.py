@@ -22,17 +22,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from _networks import few, trained
+from _networks import few, NETWORKS, trained
 from _networks import options as network_options
+from _options import number, percentage, run
 from _rows import print_row
 from _simple_ways import all_separable, fewest_replacements
 
+import natrl
+from natrl.checks.fields import Count, Seed
 from natrl.core.architecture import Architecture
-from natrl.data import ImageData
+from natrl.data import batches, ImageData
 from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.runs.directory import ledger_file
-from natrl.search.random_transform import best_of_random, cost_matched_random
+from natrl.search.random_transform import best_of_random, cost_matched_random, random_within
 from natrl.training.fitting import measure
 from natrl.training.schedule import FINE_TUNING
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
@@ -52,7 +55,17 @@ def rivals(found: Optimized, data: ImageData, madds: float, seed: int, scores: i
     }
 
 
+def check_budget(options: argparse.Namespace, data: ImageData, share: float, seed: int) -> None:
+    """ValueError where random search would find nothing so cheap."""
+    model = NETWORKS[options.network](data.image_channels, data.num_classes, options.width)
+    space = natrl.from_module(model, next(batches(data.validation, 2))[0].contiguous(), moves=OptimizeSettings().moves)
+    madds = share * space.cost(space.architecture).madds
+    random_within(space, space.architecture, madds=madds, seed=seed)
+
+
 def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
+    share = float(options.budget.rstrip("%")) / 100
+    check_budget(options, data, share, seed)
     model = trained(options.network, options.width, data, epochs=options.epochs, seed=seed)
     given = {
         "fine_tuning": replace(FINE_TUNING, epochs=options.tuning_epochs),
@@ -64,7 +77,6 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
     settings = OptimizeSettings(
         learn_from=options.learn_from, evaluator=replace(usual.evaluator, surrogate=options.surrogate), **given
     ).with_rounds()
-    share = float(options.budget.rstrip("%")) / 100
     with ray_session():
         found, added = (
             optimize(model, data=data, budget={"madds": options.budget}, settings=each, expect_accuracy=0)
@@ -104,16 +116,16 @@ def _scored(result: Optimized) -> int:
 
 def main() -> None:
     parser = network_options(__doc__, width=0.25, train_images=10_000)
-    parser.add_argument("--tuning-epochs", type=int, default=6)
-    parser.add_argument("--budget", default="70%")
+    parser.add_argument("--tuning-epochs", type=number(Count), default=6)
+    parser.add_argument("--budget", type=percentage, default="70%")
     parser.add_argument("--learn-from", choices=("effects", "scores"), default="effects", help="the policy")
-    parser.add_argument("--surrogate", type=int, help="evaluations that others are predicted from")
-    parser.add_argument("--finalists", type=int, default=6)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--surrogate", type=number(Count), help="evaluations that others are predicted from")
+    parser.add_argument("--finalists", type=number(Count), default=6)
+    parser.add_argument("--seeds", type=number(Seed), nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     for seed in options.seeds:
         compare(options, few(options.data, options.image_size, options.train_images, seed), seed)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

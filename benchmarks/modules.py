@@ -12,7 +12,6 @@ bit (its lines, or why not). One JSON row a network, then a table; the exit stat
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -25,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums in the same order, and tim
 import numpy as np
 import torch
 import torchvision
+from _options import number, Parser, run
 from _rows import print_row
 from rich.console import Console
 from rich.table import Column, Table
@@ -32,6 +32,7 @@ from torch import nn, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import natrl
+from natrl.checks.fields import Count, Size
 from natrl.export.module_code import module_code
 from natrl.modules import ModuleSpace
 
@@ -186,10 +187,10 @@ def table(rows: list[tuple[str, dict[str, Any]]]) -> Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("names", nargs="*", help="such as torchvision:resnet18 or timm:dla34; all if none are given")
-    parser.add_argument("--size", type=int, default=128, help="height and width of the images in pixels")
-    parser.add_argument("--transforms", type=int, default=2, help="random transforms of each network")
+    parser.add_argument("--size", type=number(Size), default=128, help="height and width of the images in pixels")
+    parser.add_argument("--transforms", type=number(Count), default=2, help="random transforms of each network")
     arguments = parser.parse_args()
     names = arguments.names or [*(f"torchvision:{n}" for n in TORCHVISION), *(f"timm:{n}" for n in TIMM)]
     warnings.simplefilter("ignore")  # the networks' own, of weights that nobody loads
@@ -211,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,17 +8,18 @@ timed with RLlib's own overhead, without starting Ray; measuring is not.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+from _options import number, Parser, run
 from _rows import print_row
 
 from natrl.bench.capture import best_reachable, capture
 from natrl.bench.splits import split
+from natrl.checks.fields import Seeds
 from natrl.evaluation import load_table
 from natrl.policies.network import PolicyConfig
 from natrl.rllib.config import algorithm_config
@@ -52,8 +53,8 @@ def best_by_reward(space, rewards, everything, initial):  # type: ignore[no-unty
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser = Parser(__doc__)
+    parser.add_argument("--seeds", type=number(Seeds), default=1)
     parser.add_argument("--head", default="autoregressive")
     arguments = parser.parse_args()
     space = find_space("nasbench201")
@@ -96,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,7 +10,6 @@ The authors' code transforms 1,591 single cells a second on a 2-core machine, ab
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -18,9 +17,11 @@ from multiprocessing import get_context
 
 import numpy as np
 import torch
+from _options import number, Parser, run
 from _rows import print_row
 
 from natrl import Architecture, space
+from natrl.checks.fields import Count
 from natrl.policies import Policy, PolicyConfig, PolicyNetwork
 
 AUTHORS = 800  # architectures a second
@@ -60,10 +61,10 @@ def measure(pools: list[ProcessPoolExecutor], deterministic: bool, repeats: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--architectures", type=int, default=16384)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser = Parser(__doc__)
+    parser.add_argument("--architectures", type=number(Count), default=16384)
+    parser.add_argument("--repeats", type=number(Count), default=5)
+    parser.add_argument("--processes", type=number(Count), default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     each = arguments.architectures // arguments.processes
     count = each * arguments.processes
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

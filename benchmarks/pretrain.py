@@ -23,12 +23,14 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
+from _options import number, Parser, run
 from _predicted import means, measure_predicted
 from _rows import print_row
 from budgets import learned
 
 from natrl.bench.nasbench301 import PredictedTruth
 from natrl.bench.trained import published_tables, TrainedTable
+from natrl.checks.fields import Count, Seed
 from natrl.core.architecture import Architecture
 from natrl.evaluation import CachedEvaluator
 from natrl.evaluation.nasbench301 import SurrogateFile
@@ -113,13 +115,13 @@ def keep(folder: Path, policy: Policy, figures: dict[str, dict[str, float]], kno
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("-o", "--out", type=Path, required=True, help="a folder for each policy is written here")
     parser.add_argument("--data-sets", nargs="+", default=[*NASBENCH201_DATA])
     parser.add_argument("--model", type=Path, help="nasbench301_yahpo.onnx: of the cells of DARTS, by its predictions")
-    parser.add_argument("--iterations", type=int, default=500)
-    parser.add_argument("--held-out", type=int, default=150, help="architectures (40 at most with --model)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--iterations", type=number(Count), default=500)
+    parser.add_argument("--held-out", type=number(Count), default=150, help="architectures (40 at most with --model)")
+    parser.add_argument("--seed", type=number(Seed), default=0)
     options = parser.parse_args()
     with ray_session():
         if options.model is not None:
@@ -130,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

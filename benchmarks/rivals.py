@@ -45,12 +45,14 @@ from typing import Any
 
 import torch
 from _networks import options as network_options
+from _options import number, percentage, run
 from _rivals_job import Job
 from _rivals_measuring import Clock, madds, parameters, RUNTIMES, shares_of_time
 from _rivals_methods import AS_LONG_AS, Method, METHODS
 from _rivals_rows import Rows, table
 from rich.console import Console
 
+from natrl.checks.fields import Count, Positive, Seed
 from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
 
@@ -143,12 +145,16 @@ def share_of(budget: str) -> float:
 def main(given: Sequence[str] | None = None) -> None:
     parser = network_options(__doc__, width=0.25, train_images=5_000)
     parser.set_defaults(data="fashion-mnist", epochs=40)
-    parser.add_argument("--tuning-epochs", type=int, default=10)
-    parser.add_argument("--tuning-rate", type=float, help="highest learning rate of fine-tuning (default: natrl's own)")
-    parser.add_argument("--budgets", nargs="+", default=["70%", "50%", "30%"], help="shares of the MAdds")
+    parser.add_argument("--tuning-epochs", type=number(Count), default=10)
+    parser.add_argument(
+        "--tuning-rate", type=number(Positive), help="highest learning rate of fine-tuning (default: natrl's own)"
+    )
+    parser.add_argument("--budgets", type=percentage, nargs="+", default=["70%", "50%", "30%"], help="of the MAdds")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--choosing-seeds", type=int, nargs="+", default=[90], help="that settings are chosen on")
+    parser.add_argument("--seeds", type=number(Seed), nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--choosing-seeds", type=number(Seed), nargs="+", default=[90], help="that settings are chosen on"
+    )
     parser.add_argument("--runtimes", nargs="*", choices=RUNTIMES, default=RUNTIMES, help="that times are measured in")
     parser.add_argument("--out", type=Path, default=Path("rivals.jsonl"))
     options = parser.parse_args(given)
@@ -173,4 +179,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

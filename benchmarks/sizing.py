@@ -7,18 +7,19 @@ the seconds are those of this process (other work on the machine hardly counts),
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from _options import number, Parser, run
 from _rows import print_row
 
 import natrl
 from natrl import Architecture, network_cost, Skeleton
 from natrl import space as find_space
+from natrl.checks.fields import Count
 from natrl.data import ImageData, load_data
 from natrl.evaluation import Evaluator
 from natrl.evaluation.scratch import ScratchEvaluator
@@ -51,8 +52,8 @@ def passes(data: ImageData, epochs: int) -> tuple[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--architectures", type=int, default=8)
+    parser = Parser(__doc__)
+    parser.add_argument("--architectures", type=number(Count), default=8)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load_data("digits", seed=0)
@@ -67,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

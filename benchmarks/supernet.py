@@ -10,7 +10,6 @@ loaded machine slows both.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -18,11 +17,13 @@ from copy import deepcopy
 
 import numpy as np
 import torch
+from _options import number, Parser, run
 from _rows import print_row
 from torch import nn
 
 from natrl import Architecture, Skeleton, zoo
 from natrl import space as find_space
+from natrl.checks.fields import Count, Steps
 from natrl.networks import CellSupernet, extract_network, Network
 from natrl.networks.dilated import DilatedDepthwise
 
@@ -61,19 +62,19 @@ def medians(repeats: int, *runs: Callable[[], object]) -> list[float]:
     """Median milliseconds of each, taking turns."""
     times: list[list[float]] = [[] for _ in runs]
     for i in range(BURN_IN + repeats):
-        for run, seconds in zip(runs, times, strict=True):
+        for call, seconds in zip(runs, times, strict=True):
             start = time.perf_counter()
-            run()
+            call()
             if i >= BURN_IN:
                 seconds.append(time.perf_counter() - start)
     return [1000 * statistics.median(seconds) for seconds in times]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--random", type=int, default=8, help="random architectures beside the named ones")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser = Parser(__doc__)
+    parser.add_argument("--random", type=number(Steps), default=8, help="random architectures beside the named ones")
+    parser.add_argument("--repeats", type=number(Count), default=5)
+    parser.add_argument("--threads", type=number(Count), default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -127,4 +128,4 @@ def report(name: str, times: tuple[float, ...], **values: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,7 +11,6 @@ anew; its answer is the one of ten candidates that its model predicts the most o
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,11 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core
 
 import numpy as np
 import pandas as pd
+from _options import number, numbers, Parser, run
 from _rows import print_row
 
 import natrl
 from natrl.bench.capture import best_reachable, capture
 from natrl.bench.learned import CANDIDATES, FROM_MODEL
+from natrl.checks.fields import Count, Seed
 from natrl.core.architecture import Architecture
 from natrl.core.operations import VOCABULARY_INDEX
 from natrl.core.transitions import CostMode, Rule
@@ -118,15 +119,15 @@ def told(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("source", type=Path, help="nasbench201.csv.gz")
     parser.add_argument("table", type=Path, help="transnas101_micro.csv.gz")
     parser.add_argument("--signal", default="cifar10_val200")
-    parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--held-out", type=int, default=500, help="cells")
-    parser.add_argument("--iterations", type=int, default=500, help="on NAS-Bench-201")
-    parser.add_argument("--evaluations", default="100,300", help="of a task, in all")
-    parser.add_argument("--task-iterations", type=int, default=FROM_MODEL.iterations, help="on a task")
+    parser.add_argument("--seeds", type=numbers(Seed), default=(0, 1, 2, 3, 4))
+    parser.add_argument("--held-out", type=number(Count), default=500, help="cells")
+    parser.add_argument("--iterations", type=number(Count), default=500, help="on NAS-Bench-201")
+    parser.add_argument("--evaluations", type=numbers(Count), default=(100, 300), help="of a task, in all")
+    parser.add_argument("--task-iterations", type=number(Count), default=FROM_MODEL.iterations, help="on a task")
     parser.add_argument("--tasks", default="", help="some of them: A,B")
     options = parser.parse_args()
     table = TableFile(options.source)
@@ -134,8 +135,10 @@ def main() -> None:
     every = tasks(options.table)
     on_task = replace(FROM_MODEL, iterations=options.task_iterations)
     chosen = [name for name in options.tasks.split(",") if name] or list(every)
+    if unknown := [name for name in chosen if name not in every]:
+        parser.error(f"unknown task {unknown[0]!r}; known: {', '.join(every)}")
     with ray_session(), TemporaryDirectory() as folder:
-        for seed in map(int, options.seeds.split(",")):
+        for seed in options.seeds:
             rng = np.random.default_rng(seed)
             live = [a for a in SPACE.architectures() if a.is_live]
             order = rng.permutation(len(live))
@@ -155,7 +158,7 @@ def main() -> None:
                 report("most by the signal", [by_signal[a] for a in held], 0)
                 report("of its own space", own.on(SPACE).transform_batch(held), 0)
                 report("under these masks", source.transform_batch(held), 0)
-                for queries in map(int, filter(None, options.evaluations.split(","))):
+                for queries in options.evaluations:
                     for method, known, first in (("warm", before, start), ("anew", None, None)):
                         surrogate = SurrogateEvaluator(
                             TableEvaluator(scores, name),
@@ -179,4 +182,4 @@ def best_by(signal: dict[Architecture, float]) -> dict[Architecture, Architectur
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

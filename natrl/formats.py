@@ -6,7 +6,19 @@ import math
 import re
 from collections.abc import Iterable
 
-__all__ = ["accuracy", "count", "layers", "nats", "points", "rank", "ratio", "score", "seconds", "signed_percent"]
+__all__ = [
+    "accuracy",
+    "change",
+    "count",
+    "layers",
+    "nats",
+    "points",
+    "rank",
+    "ratio",
+    "score",
+    "seconds",
+    "signed_percent",
+]
 
 MINUS = "−"
 MISSING = "–"
@@ -70,6 +82,15 @@ def seconds(value: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def change(before: str, after: str, *, arrow: str = "→", longest: int | None = None) -> str:
+    """What became of a layer: "conv_3x3 → sep_conv_3x3"; of one that stays, or only gets narrower, what it is now.
+
+    `longest`: so many characters of each at most.
+    """
+    same = after == before or after.startswith(f"{before},")
+    return after[:longest] if same else f"{before[:longest]} {arrow} {after[:longest]}"
 
 
 def layers(names: Iterable[str]) -> str:

@@ -59,3 +59,10 @@ def test_layers(names, text):
 @pytest.mark.parametrize(("value", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")])
 def test_seconds(value, text):
     assert formats.seconds(value) == text
+
+
+def test_what_became_of_a_layer():
+    assert formats.change("conv_3x3", "sep_conv_3x3") == "conv_3x3 → sep_conv_3x3"
+    assert formats.change("conv_3x3", "conv_3x3") == "conv_3x3"
+    assert formats.change("conv_3x3", "conv_3x3, 12 of 16 channels") == "conv_3x3, 12 of 16 channels"
+    assert formats.change("linear", "linear_rank_8", arrow="⇒", longest=6) == "linear ⇒ linear"

@@ -1,19 +1,33 @@
-"""Progress of runs and sweeps: a bar on a terminal; elsewhere, as in the log of a Ray job, a line now and then."""
+"""Progress of long work: a bar on a terminal; elsewhere, as in the log of a Ray job, a line now and then."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from ray.tune import Callback
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 from natrl.news import is_quiet
 
-__all__ = ["PERIOD_S", "ProgressLine", "SweepLine", "Throttle", "follow", "follow_trials", "progress_bar"]
+__all__ = [
+    "PERIOD_S",
+    "ProgressLine",
+    "SweepLine",
+    "Throttle",
+    "follow",
+    "follow_trials",
+    "progress_bar",
+    "steps",
+    "working",
+]
+
+T = TypeVar("T")
 
 PERIOD_S = 1.0  # the bar is drawn and a line is written at most so often
 
@@ -21,16 +35,35 @@ PERIOD_S = 1.0  # the bar is drawn and a line is written at most so often
 def progress_bar(console: Console | None = None) -> Progress:
     """The bar that all long commands show, on standard error; nothing where natrl is to be quiet (natrl.news)."""
     console = console or Console(stderr=True, quiet=is_quiet())
-    return Progress(
+    return _Bars(
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[note]}"),
         console=console,
         refresh_per_second=1 / PERIOD_S,
         transient=False,
     )
+
+
+def steps(progress: Progress | None, description: str, items: Iterable[T], total: int) -> Iterator[T]:
+    """The items, as many as are shown to be done when the next one is asked for."""
+    if progress is None:
+        yield from items
+        return
+    task = progress.add_task(description, total=total, note="")
+    for item in items:
+        yield item
+        progress.advance(task)
+
+
+@contextmanager
+def working(progress: Progress, description: str) -> Iterator[None]:
+    """Shows that one thing is being done, whose parts are not known."""
+    task = progress.add_task(description, total=1, note="")
+    yield
+    progress.advance(task)
 
 
 class Throttle:
@@ -48,6 +81,49 @@ class Throttle:
         return True
 
 
+class _TimeLeft(ProgressColumn):
+    """How long it will take at its pace; once it is done, or before there is a pace, how long it has taken."""
+
+    def render(self, task: Task) -> Text:
+        taken = task.finished_time if task.finished else task.elapsed
+        return Text(_time_left(task) or str(timedelta(seconds=int(taken or 0))), style="progress.remaining")
+
+
+def _time_left(task: Task) -> str:
+    """Empty where there is no pace yet, or nothing is left."""
+    unknown = task.finished or task.time_remaining is None
+    return "" if unknown else f"{timedelta(seconds=int(task.time_remaining or 0))} left"
+
+
+class _Bars(Progress):
+    """Bars, which write a line now and then where there is no terminal to draw them on."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self._due = Throttle()
+
+    def add_task(self, *args: Any, **options: Any) -> TaskID:
+        task = super().add_task(*args, **options)
+        self._write_line(task, new=True)
+        return task
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._write_line(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        self._write_line(task_id)
+
+    def _write_line(self, task_id: TaskID, *, new: bool = False) -> None:
+        if self.console.is_terminal or not (new or self._due()):
+            return
+        task = self._tasks[task_id]
+        done = f"{task.description} {task.completed:g}/{task.total:g}"
+        words = [done, _time_left(task), task.fields["note"]]
+        self.console.print("  ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
+
+
 #: Where news of the run in this process is shown. Tune pickles its callbacks, so the bar cannot be part of one.
 _sinks: list[Callable[[int, str], None]] = []
 
@@ -55,14 +131,11 @@ _sinks: list[Callable[[int, str], None]] = []
 @contextmanager
 def _following(progress: Progress | None, description: str, total: int) -> Iterator[None]:
     """Shows what Tune's callbacks below say during the body, in the bar given or in one of its own."""
-    due = Throttle()
     with nullcontext(progress) if progress else progress_bar() as bar:
         task = bar.add_task(description, total=total, note="")
 
         def show(completed: int, note: str) -> None:
             bar.update(task, completed=completed, note=note)
-            if not bar.console.is_terminal and due():
-                bar.console.print(f"{description} {completed}/{total}  {note}", highlight=False, soft_wrap=True)
 
         _sinks.append(show)
         try:

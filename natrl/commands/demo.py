@@ -12,6 +12,7 @@ from rich.console import Console
 from natrl.commands.options import Address, check_new, invocation, Json, refuse, Verbose
 from natrl.commands.settings_options import flag, Options
 from natrl.demo.settings import ACTS, CellsSettings, settings_of
+from natrl.news import say
 from natrl.tuning.session import ray_session
 
 __all__ = ["demo"]
@@ -59,13 +60,14 @@ def demo(
         from natrl.data import load_data
 
         load_data(cells.data, seed=cells.seed, image_size=cells.image_size)
+    say("Ray starts, which takes some seconds")
     with ray_session(address, verbose=verbose):
-        from natrl.demo.acts import PLAYED
-
         console, documents = Console(), {}
         for name in acts:
             if not as_json:
                 console.rule(f"[bold]{name}[/]: {_what(name)}")
+            from natrl.demo.acts import PLAYED  # after the news, since it loads much
+
             shown = PLAYED[name](settings[name], folder / name, invocation())
             documents[name] = shown.document
             if not as_json:

@@ -14,7 +14,7 @@ import typer
 
 from natrl.checks.errors import DEBUG, debugging, for_users, one_line, whole_traceback
 
-__all__ = ["Debug", "run_safely", "show_tracebacks", "with_debug"]
+__all__ = ["Debug", "in_one_line", "run_safely", "show_tracebacks", "with_debug"]
 
 INTERRUPTED, USAGE, FAULT = 130, 2, 1  # exit codes
 Debug = Annotated[bool, typer.Option("--debug", help=f"Show the traceback behind an error (or set {DEBUG}=1).")]
@@ -47,35 +47,45 @@ def show_tracebacks(value: bool) -> None:
 
 
 def run_safely(command: Any, arguments: Sequence[str] | None) -> int:
-    """Runs a Typer command and returns its exit code.
+    """Runs a Typer command and returns its exit code; its errors as `in_one_line` has them."""
+
+    def run() -> int | None:
+        if "" in (sys.argv[1:] if arguments is None else arguments):
+            raise ValueError("an argument is empty; was it a variable of the shell that is not set?")
+        code: int | None = command.main(args=arguments, prog_name="natrl", standalone_mode=False)
+        return code
+
+    with _switch_of_this_command():
+        return in_one_line(run, "natrl")
+
+
+def in_one_line(run: Callable[[], int | None], program: str) -> int:
+    """Runs what a program does, and returns its exit code.
 
     What natrl raises for its users (`natrl.checks.errors.for_users`) becomes one line and exit code 2. Everything else
     keeps its traceback, with a line that asks to report it, and gives exit code 1.
     """
-    with _switch_of_this_command():
-        try:
-            if "" in (sys.argv[1:] if arguments is None else arguments):
-                raise ValueError("an argument is empty; was it a variable of the shell that is not set?")
-            return command.main(args=arguments, prog_name="natrl", standalone_mode=False) or 0
-        except typer.Exit as leave:
-            return leave.exit_code
-        except (typer.Abort, KeyboardInterrupt):
-            print("natrl: interrupted", file=sys.stderr)
-            return INTERRUPTED
-        except Exception as error:
-            return _explain(error)
+    try:
+        return run() or 0
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        return _explain(error, program)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, program: str) -> int:
     if hasattr(error, "format_message"):  # a usage error; newer Typers carry a Click of their own
-        message, code = f"{error.format_message()} (natrl --help)", USAGE
+        message, code = f"{error.format_message()} ({program} --help)", USAGE
     elif for_users(error):
         message, code = str(error), USAGE
     else:
         message, code = UNFORESEEN, FAULT
     if debugging() or code == FAULT:
         sys.stderr.write(whole_traceback(error))
-    print("natrl: " + one_line(message), file=sys.stderr)
+    print(f"{program}: {one_line(message)}", file=sys.stderr)
     return code
 
 

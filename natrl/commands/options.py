@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from natrl.commands.settings_options import option_of
+from natrl.commands.settings_options import as_typed, option_of
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
 from natrl.files import writing as files
@@ -81,7 +81,7 @@ def check_picture(picture: Path | None) -> None:
 
 def refuse(options: Mapping[str, object], why: str) -> None:
     """ValueError if one of these options, by name, was given: it would not be heeded."""
-    given = [name for name, value in options.items() if value is not None]
+    given = [as_typed(name, value) for name, value in options.items() if value is not None]
     if given:
         raise ValueError(f"{given[0]} does not go with this: {why}")
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from natrl.bench.question import check_proxy, Question
 from natrl.commands.options import Address, check_new, invocation, Json, refuse, refuse_unheeded, Seed, Verbose
-from natrl.commands.settings_options import flag, leaves, Options
+from natrl.commands.settings_options import as_typed, flag, leaves, Options
 from natrl.commands.show import QUICK
 from natrl.evaluation.factory import EvaluatorSpec
 from natrl.evaluation.rewards import REWARDS
@@ -115,7 +115,7 @@ def _network(proxy: str, truth: str, given: dict[str, Any], seed: int) -> Evalua
 
     own = RunSettings.from_dict(read_config(Path(proxy))["settings"]).evaluator
     if given:
-        extra = ", ".join(map(flag, leaves(given)))
+        extra = ", ".join(as_typed(flag(name), value) for name, value in leaves(given))
         raise ValueError(f"{proxy} has a space, data and network of its own: leave out {extra}")
     return EvaluatorSpec(
         space=own.space, data=own.data, image_size=own.image_size, skeleton=own.skeleton, seed=own.seed

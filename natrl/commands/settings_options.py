@@ -16,7 +16,7 @@ from natrl.checks.annotations import alternatives
 from natrl.checks.fields import field_hints, group_of
 from natrl.documents import set_at
 
-__all__ = ["Options", "flag", "leaves", "names_in", "option_of", "with_options"]
+__all__ = ["Options", "as_typed", "flag", "leaves", "names_in", "option_of", "with_options"]
 
 _FLAGS = {"num_gpus": "--gpus-per-actor", "num_classes": "--classes", "candidates": "-n", "start": "--from"}
 _FLAGS |= {"madds": "--max-madds", "params": "--max-params", "number": "-n", "rules": "--rule", "resource": "--of"}
@@ -43,6 +43,11 @@ def flag(name: str) -> str:
     return _FLAGS.get(last, f"--{last.replace('_', '-')}")
 
 
+def as_typed(option: str, value: object) -> str:
+    """The option as a user has given it: "--no-distill" where it is "--distill" and not wanted."""
+    return f"--no-{option[2:]}" if value is False else option
+
+
 def _python_name(option: str) -> str:
     name = option.strip("-?").replace("-", "_")
     return f"{name}_" if iskeyword(name) else name
@@ -67,10 +72,10 @@ def names_in(text: str) -> tuple[str, ...]:
     return names
 
 
-def leaves(given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted names of what nested values hold."""
+def leaves(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names of what nested values hold, and the values."""
     for name, value in given.items():
-        yield from leaves(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [f"{prefix}{name}"]
+        yield from leaves(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from natrl.commands.options import Address, invocation, Json, Mlflow, Verbose, Wandb
-from natrl.commands.settings_options import flag, leaves, Options
+from natrl.commands.settings_options import as_typed, flag, leaves, Options
 from natrl.files.paths import quote
 from natrl.runs.settings import RunSettings
 from natrl.tuning.session import ray_session
@@ -89,7 +89,7 @@ def _settings(config: Path | None, given: dict[str, Any]) -> RunSettings:
             raise ValueError(f"{config}: {error}") from None
         raise
     why = unheeded(settings)
-    names = [(name, flag(name)) for name in leaves(given)]
+    names = [(name, as_typed(flag(name), value)) for name, value in leaves(given)]
     names += [(name, f"{config}: {name}") for name in in_vain(file)] if file else []
     for name, shown in names:
         if name in why:

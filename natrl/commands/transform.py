@@ -102,7 +102,7 @@ def transform(
             as_json=as_json,
         )
         return
-    of_networks = {name: value or None for name, value in asdict(asked).items()} | dict.fromkeys(leaves(given), True)
+    of_networks = {name: value or None for name, value in asdict(asked).items()} | dict(leaves(given))
     refuse(
         {flag(name): value for name, value in of_networks.items()},
         "networks are torchvision:NAME, timm:NAME or module:function",

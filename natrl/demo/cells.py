@@ -29,7 +29,7 @@ from natrl.spaces import space as find_space
 from natrl.training.fitting import TrainingResult
 from natrl.tuning.comparison import train_all
 from natrl.tuning.finalists import candidate_scores, choose, Finalist
-from natrl.tuning.progress import progress_bar
+from natrl.tuning.progress import progress_bar, working
 from natrl.tuning.restore import restored_evaluator
 from natrl.tuning.run import train
 
@@ -52,7 +52,8 @@ def demonstrate(settings: CellsSettings, out: Path, *, command: str) -> Results:
         policy = load_policy(out)
         originals = draw_originals(policy.space, settings.seed)
         with timed(clock, "choice"):
-            finalists = choose_finalists(policy, originals, out, settings.seed)
+            with working(bar, "candidates"):
+                finalists = choose_finalists(policy, originals, out, settings.seed)
             trained = train_finalists(finalists, skeleton, data, settings, bar)
             chosen = {
                 name: choose(candidates, partial(network_cost, skeleton=skeleton))

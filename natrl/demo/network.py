@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from rich.progress import Progress
 from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
@@ -15,17 +16,19 @@ from natrl.data import batches, ImageData, load_data
 from natrl.demo.settings import NetworkSettings
 from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
+from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES
 from natrl.report.side_by_side import Compared
 from natrl.runs.directory import ledger_file
-from natrl.search.random_transform import best_of_random
+from natrl.search.random_transform import best_of_random, random_within
 from natrl.timing.latency import Latency, measure_latency
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, Optimized
 from natrl.tuning.optimize.alike import fine_tuned_alike
 from natrl.tuning.optimize.settings import Method
+from natrl.tuning.progress import progress_bar, working
 
 __all__ = ["Digits", "network"]
 
@@ -63,13 +66,27 @@ def network(settings: NetworkSettings, out: Path) -> tuple[list[Compared], Optim
     Results are in `out`/policy and `out`/additive, new folders. The test split is read here, once for each row.
     """
     data = load_data("digits", seed=settings.seed)
+    _check_budget(data, settings)
     model = trained(data, settings)
     policy, additive = (_optimized(model, data, settings, method, out) for method in METHODS)
     found = policy.found
     original = _Made("the original", found.space.architecture, model)
-    rows = [original, *_by_others(policy, data, settings), additive.made, policy.made]
-    times = _times([row.network for row in rows], next(batches(data.validation, 2))[0])
+    with progress_bar() as bar:
+        rows = [original, *_by_others(policy, data, settings, bar), additive.made, policy.made]
+        with working(bar, "times"):
+            times = _times([row.network for row in rows], _example(data))
     return [_measured(row, found.space, data, latency) for row, latency in zip(rows, times, strict=True)], found
+
+
+def _check_budget(data: ImageData, settings: NetworkSettings) -> None:
+    """ValueError where random search, which others are compared with, would find nothing so cheap."""
+    space = from_module(Digits(), _example(data), moves=settings.optimize(method="policy").moves)
+    madds = settings.budget * space.cost(space.architecture).madds
+    random_within(space, space.architecture, madds=madds, seed=settings.seed)
+
+
+def _example(data: ImageData) -> Tensor:
+    return next(batches(data.validation, 2))[0]
 
 
 class _Made(NamedTuple):
@@ -96,16 +113,20 @@ def _optimized(model: nn.Module, data: ImageData, settings: NetworkSettings, met
     return _Ours(_Made(METHODS[method], found.architecture, found.model, seconds, paid), found)
 
 
-def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings) -> list[_Made]:
+def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings, bar: Progress) -> list[_Made]:
     """What is fine-tuned as natrl's networks are: the original, and the best of as many random ones as natrl scored."""
     found, scores = ours.found, ours.made.evaluations
     space, before, start = found.space, found.space.architecture, time.perf_counter()
     scorer = DivergenceEvaluator(space, data, seed=settings.seed)
-    madds = found.after.cost.madds
-    drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
+    budget = settings.budget * found.before.cost.madds
+    cheapest = random_within(space, before, madds=budget, seed=settings.seed)[0]
+    madds = max(found.after.cost.madds, space.cost(cheapest).madds)
+    with working(bar, "random search"):
+        drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
     seconds = time.perf_counter() - start
     others = {"fine-tuned alike": before, "random search": drawn}
-    tuned = fine_tuned_alike(found, others, data, settings.optimize(method="policy"))
+    with working(bar, "fine-tuned alike"):
+        tuned = fine_tuned_alike(found, others, data, settings.optimize(method="policy"))
     alike, random = (_Made(name, architecture, tuned[name]) for name, architecture in others.items())
     return [alike, random._replace(seconds=seconds, evaluations=scores)]
 

@@ -28,6 +28,7 @@ from natrl.search.random_transform import cost_matched_random
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 from natrl.tuning.documents import complete
+from natrl.tuning.progress import steps
 from natrl.tuning.run import train
 
 __all__ = ["truth"]
@@ -57,7 +58,7 @@ def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progres
     run = out / RUN
     train(complete(asked), run, command=command, progress=progress)
     policy, paid = load_policy(run), len(read_ledger(ledger_file(run)))
-    found = _answers(policy, predicted_scores(run), held_out, table.evaluator(), settings, paid)
+    found = _answers(policy, predicted_scores(run), held_out, table.evaluator(), settings, paid, progress)
     report = table.reporter()
     before = report.accuracies(held_out)
     answers = tuple(_judged(report, table.space, held_out, before, *answer) for answer in found)
@@ -101,30 +102,34 @@ def _answers(
     signal: Evaluator,
     settings: TruthSettings,
     paid: int,
+    progress: Progress | None,
 ) -> list[Found]:
     """Method, budget, evaluations and answers, of the policy's as `natrl transform` chooses; nothing else is read."""
     space, scores = policy.space, _scores(policy.space, signal)
     found: list[Found] = []
+
+    def best(a: Architecture, limit: float) -> Architecture:
+        within = (b for b in Reachable(space, a).every() if space.cost(b).madds <= limit)
+        return max(within, key=scores.__getitem__)
+
     for budget in dict.fromkeys((1.0, settings.budget)):
-        limits = [budget * space.cost(a).madds for a in held_out]
-        mine = [
-            policy.transform(a, max_madds=limit, evaluator=chooser).best
-            for a, limit in zip(held_out, limits, strict=True)
-        ]
-        same = [
-            cost_matched_random(space, a, space.cost(b).madds, settings.seed)
-            for a, b in zip(held_out, mine, strict=True)
-        ]
-        best = [
-            max((b for b in Reachable(space, a).every() if space.cost(b).madds <= limit), key=scores.__getitem__)
-            for a, limit in zip(held_out, limits, strict=True)
-        ]
+        limits = {a: budget * space.cost(a).madds for a in held_out}
+        mine: list[Architecture] = []
+        same: list[Architecture] = []
+        most: list[Architecture] = []
+        for a, limit in steps(progress, f"answers within {budget:.0%}", limits.items(), len(limits)):
+            mine.append(policy.transform(a, max_madds=limit, evaluator=chooser).best)
+            same.append(cost_matched_random(space, a, space.cost(mine[-1]).madds, settings.seed))
+            most.append(best(a, limit))
         found += [("natrl", budget, paid, mine), ("random", budget, 0, same)]
         if budget == 1:
             each = max(1, paid // len(held_out))
-            searches = [search("local-search", space, a, signal, budget=each, seed=settings.seed) for a in held_out]
+            searches = [
+                search("local-search", space, a, signal, budget=each, seed=settings.seed)
+                for a in steps(progress, "local search", held_out, len(held_out))
+            ]
             found.append(("local-search", 1.0, sum(s.queries for s in searches), [s.best for s in searches]))
-        found.append(("best", budget, len(scores), best))
+        found.append(("best", budget, len(scores), most))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from natrl import formats
 from natrl.drawing.architectures import settings
 from natrl.drawing.palette import INK, VARIANT_LOOKS
 from natrl.report.plots import chart_grid, legend_below
@@ -32,8 +33,7 @@ def layers_figure(layers: Sequence[Mapping[str, Any]]) -> Figure:
         axes.barh(rows, after, height=0.78, color=VARIANT_LOOKS["transformed"][0].color, label="after")
         for row, layer in enumerate(layers):
             if layer["before"] != layer["after"]:
-                narrower = layer["after"].startswith(f"{layer['before']},")
-                text = f" {'' if narrower else layer['before'][:LONGEST] + ' → '}{layer['after'][:LONGEST]}"
+                text = f" {formats.change(layer['before'], layer['after'], longest=LONGEST)}"
                 axes.text(before[row], row, text, va="center", fontsize=7.5, color=INK, parse_math=False)
         axes.set_yticks(rows, [layer["name"][-LONGEST:] for layer in layers], fontsize=7.5, parse_math=False)
         axes.set_ylim(len(layers) - 0.4, -0.6)

@@ -16,7 +16,7 @@ from natrl.search.cost_levels import CostLevels
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 
-__all__ = ["best_of_random", "cost_matched_random", "random_transforms"]
+__all__ = ["best_of_random", "cost_matched_random", "random_transforms", "random_within"]
 
 MOST_LISTED = 2**14  # choices that are all looked at
 DRAWS = 1024  # of more choices than that, at once
@@ -51,14 +51,9 @@ def best_of_random(
 ) -> Architecture:
     """Of `scores` random transformations that come nearest to so many MAdds, and have no more, the best by its score.
 
-    Those that cannot be scored are left out. ValueError where none of the 1,024 that are drawn has as few MAdds, or
-    none can be scored.
+    Those that cannot be scored are left out. ValueError where there is none (`random_within`), or none can be scored.
     """
-    drawn = random_transforms(space, architecture, POOL, np.random.default_rng(seed))
-    costs = {a: space.cost(a).madds for a in drawn}
-    within = sorted((a for a, cost in costs.items() if cost <= madds), key=costs.__getitem__)[-scores:]
-    if not within:
-        raise ValueError(f"none of {POOL:,} random transformations has at most {madds:,.0f} MAdds")
+    within = random_within(space, architecture, madds=madds, seed=seed)[-scores:]
     try:
         found = evaluator.evaluate(within)
     except FailedEvaluations as error:
@@ -66,6 +61,19 @@ def best_of_random(
     if np.isnan(found).all():
         raise ValueError(f"none of {len(within)} random transformations can be scored")
     return within[int(np.nanargmax(found))]
+
+
+def random_within(space: Space, architecture: Architecture, *, madds: float, seed: int) -> list[Architecture]:
+    """Of 1,024 random transformations those that have at most so many MAdds, the dearest last. ValueError if none."""
+    drawn = random_transforms(space, architecture, POOL, np.random.default_rng(seed))
+    costs = {a: space.cost(a).madds for a in drawn}
+    within = sorted((a for a, cost in costs.items() if cost <= madds), key=costs.__getitem__)
+    if not within:
+        least = min(costs.values())
+        raise ValueError(
+            f"none of {POOL:,} random transformations has at most {madds:,.0f} MAdds; the cheapest has {least:,}"
+        )
+    return within
 
 
 def cost_matched_random(

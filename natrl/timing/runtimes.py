@@ -69,8 +69,9 @@ def device_of(runtime: str, device: str | None) -> torch.device:
     try:
         found = default_device(device)
         torch.zeros(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device {device!r:.40} is not here: {summary(error)}") from None
+    except (RuntimeError, AssertionError, ImportError):  # NotImplementedError among them: a device without tensors
+        here = ", ".join(["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))])
+        raise ValueError(f"device {device!r:.40} is not here; there is {here}") from None
     return found
 
 

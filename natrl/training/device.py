@@ -8,8 +8,14 @@ __all__ = ["default_device", "free_memory", "precision", "use_bf16"]
 
 
 def default_device(device: torch.device | str | None = None) -> torch.device:
-    """The device given; else the GPU where there is one (Ray lets an actor see the one it was given), or the CPU."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The device given; else the GPU where there is one (Ray lets an actor see the one it was given), or the CPU.
+
+    ValueError on a name that torch does not know.
+    """
+    try:
+        return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:  # lists more than a dozen kinds
+        raise ValueError(f"unknown device {device!r:.40}: cpu, cuda or cuda:1, say") from None
 
 
 def use_bf16(wanted: bool | None, device: torch.device) -> bool:

@@ -67,7 +67,7 @@ def test_only_what_is_given_is_there(command):
     assert call("--rate", "0.5", "--again") == (Flags(again=True), {"inner": {"rate": 0.5}}, 0)
     given = {"inner": {"batch_size": 4}, "name": "y"}
     assert call("--batch-size", "4", "--name", "y", "--where", "there", "--seed", "2") == (Flags("there"), given, 2)
-    assert list(leaves(given)) == ["inner.batch_size", "name"]
+    assert dict(leaves(given)) == {"inner.batch_size": given["inner"]["batch_size"], "name": given["name"]}
     assert call("--parts", "c, d", "--whole")[1] == {"parts": ("c", "d"), "whole": True}
     with pytest.raises(ValueError, match="expected names with commas between them, got ','"):
         call("--parts", ",")

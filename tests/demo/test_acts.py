@@ -14,8 +14,8 @@ from natrl import build_network, parse
 from natrl.core.isomorphism import function_key
 from natrl.data import load_data
 from natrl.demo.acts import PLAYED
-from natrl.demo.network import Digits
-from natrl.demo.settings import settings_of
+from natrl.demo.network import Digits, network
+from natrl.demo.settings import NetworkSettings, settings_of
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.evaluation.table import nasbench201_accuracies
 from natrl.report.results import read_results
@@ -39,6 +39,14 @@ def test_the_three_acts(ray_session, capsys, tmp_path, monkeypatch):
     check_cells(tmp_path / "demo" / "cells", text)
     for picture in ("truth/truth", "truth/front", "network/network", "cells/before", "cells/after"):
         assert (tmp_path / "demo" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_budget_that_random_search_cannot_keep_to_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    """A second: the network is traced."""
+    monkeypatch.setattr("natrl.demo.network.fit", None)
+    with pytest.raises(ValueError, match=r"none of 1,024 random transformations has at most .* the cheapest has"):
+        network(NetworkSettings(budget=0.001), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def few_images(name, **said):

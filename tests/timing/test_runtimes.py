@@ -82,6 +82,8 @@ def test_a_missing_package_compiler_or_device_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setattr("natrl.timing.runtimes.shutil.which", lambda name: None)
     with pytest.raises(ValueError, match=r"'compile' needs a C\+\+ compiler"):
         prepared("compile", nn.Identity(), IMAGES)
-    with pytest.raises(ValueError, match="device 'nowhere' is not here"):
+    with pytest.raises(ValueError, match="unknown device 'nowhere'"):
         device_of("eager", "nowhere")
+    with pytest.raises(ValueError, match=r"^device 'xpu' is not here; there is cpu[^;]*$"):
+        device_of("eager", "xpu")
     assert RUNTIMES.names()[:2] == ("eager", "compile")

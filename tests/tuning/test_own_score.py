@@ -128,7 +128,7 @@ def test_the_command_without_training(
         capsys, *command, *small, "--data", "digits"
     )
     for of_schedule in (["--epochs", 1], ["--learning-rate", 0.1], ["--no-distill"]):
-        assert "does not go with this: --score without --data trains by --tune alone" in error(
+        assert f"{of_schedule[0]} does not go with this: --score without --data trains by --tune alone" in error(
             capsys, *command, *small, *of_schedule
         )
     assert "--expect-accuracy is a number that --score can give" in error(

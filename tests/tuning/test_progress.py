@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from natrl.tuning import progress
-from natrl.tuning.progress import follow, follow_trials, ProgressLine, SweepLine, Throttle
+from natrl.tuning.progress import follow, follow_trials, progress_bar, ProgressLine, steps, SweepLine, Throttle, working
 
 
 def test_at_most_one_a_period():
@@ -33,7 +34,9 @@ def test_lines_of_a_run(written):
             result = {"training_iteration": iteration, "reward_mean": 0.01 * iteration, "cost_ratio": 0.5}
             ProgressLine().on_trial_result(iteration, [], None, result)
     *lines, bar = written.getvalue().splitlines()
-    assert lines == [f"policy {i}/9  reward +{0.01 * i:.4f}  cost 0.50" for i in (1, 4, 7)]
+    news = [re.sub(r"  \d:\d\d:\d\d left", "", line) for line in lines]
+    assert news == ["policy 0/9", *(f"policy {i}/9  reward +{0.01 * i:.4f}  cost 0.50" for i in (1, 4, 7))]
+    assert [" left  " in line for line in lines] == [False, False, True, True]  # two make a pace
     assert bar.split()[2] == "9/9"
 
 
@@ -45,4 +48,30 @@ def test_the_line_of_a_sweep(written):
     trials = [trial("TERMINATED", reward_mean=0.3), trial("RUNNING", reward_mean=0.2), trial("ERROR"), trial("PENDING")]
     with follow_trials(4):
         SweepLine("reward_mean", "min").on_trial_complete(1, trials, trials[1])
-    assert written.getvalue().splitlines()[0] == "trials 3/4  0 running  1 failed  best reward_mean 0.2000"
+    assert written.getvalue().splitlines()[:2] == [
+        "trials 0/4",
+        "trials 3/4  0 running  1 failed  best reward_mean 0.2000",
+    ]
+
+
+def test_the_time_left_is_shown_as_soon_as_there_is_a_pace(monkeypatch):
+    """A step in 20 s: of six, two are done after 40."""
+    file = io.StringIO()
+    console = Console(file=file, width=100, force_terminal=True)
+    now = [0.0]
+    console.get_time = lambda: now[0]
+    with progress_bar(console) as bar:
+        bar.get_time = console.get_time
+        for _ in steps(bar, "answers", "abcdef", 6):
+            if now[0] == 40:
+                bar.refresh()
+                assert "0:01:20 left" in file.getvalue()
+            now[0] += 20
+        with working(bar, "times"):
+            now[0] += 5
+        bar.refresh()
+    last = file.getvalue().rpartition("answers")[2]
+    assert "6/6" in last
+    assert "0:02:00" in last  # how long it took
+    assert "0:00:05" in last
+    assert list(steps(None, "answers", "ab", 2)) == ["a", "b"]

@@ -84,11 +84,9 @@ class Optimized:
         for heading in ("parameters", "MAdds"):
             table.add_column(heading, justify="right")
         for layer in self.layers:
-            narrower = layer.after.startswith(f"{layer.before},")
-            what = f"{layer.before} ⇒ {layer.after}" if layer.changed and not narrower else layer.after
             table.add_row(
                 layer.name,
-                what,
+                formats.change(layer.before, layer.after, arrow="⇒"),
                 _arrow(layer.cost.params, layer.new_cost.params),
                 _arrow(layer.cost.madds, layer.new_cost.madds),
                 style="" if layer.changed else "dim",

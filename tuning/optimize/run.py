@@ -46,7 +46,7 @@ from natrl.tuning.optimize.tasks import Task, Tune
 from natrl.tuning.optimize.timed import time_limits, TimeLimits
 from natrl.tuning.optimize.tracebacks import kept_traceback
 from natrl.tuning.optimize.verdicts import verdicts
-from natrl.tuning.progress import progress_bar
+from natrl.tuning.progress import progress_bar, working
 from natrl.tuning.run import learn
 from natrl.tuning.session import check_resources, ray_session
 
@@ -160,7 +160,7 @@ def optimize(
         else:
             create_run(run, settings.run, " ".join(sys.argv), **{NETWORK: asked})
         timed = time_limits(space, limits, settings, mask, run)
-        with progress_bar() as bar:
+        with progress_bar() as bar, working(bar, "in all"):
             additive = AdditiveProposer(space, settings, bar, timed) if settings.by_effects else None
             if learned is None and settings.method == "policy":
                 with from_effects(additive, settings, evaluator, run) as learning:
@@ -171,7 +171,8 @@ def optimize(
             with serve_ledger(ledger_file(run)) as ledger:
                 finalists, count = propose(proposer, evaluator, limits, settings, example, ledger.path)
             best, alike = Halving(space, task, run, bar).best(finalists, settings)
-    result = _result(space, task, evaluator, best, alike, count, run, settings, limits)
+    with progress_bar() as bar, working(bar, "measuring"):
+        result = _result(space, task, evaluator, best, alike, count, run, settings, limits)
     result.save()
     return result
 
