@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ray.tune import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from natrl.news import is_quiet
@@ -39,7 +40,7 @@ def progress_bar(console: Console | None = None) -> Progress:
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        _TimeLeft(),
+        _TimeLeft(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[note]}"),
         console=console,
         refresh_per_second=1 / PERIOD_S,
@@ -86,13 +87,19 @@ class _TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         taken = task.finished_time if task.finished else task.elapsed
-        return Text(_time_left(task) or str(timedelta(seconds=int(taken or 0))), style="progress.remaining")
+        return Text(_time_left(task) or _clock(taken), style="progress.remaining")
 
 
 def _time_left(task: Task) -> str:
     """Empty where there is no pace yet, or nothing is left."""
     unknown = task.finished or task.time_remaining is None
-    return "" if unknown else f"{timedelta(seconds=int(task.time_remaining or 0))} left"
+    return "" if unknown else f"{_clock(task.time_remaining)} left"
+
+
+def _clock(seconds: float | None) -> str:
+    """A duration, short: "0:05", "12:03", "1:00:00"."""
+    text = str(timedelta(seconds=int(seconds or 0)))
+    return text.removeprefix("0:").removeprefix("0") if text.startswith("0:0") else text.removeprefix("0:")
 
 
 class _Bars(Progress):

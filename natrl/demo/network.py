@@ -66,8 +66,9 @@ def network(settings: NetworkSettings, out: Path) -> tuple[list[Compared], Optim
     Results are in `out`/policy and `out`/additive, new folders. The test split is read here, once for each row.
     """
     data = load_data("digits", seed=settings.seed)
-    _check_budget(data, settings)
-    model = trained(data, settings)
+    with progress_bar() as bar:
+        _check_budget(data, settings)
+        model = trained(data, settings, bar)
     policy, additive = (_optimized(model, data, settings, method, out) for method in METHODS)
     found = policy.found
     original = _Made("the original", found.space.architecture, model)
@@ -115,6 +116,7 @@ def _optimized(model: nn.Module, data: ImageData, settings: NetworkSettings, met
 
 def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings, bar: Progress) -> list[_Made]:
     """What is fine-tuned as natrl's networks are: the original, and the best of as many random ones as natrl scored."""
+    assert ours.found.tuned_original_model is not None
     found, scores = ours.found, ours.made.evaluations
     space, before, start = found.space, found.space.architecture, time.perf_counter()
     scorer = DivergenceEvaluator(space, data, seed=settings.seed)
@@ -124,11 +126,10 @@ def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings, bar: Pro
     with working(bar, "random search"):
         drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
     seconds = time.perf_counter() - start
-    others = {"fine-tuned alike": before, "random search": drawn}
     with working(bar, "fine-tuned alike"):
-        tuned = fine_tuned_alike(found, others, data, settings.optimize(method="policy"))
-    alike, random = (_Made(name, architecture, tuned[name]) for name, architecture in others.items())
-    return [alike, random._replace(seconds=seconds, evaluations=scores)]
+        tuned = fine_tuned_alike(found, {"": drawn}, data, settings.optimize(method="policy"))[""]
+    alike = _Made("fine-tuned alike", before, ours.found.tuned_original_model)
+    return [alike, _Made("random search", drawn, tuned, seconds, scores)]
 
 
 def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[Latency, ...]) -> Compared:
@@ -136,16 +137,13 @@ def _measured(row: _Made, space: ModuleSpace, data: ImageData, latency: tuple[La
     return Compared(row.name, accuracy, cost.madds, cost.params, latency, row.seconds, row.evaluations)
 
 
-def trained(data: ImageData, settings: NetworkSettings) -> Digits:
+def trained(data: ImageData, settings: NetworkSettings, bar: Progress) -> Digits:
     """The original, in evaluation mode."""
     torch.manual_seed(settings.seed)
     model = Digits()
-    fit(
-        model,
-        data,
-        Schedule(epochs=settings.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4),
-        seed=settings.seed,
-    )
+    schedule = Schedule(epochs=settings.epochs, batch_size=64, learning_rate=0.1, warmup=0.1, weight_decay=5e-4)
+    task = bar.add_task("the original's training", total=settings.epochs, note="")
+    fit(model, data, schedule, seed=settings.seed, on_epoch=lambda epoch, _: bar.update(task, completed=epoch))
     return model.eval()
 
 

@@ -63,7 +63,7 @@ class NetworkSettings:
             evaluator=replace(usual.evaluator, actors=self.actors, num_gpus=self.gpus_per_actor),
             fine_tuning=replace(FINE_TUNING, epochs=self.tuning_epochs),
             finalists=self.finalists,
-            tune_original=False,  # the act does that itself
+            tune_original=method == "policy",  # once is enough
             candidates=self.candidates,
             seed=self.seed,
         )

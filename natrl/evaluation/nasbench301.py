@@ -46,6 +46,7 @@ PAIRS: dict[int, dict[tuple[int, ...], int]] = {
     node: {pair: i for i, pair in enumerate(combinations(range(node), 2), start=1)} for node in NODES[1:]
 }
 SIZES = (8,) * 2 * EDGES + (4, 7, 11) * 2  # categories of each of the 34 integers
+ORIGIN = "it is nb301/model.onnx of https://github.com/slds-lmu/yahpo_data, under the name that is given here"
 EPOCH = 98.0  # the last one
 CHUNK = 4096  # architectures whose hidden units are held at once
 
@@ -116,7 +117,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         nodes = [node for node in graph.node if node.op_type == "Constant"]
         constants = {node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t) for node in nodes}
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}; {ORIGIN}") from None
     except Exception as error:  # protobuf's, of many kinds
         raise ValueError(f"{path} cannot be read as an ONNX file: {said(error)}") from None
     return weights, constants

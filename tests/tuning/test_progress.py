@@ -34,7 +34,7 @@ def test_lines_of_a_run(written):
             result = {"training_iteration": iteration, "reward_mean": 0.01 * iteration, "cost_ratio": 0.5}
             ProgressLine().on_trial_result(iteration, [], None, result)
     *lines, bar = written.getvalue().splitlines()
-    news = [re.sub(r"  \d:\d\d:\d\d left", "", line) for line in lines]
+    news = [re.sub(r"  \d:\d\d left", "", line) for line in lines]
     assert news == ["policy 0/9", *(f"policy {i}/9  reward +{0.01 * i:.4f}  cost 0.50" for i in (1, 4, 7))]
     assert [" left  " in line for line in lines] == [False, False, True, True]  # two make a pace
     assert bar.split()[2] == "9/9"
@@ -65,13 +65,21 @@ def test_the_time_left_is_shown_as_soon_as_there_is_a_pace(monkeypatch):
         for _ in steps(bar, "answers", "abcdef", 6):
             if now[0] == 40:
                 bar.refresh()
-                assert "0:01:20 left" in file.getvalue()
+                assert "1:20 left" in file.getvalue()
             now[0] += 20
         with working(bar, "times"):
             now[0] += 5
         bar.refresh()
     last = file.getvalue().rpartition("answers")[2]
     assert "6/6" in last
-    assert "0:02:00" in last  # how long it took
-    assert "0:00:05" in last
+    assert "2:00" in last  # how long it took
+    assert "0:05" in last
     assert list(steps(None, "answers", "ab", 2)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "0:00"), (5.9, "0:05"), (96, "1:36"), (723, "12:03"), (3600, "1:00:00"), (90_000, "1 day, 1:00:00")],
+)
+def test_durations_are_short(seconds, text):
+    assert progress._clock(seconds) == text
