@@ -11,6 +11,7 @@ __all__ = [
     "change",
     "count",
     "layers",
+    "milliseconds",
     "nats",
     "points",
     "rank",
@@ -47,6 +48,16 @@ def ratio(value: float) -> str:
 def score(value: float) -> str:
     """A figure in a unit of the user's, to five digits."""
     return f"{value:.5g}".replace("-", MINUS)
+
+
+def milliseconds(seconds: float, spread: float = math.nan) -> str:
+    """A time in milliseconds, ± half its spread: "0.404 ± 0.032", "1,480 ± 110"; never as a power of ten."""
+    return _figure(1e3 * seconds, 3) + ("" if math.isnan(spread) else f" ± {_figure(1e3 * spread / 2, 2)}")
+
+
+def _figure(value: float, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if "e+" in text else text
 
 
 def accuracy(mean: float, spread: float = math.nan) -> str:

@@ -61,6 +61,13 @@ def test_seconds(value, text):
     assert formats.seconds(value) == text
 
 
+def test_milliseconds():
+    assert formats.milliseconds(0.00040412) == "0.404"
+    assert formats.milliseconds(0.02546, 0.064) == "25.5 ± 32"
+    assert formats.milliseconds(1.4802, 0.2208) == "1,480 ± 110"
+    assert formats.milliseconds(0.168, 0.1992) == "168 ± 100"
+
+
 def test_what_became_of_a_layer():
     assert formats.change("conv_3x3", "sep_conv_3x3") == "conv_3x3 → sep_conv_3x3"
     assert formats.change("conv_3x3", "conv_3x3") == "conv_3x3"

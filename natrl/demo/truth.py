@@ -117,7 +117,7 @@ def _answers(
         mine: list[Architecture] = []
         same: list[Architecture] = []
         most: list[Architecture] = []
-        for a, limit in steps(progress, f"answers within {budget:.0%}", limits.items(), len(limits)):
+        for a, limit in steps(progress, f"within {budget:.0%}", limits.items(), len(limits)):
             mine.append(policy.transform(a, max_madds=limit, evaluator=chooser).best)
             same.append(cost_matched_random(space, a, space.cost(mine[-1]).madds, settings.seed))
             most.append(best(a, limit))

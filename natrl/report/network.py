@@ -119,6 +119,6 @@ def _figures(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         runtime = old.get("runtime", "eager")  # not in reports of before
         by = "" if runtime == "eager" else f" by {runtime}"
         what = f"latency of {old['batch']} image{'s' if old['batch'] > 1 else ''} on {old['device']}{by} (ms)"
-        texts = [f"{1e3 * one['seconds']:.3g} ± {1e3 * one['spread'] / 2:.2g}" for one in (old, new)]
+        texts = [formats.milliseconds(one["seconds"], one["spread"]) for one in (old, new)]
         rows.append((what, texts[0], texts[1], f"{new['seconds'] / old['seconds']:.1%}"))
     return rows

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
+from natrl import formats
 from natrl.checks.arguments import checked
 from natrl.checks.fields import Count, Positive
 from natrl.timing.runtimes import Clock, device_of, prepared, Run
@@ -35,7 +36,7 @@ class Latency:
 
     def __str__(self) -> str:
         where = self.device if self.runtime == "eager" else f"{self.device} by {self.runtime}"
-        return f"{1e3 * self.seconds:.3g} ± {1e3 * self.spread / 2:.2g} ms for {self.batch} on {where}"
+        return f"{formats.milliseconds(self.seconds, self.spread)} ms for {self.batch} on {where}"
 
 
 @checked

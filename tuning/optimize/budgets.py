@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn, Tensor
 
+from natrl import formats
 from natrl.core.architecture import Architecture
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES, Limits
@@ -51,9 +52,10 @@ def check_budget(
         seconds = limits.seconds(kind, first)
         if smallest > seconds * (FASTER if settings.by_effects else 1):
             images = "one image" if LATENCIES[kind] == 1 else f"{LATENCIES[kind]} images"
+            wanted, fastest, now = map(formats.milliseconds, (seconds, smallest, first))
             raise ValueError(
-                f"no transformation takes at most {1e3 * seconds:.3g} ms for {images} here; the one with the fewest "
-                f"MAdds takes {1e3 * smallest:.3g} ms, the original {1e3 * first:.3g} ms"
+                f"no transformation takes at most {wanted} ms for {images} here; the one with the fewest MAdds takes "
+                f"{fastest} ms, the original {now} ms"
             )
         share = min(share, seconds / first)
     madds = space.cost(original).madds * share
