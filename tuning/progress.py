@@ -60,11 +60,10 @@ def steps(progress: Progress | None, description: str, items: Iterable[T], total
 
 
 @contextmanager
-def working(progress: Progress, description: str) -> Iterator[None]:
+def working(progress: Progress | None, description: str) -> Iterator[None]:
     """Shows that one thing is being done, whose parts are not known."""
-    task = progress.add_task(description, total=1, note="")
-    yield
-    progress.advance(task)
+    for _ in steps(progress, description, (None,), 1):
+        yield
 
 
 class Throttle:

@@ -28,7 +28,7 @@ from natrl.search.random_transform import cost_matched_random
 from natrl.search.reachable import Reachable
 from natrl.spaces import Space
 from natrl.tuning.documents import complete
-from natrl.tuning.progress import steps
+from natrl.tuning.progress import steps, working
 from natrl.tuning.run import train
 
 __all__ = ["truth"]
@@ -63,7 +63,8 @@ def truth(settings: TruthSettings, out: Path, *, command: str, progress: Progres
     before = report.accuracies(held_out)
     answers = tuple(_judged(report, table.space, held_out, before, *answer) for answer in found)
     one = held_out[int(np.argmax([table.space.cost(a).madds for a in held_out]))]
-    trade_off = front(policy, one, evaluator=table.evaluator(), model=score_model(run), seed=settings.seed)
+    with working(progress, "trade-off"):
+        trade_off = front(policy, one, evaluator=table.evaluator(), model=score_model(run), seed=settings.seed)
     madds = tuple(table.space.cost(a).madds for a in held_out)
     return Findings(held_out, tuple(before.tolist()), madds, answers, trade_off)
 

@@ -23,7 +23,7 @@ __all__ = ["MethodAnswers", "Findings", "truth_figure", "truth_sentence", "truth
 
 #: What answers, in the order of reading.
 METHODS = {
-    "natrl": "natrl, its first answer",
+    "natrl": "natrl, its answer",
     "random": "random, same cost",
     "local-search": "local search on each",
     "best": "the best by all trainings",
@@ -96,9 +96,9 @@ def truth_sentence(found: Findings) -> str:
     return (
         f"A policy that looked up {mine.evaluations:,} of {found.of('best').evaluations:,} trainings changed "
         f"{len(found.held_out)} architectures that it had never started from, without looking up another one: "
-        f"{formats.points(mine.gain, mine.error)} points of trained accuracy at {mine.share:.0%} of the MAdds, of "
-        f"{formats.points(found.of('best').gain)} that there are; within {least:.0%} of them "
-        f"{formats.points(found.of('natrl', least).gain)} of {formats.points(found.of('best', least).gain)}."
+        f"{formats.points(mine.gain, mine.error)} points of trained accuracy at {mine.share:.0%} of the MAdds (the best "
+        f"by all trainings: {formats.points(found.of('best').gain)}); within {least:.0%} of them "
+        f"{formats.points(found.of('natrl', least).gain)} ({formats.points(found.of('best', least).gain)})."
     )
 
 

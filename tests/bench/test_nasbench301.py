@@ -111,6 +111,13 @@ def test_a_graph_of_another_layout_is_refused(tmp_path):  # type: ignore[no-unty
             SurrogateFile(tmp_path / "small.onnx")
 
 
+def test_a_missing_file_is_said_to_be_which(tmp_path):  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        ValueError, match=r"cannot be read: No such file or directory; it is nb301/model\.onnx of https"
+    ):
+        SurrogateFile(tmp_path / "nasbench301_yahpo.onnx")
+
+
 def test_bad_noise_and_what_cannot_be_listed(file):  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=r"from 0 to 10 points, got -0\.1"):
         PredictedTruth(file, noise=-0.1)
