@@ -96,8 +96,8 @@ def truth_sentence(found: Findings) -> str:
     return (
         f"A policy that looked up {mine.evaluations:,} of {found.of('best').evaluations:,} trainings changed "
         f"{len(found.held_out)} architectures that it had never started from, without looking up another one: "
-        f"{formats.points(mine.gain, mine.error)} points of trained accuracy at {mine.share:.0%} of the MAdds (the best "
-        f"by all trainings: {formats.points(found.of('best').gain)}); within {least:.0%} of them "
+        f"{formats.points(mine.gain, mine.error)} points of trained accuracy at {mine.share:.0%} of the MAdds "
+        f"(the best by all trainings: {formats.points(found.of('best').gain)}); within {least:.0%} of them "
         f"{formats.points(found.of('natrl', least).gain)} ({formats.points(found.of('best', least).gain)})."
     )
 
