@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import math
+import zlib
 from collections.abc import Collection, Iterator
 from functools import reduce
 from typing import Any
@@ -27,6 +29,7 @@ OWN = (
 )  # natrl's layers in networks: their source goes into the code
 WINDOWS = ("kernel_size", "stride", "padding", "dilation")  # one number says the same of every axis
 CONSTANTS = 256  # values of a tensor that is not in the state_dict and may stand in the code
+PACKED = 8000  # characters that a larger one may take, such as attention's table of relative positions
 
 
 def construction(model: nn.Module, captured: fx.GraphModule) -> list[str]:
@@ -186,9 +189,17 @@ def _values(tensor: Tensor, name: str) -> str:
     repeated = tensor.dim() > 1 and bool((tensor == tensor[:1]).all())
     told = tensor[:1] if repeated else tensor
     if told.numel() > CONSTANTS:
-        raise ValueError(f"{name!r} is a tensor of shape {tuple(tensor.shape)} that is not in the state_dict")
+        packed = _packed(tensor)
+        if len(packed) > PACKED:
+            raise ValueError(f"{name!r} is a tensor of shape {tuple(tensor.shape)} that is not in the state_dict")
+        return f"constant({_text(packed)}, {tuple(tensor.shape)}, {tensor.dtype})"
     code = f"torch.tensor({told.tolist()}, dtype={tensor.dtype})"
     return f"{code}.repeat({len(tensor)}{', 1' * (tensor.dim() - 1)})" if repeated else code
+
+
+def _packed(tensor: Tensor) -> str:
+    """Its values as text, for `constant` in the code."""
+    return base64.b64encode(zlib.compress(tensor.contiguous().view(torch.uint8).numpy().tobytes(), 9)).decode()
 
 
 def _text(value: str) -> str:

@@ -116,6 +116,13 @@ REQUIRE = '''def require(holds, condition):
 
 
 '''
+CONSTANT = '''def constant(packed, shape, dtype):
+    """A tensor that is in no state_dict."""
+    values = bytearray(zlib.decompress(base64.b64decode(packed)))
+    return torch.frombuffer(values, dtype=dtype).reshape(shape)
+
+
+'''
 NETWORK = """class Network(nn.Module):
     def __init__(self):
         super().__init__()
@@ -134,6 +141,8 @@ def _render(name: str, statements: list[str], forward: str, imports: list[str], 
     forward = "\n".join((first, *(f'    require({c}, "{c}")' for c in conditions), rest))
     lines = [*imports, "import torch", "from torch import nn" + (", Tensor" if own else "")]
     lines += ["from torch.nn import functional"] if "functional." in "".join(own) else []
+    packed = ", constant(" in built
+    lines = ["import base64", "import zlib", *lines] if packed else lines
     lines = ["import math", *lines] if any("math." in c for c in conditions) else lines
     packages = "torch and torchvision" if any("torchvision" in line for line in imports) else "torch"
     sizes = " Sizes for which it does not hold are refused." if conditions else ""
@@ -141,6 +150,7 @@ def _render(name: str, statements: list[str], forward: str, imports: list[str], 
         HEADER.format(name=name, version=__version__, packages=packages, sizes=sizes, imports="\n".join(lines))
         + "".join(own)
         + (GROUP if "Group(" in built else "")
+        + (CONSTANT if packed else "")
         + (REQUIRE.format(holds_for=HOLDS) if conditions else "")
         + NETWORK.format(statements=indent(built, " " * 8), forward=indent(forward, " " * 4))
     )

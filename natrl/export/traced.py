@@ -15,6 +15,8 @@ from natrl.export.subject import Subject
 
 __all__ = ["Captured", "exported", "is_leaf", "traced"]
 
+#: How torch.export writes parts that a network runs with autocast or gradients switched on or off.
+SWITCHED = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 CONTAINERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
@@ -77,8 +79,27 @@ def exported(subject: Subject, own: Iterable[type[nn.Module]]) -> Captured:
     found.graph.set_codegen(fx.graph.CodeGen())  # plain arguments instead of a tree of them
     output = next(node for node in found.graph.nodes if node.op == "output")
     output.args = (tree_unflatten(list(output.args[0]), program.call_spec.out_spec),)
+    _unwrap(found)
     _clean(found.graph)
     return Captured(found, shape_conditions(subject, program))
+
+
+def _unwrap(module: fx.GraphModule) -> None:
+    """Parts with autocast or gradients switched go among the rest: neither makes a difference in evaluation mode.
+
+    (Where autocast is switched on it does: then the code does not give what the network gives, and is refused.)
+    """
+    for node in [node for node in module.graph.nodes if getattr(node.target, "__name__", "") in SWITCHED]:
+        place = next(i for i, a in enumerate(node.args) if isinstance(a, fx.Node) and a.op == "get_attr")
+        part = getattr(module, str(node.args[place].target))
+        _unwrap(part)
+        inputs = dict(zip(part.graph.find_nodes(op="placeholder"), node.args[place + 1 :], strict=True))
+        with module.graph.inserting_before(node):
+            outputs: Any = module.graph.graph_copy(part.graph, inputs)
+        for user in list(node.users):  # operator.getitem
+            user.replace_all_uses_with(outputs[user.args[1]])
+            module.graph.erase_node(user)
+        module.graph.erase_node(node)
 
 
 def _clean(graph: fx.Graph) -> None:

@@ -89,10 +89,26 @@ class Constant(Moody):
 
     def __init__(self) -> None:
         super().__init__()
-        self.positions = torch.arange(3 * 16 * 16).reshape(3, 16, 16)
+        self.positions = torch.rand(3, 48, 48)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x + self.positions)
+        return self.conv(F.pad(x, (16,) * 4) + self.positions)
+
+
+class Relative(nn.Module):
+    """A bias for each distance between two of 32 rows, found by a table in no state_dict; autocast is off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bias = nn.Conv2d(3, 4, 1), nn.Parameter(torch.rand(63))
+        rows = torch.arange(32)
+        self.register_buffer("distances", rows[:, None] - rows + 31, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.shape[2]
+        x = self.conv(x).mean(3)
+        with torch.autocast(x.device.type, enabled=False):
+            return x @ self.bias[self.distances[:rows, :rows]].float()
 
 
 class Hooked(Moody):
@@ -211,6 +227,7 @@ ALL = (
         Optional,
         Starred,
         Spectrum,
+        Relative,
         Sequences,
         Silent,
         weight_norm,
@@ -279,7 +296,7 @@ def test_the_model_stays_as_it_was() -> None:
     ("model", "reason"),
     [
         (Moody(), "Moody cannot be followed, its path depends on values"),
-        (Constant(), r"is a tensor of shape \(3, 16, 16\) that is not in the state_dict"),
+        (Constant(), r"is a tensor of shape \(3, 48, 48\) that is not in the state_dict"),
         (nn.Conv2d(1, 1, 3), r"Conv2d does not run on an example input of shape \(2, 3, 16, 16\): RuntimeError: Given"),
         (nn.Sequential(nn.Conv2d(3, 4, 3, device="meta")), "layer '0' is on the meta device"),
         (nn.Sequential(nn.LazyConv2d(4, 3)), "layer '0' is built lazily"),
