@@ -36,8 +36,8 @@ This page is written by
 python benchmarks/modules.py --transforms {transforms} --markdown coverage.md
 ```
 
-(about ten seconds of CPU time a network; names such as `'torchvision:*'` or `'timm:vit_*'` choose others, and `--rows FILE`
-keeps what is done). For each network it checks that
+(about ten seconds of CPU time a network; names such as `'torchvision:*'` or `'timm:vit_*'` choose others, and
+`--rows FILE` keeps what is done). For each network it checks that
 
 - identity is exact: the network built from its own architecture gives the same to the last bit, in evaluation mode and
   in training mode with the same random numbers (of a detector the losses for targets), running statistics included;
