@@ -94,7 +94,10 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="a file that rows are appended to, and read from")
     parser.add_argument("--markdown", type=Path, help="a file for the page of the documentation")
     arguments = parser.parse_args()
-    names = names_of(arguments.names or DEFAULT)
+    try:
+        names = names_of(arguments.names or DEFAULT)
+    except ValueError as error:
+        parser.error(str(error))
     warnings.simplefilter("ignore")  # the networks' own, of weights that nobody loads
     rows = {}
     if arguments.rows is not None and arguments.rows.exists():
