@@ -10,8 +10,8 @@ network does), cost no more, and cost what torch counts, and whether one of them
 alone and gives the same to the last bit (its lines, or why not). One JSON row a network, then a table; the exit status
 is 1 where a target is missed.
 
-Each network has a process of its own, which may use --seconds of CPU time: one that fails costs its row alone. With
---rows FILE rows are kept there, and networks that have one are not tried again. --markdown FILE writes
+Each of several networks has a process of its own, which may use --seconds of CPU time: one that fails costs its row
+alone. With --rows FILE rows are kept there, and networks that have one are not tried again. --markdown FILE writes
 docs/coverage.md.
 """
 
@@ -24,6 +24,7 @@ import resource
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,6 @@ import natrl
 from natrl.checks.fields import Count, Size
 
 WIDTH = 180  # of the table, in characters
-OPTIONS = ("size", "transforms", "seconds")  # that `measure` takes
 
 
 def measure(full: str, size: int, transforms: int, seconds: int) -> dict[str, Any]:
@@ -68,15 +68,20 @@ def measure(full: str, size: int, transforms: int, seconds: int) -> dict[str, An
 
 
 def work(out: Connection, full: str, size: int, transforms: int, seconds: int) -> None:
-    """Sends the parts of a row; a failure is one of them."""
+    """Sends the parts of a row."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    for part in parts(full, size, transforms):
+        out.send(part)
+
+
+def parts(full: str, size: int, transforms: int) -> Iterator[dict[str, Any]]:
+    """Of a row, as they are known; a failure is one of them."""
     try:
         network = network_of(full, size)
-        out.send({"kind": network.kind, "family": network.family, "size": network.size})
-        for part in checks(network, transforms):
-            out.send(part)
+        yield {"kind": network.kind, "family": network.family, "size": network.size}
+        yield from checks(network, transforms)
     except Exception as error:
-        out.send({"said": f"{type(error).__name__}: {error}".splitlines()[0], "targets": False})
+        yield {"said": f"{type(error).__name__}: {error}".splitlines()[0], "targets": False}
 
 
 def warm_up() -> None:
@@ -106,7 +111,13 @@ def main() -> None:
     for full in names:
         if full in rows:
             continue
-        rows[full] = row("modules", network=full, **measure(full, *(getattr(arguments, n) for n in OPTIONS)))
+        if len(names) == 1:  # needs no process of its own
+            found = {}
+            for part in parts(full, arguments.size, arguments.transforms):
+                found |= part
+        else:
+            found = measure(full, arguments.size, arguments.transforms, arguments.seconds)
+        rows[full] = row("modules", network=full, **found)
         print(json.dumps(rows[full]), flush=True)
         if arguments.rows is not None:
             with arguments.rows.open("a") as file:

@@ -70,7 +70,8 @@ def test_a_network_is_optimized_by_its_own_score(name, monkeypatch, capsys, tmp_
     )
     printed = capsys.readouterr().out
     assert re.search(r" on test \w+, MAdds$", printed, re.MULTILINE)
-    rows = [line.split()[-1 if name != "detection" else -4] for line in printed.splitlines()[-3:]]
+    table = re.split(r" on test \w+, MAdds\n", printed)[1].splitlines()
+    rows = [line.split()[-1 if name != "detection" else -4] for line in table]
     assert rows[:2] == ["100.0%", "100.0%"]
     assert float(rows[2].rstrip("%")) <= 90
     assert (tmp_path / "out" / "model.safetensors").is_file()

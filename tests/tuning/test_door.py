@@ -12,6 +12,7 @@ from natrl.evaluation.factory import EvaluatorSpec
 from natrl.news import is_quiet, say
 from natrl.rllib.settings import LearnSettings
 from natrl.runs.metrics import read_progress
+from natrl.runs.scores import predicted_scores
 
 FEW = LearnSettings(iterations=1, batch_size=16, minibatch_size=16)
 
@@ -26,7 +27,8 @@ def test_train_and_transform(ray_session: None, tmp_path: Path) -> None:
     text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
     found = natrl.transform(text, run, n=3)
     assert found.original == natrl.parse(text)
-    assert natrl.transform(natrl.parse(text), natrl.load_policy(run), n=3).best == found.best
+    known = natrl.transform(natrl.parse(text), natrl.load_policy(run), n=3, evaluator=predicted_scores(run))
+    assert known.best == found.best, "of a run its own scores choose"
     with pytest.raises(ValueError, match="was begun with another"):
         natrl.train(out=run, settings=natrl.RunSettings(evaluator=spec, rule="nat"), resume=True)
 
