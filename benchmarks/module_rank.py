@@ -20,7 +20,7 @@ from _networks import few, trained
 from _networks import options as network_options
 from _options import number, run
 from _rows import print_row
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
 from natrl.checks.fields import Count, Seed
 from natrl.data import batches, ImageData
@@ -33,11 +33,16 @@ from natrl.tuning.optimize.fine_tunings import fine_tune_all
 from natrl.tuning.session import ray_session
 
 
-def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
+def correlation(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Pearson's (of ranks it is Spearman's); None where one of them is all the same."""
+    return None if min(np.ptp(x), np.ptp(y)) < 1e-9 else float(np.corrcoef(x, y)[0, 1])
+
+
+def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float | None:
     """Spearman's partial correlation: of what of the ranks the third one's ranks do not explain linearly."""
     rows = np.column_stack([np.ones(len(x)), rankdata(given)])
     rest = [rankdata(v) - rows @ np.linalg.lstsq(rows, rankdata(v), rcond=None)[0] for v in (x, y)]
-    return float(np.corrcoef(*rest)[0, 1])
+    return correlation(*rest)
 
 
 def rank(options: argparse.Namespace, data: ImageData) -> None:
@@ -66,7 +71,7 @@ def rank(options: argparse.Namespace, data: ImageData) -> None:
             "module_rank",
             network=options.network,
             score=name,
-            spearman=float(spearmanr(column, truth).statistic),
+            spearman=correlation(rankdata(column), rankdata(truth)),
             partial=None if name == "fewer replaced" else partial(column, truth, replaced),
             transformations=len(truth),
             accuracies=[float(truth.min()), float(truth.max())],
