@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from torchvision.models import VisionTransformer
 
 import natrl
+from natrl.spaces.budget import limit_of
 
 BATCH = 50
 
@@ -61,11 +62,6 @@ def shallower(model: nn.Module, example: Tensor, madds: float) -> nn.Module:
     while madds_of(model, example) > madds:
         model.encoder.layers = model.encoder.layers[:-1]
     return model
-
-
-def allowed(text: str, whole: int) -> float:
-    """A number, or a share such as 70%."""
-    return float(text[:-1]) / 100 * whole if text.endswith("%") else float(text)
 
 
 def madds_of(model: nn.Module, example: Tensor) -> int:
@@ -120,7 +116,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--picture", type=Path, help="draw what each layer costs before and after")
     given = options.parse_args(argv)
     torch.set_num_threads(1)  # more only wait for each other on layers as small as these
-    train, held_out, test = images_of(given.data, given.images)
+    try:
+        limit_of("--max-madds", given.max_madds, 1)
+        train, held_out, test = images_of(given.data, given.images)
+    except ValueError as error:
+        options.error(str(error))
     torch.manual_seed(given.seed)
     model = transformer(train[0], int(train[1].max()) + 1)
     Training(*train, given.epochs, 1e-3)(model)
@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(found.summary())
     before, after = found.before.cost.madds, found.after.cost.madds
-    fewer = shallower(model, train[0][:1], allowed(given.max_madds, before))
+    fewer = shallower(model, train[0][:1], limit_of("--max-madds", given.max_madds, before))
     tune(fewer)
     rows = {
         "the original": (model, 1.0),

@@ -54,9 +54,10 @@ def transform(architecture: Architecture | str, policy: Policy | Path | str, **o
     without one the model of what the run has paid for chooses, where it can be trusted (`natrl.runs.scores`).
     """
     found = policy if isinstance(policy, Policy) else load_policy(policy)
+    before = parse(architecture) if isinstance(architecture, str) else architecture
     if not isinstance(policy, Policy) and "evaluator" not in options:
-        options["evaluator"] = predicted_scores(policy_path(policy))
-    return found.transform(parse(architecture) if isinstance(architecture, str) else architecture, **options)
+        options["evaluator"] = predicted_scores(policy_path(policy), len(before.operations))
+    return found.transform(before, **options)
 
 
 @checked
@@ -67,9 +68,10 @@ def front(architecture: Architecture | str, policy: Policy | Path | str, **optio
     evaluator and evaluations; `model` is that of what the run has paid for.
     """
     found = policy if isinstance(policy, Policy) else load_policy(policy)
+    before = parse(architecture) if isinstance(architecture, str) else architecture
     if not isinstance(policy, Policy):
-        options = {"model": score_model(policy_path(policy))} | options
-    return trade_off(found, parse(architecture) if isinstance(architecture, str) else architecture, **options)
+        options = {"model": score_model(policy_path(policy), len(before.operations))} | options
+    return trade_off(found, before, **options)
 
 
 @checked

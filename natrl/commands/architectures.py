@@ -57,7 +57,8 @@ def transform_architecture(
         policy = Path(pretrained_for(architecture))
     learned = load_policy(policy)
     skeleton = replace(learned.space.skeleton, **shape)
-    scorer = predicted_scores(policy) if evaluator is None else build_scorer(evaluator, policy, learned.space)
+    slots = len(architecture.operations)
+    scorer = predicted_scores(policy, slots) if evaluator is None else build_scorer(evaluator, policy, learned.space)
     candidates = learned.transform(
         architecture,
         n=CANDIDATES if n is None else n,

@@ -48,7 +48,7 @@ def front(
 
     learned = load_policy(policy)
     before = parse(architecture)
-    model = score_model(policy)
+    model = score_model(policy, len(before.operations))
     if picture is not None and asked.evaluator == "none" and model is None:
         raise ValueError(f"--picture shows scores, and {policy} has paid for none: give --evaluator KIND too")
     shaped = learned.on(learned.space.on(replace(learned.space.skeleton, **shape))) if shape else learned

@@ -41,9 +41,12 @@ def score_model(run: Path, slots: int | None = None) -> ScoreModel | None:
     return ScoreModel(architectures, np.array(scores, dtype=float), rows["metric"].iloc[0])
 
 
-def predicted_scores(run: Path) -> PredictedScores | None:
-    """What chooses among the candidates of a run's policy; None where its scores say too little of others."""
+def predicted_scores(run: Path, slots: int | None = None) -> PredictedScores | None:
+    """What chooses among the candidates of a run's policy; None where its scores say too little of others.
+
+    `slots`: as of `score_model`; those of another space say nothing.
+    """
     from natrl.evaluation.surrogate.predicted import PredictedScores
 
-    model = score_model(run)
+    model = score_model(run, slots)
     return PredictedScores(model) if model is not None and model.is_trusted else None

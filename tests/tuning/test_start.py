@@ -116,6 +116,8 @@ def test_what_was_paid_for_chooses_where_it_predicts(first, tmp_path, capsys, mo
     monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", 2.0)
     assert natrl.transform(dense, first).scores is None
     assert natrl.transform(dense, first, evaluator=None).scores is None
+    monkeypatch.setattr("natrl.evaluation.surrogate.model.TRUSTED", -1.0)
+    assert natrl.transform("DARTS", first, n=1, space="darts").scores is None, "of another space they say nothing"
 
 
 def test_natrl_optimize_goes_on_from_a_policy_and_refuses_another_at_once(first, ray_session, tmp_path):
