@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--images", type=int, default=240)
     options.add_argument("--epochs", type=int, default=12)
     options.add_argument("--iterations", type=int, default=6, help="of the policy")
+    options.add_argument("--candidates", type=int, default=natrl.OptimizeSettings().candidates)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("segmenter"))
     options.add_argument("--picture", type=Path, help="draw what the networks see in test images")
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     model = Segmenter()
     Training(*train, given.epochs)(model)
-    default = natrl.OptimizeSettings(seed=given.seed)
+    default = natrl.OptimizeSettings(candidates=given.candidates, seed=given.seed)
     learn = replace(default.learn, iterations=given.iterations)
     tune = Training(*train, max(1, given.epochs // 2))
     found = natrl.optimize(

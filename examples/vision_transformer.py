@@ -110,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--images", type=int, default=5000, help="at most, to train on")
     options.add_argument("--epochs", type=int, default=60)
     options.add_argument("--iterations", type=int, default=10, help="of the policy")
+    options.add_argument("--candidates", type=int, default=8)
     options.add_argument("--max-madds", default="70%")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=Path("transformer"))
@@ -125,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = transformer(train[0], int(train[1].max()) + 1)
     Training(*train, given.epochs, 1e-3)(model)
     tune = Training(*train, max(1, given.epochs // 4), 5e-4)
-    default = natrl.OptimizeSettings(candidates=8, seed=given.seed)
+    default = natrl.OptimizeSettings(candidates=given.candidates, seed=given.seed)
     found = natrl.optimize(
         model,
         score=Accuracy(*held_out),

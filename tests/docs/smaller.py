@@ -11,8 +11,10 @@ __all__ = ["PARSED", "SHARED", "smaller", "smaller_file"]
 
 _TINY_NETWORK = "--channels 4 --cells 1"
 _FEW_IMAGES = "--data digits --image-size 8 --train-images 100 --epochs 1"
+#: A third of the moves, and one training less.
+_SMALLER_SPACE = "--moves types --no-tune-original"
 #: A fifth of the pixels, at which the network trained on all of them is near chance.
-_SMALL_IMAGES = "--image-size 28 --expect-accuracy 0"
+_SMALL_IMAGES = f"--image-size 28 --expect-accuracy 0 {_SMALLER_SPACE}"
 #: (Learning from effects scores some ninety networks beforehand: one block of Python does.)
 _SMALLER = (
     (r"^natrl train .*--resume", ""),
@@ -30,8 +32,8 @@ _SMALLER = (
     (r"^natrl sweep", "--trials 1"),
     (r"^natrl bench nasbench301", "--seeds 1 --queries 40 --methods random,random-search"),
     (r"^natrl bench", "--seeds 1 --queries 200 --methods ceiling,random,random-search"),
-    (r"^natrl transform .*--expect-accuracy", "-n 1 --epochs 1 --policy out --expect-accuracy 15%"),
-    (r"^natrl transform .*--transform", "-n 1 --epochs 1 --policy out"),
+    (r"^natrl transform .*--expect-accuracy", f"-n 1 --epochs 1 --policy out --expect-accuracy 15% {_SMALLER_SPACE}"),
+    (r"^natrl transform .*--transform", f"-n 1 --epochs 1 --policy out {_SMALLER_SPACE}"),
     (
         r"^natrl transform .*--(actors|max-lat)",
         f"-n 1 --epochs 1 --policy out --actors 1 --gpus-per-actor 0 {_SMALL_IMAGES}",

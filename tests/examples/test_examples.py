@@ -50,9 +50,9 @@ def test_learns_what_held_out_architectures_gain_by(name, monkeypatch, capsys, t
 
 #: Of each example in which a network is optimized: options.
 OPTIMIZED = {
-    "segmentation": ["--images", "24", "--epochs", "1", "--iterations", "1"],
+    "segmentation": ["--images", "24", "--epochs", "1", "--iterations", "1", "--candidates", "1"],
     "detection": ["--images", "16", "--epochs", "1", "--candidates", "1", "--max-madds", "90%"],
-    "vision_transformer": ["--epochs", "1", "--iterations", "1"],
+    "vision_transformer": ["--images", "100", "--epochs", "1", "--iterations", "1", "--candidates", "1"],
     "text": ["--snippets", "20", "--epochs", "1", "--candidates", "1"],
 }
 
