@@ -9,7 +9,7 @@ import pytest
 from natrl.checks.errors import for_users
 from natrl.evaluation.user_code import FunctionError
 from natrl.tuning.optimize import tracebacks
-from natrl.tuning.optimize.tracebacks import kept_traceback
+from natrl.tuning.optimize.journal import kept_traceback
 
 
 def failing() -> None:
