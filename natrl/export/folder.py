@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from natrl.checks.arguments import checked
+from natrl.checks.errors import said
 from natrl.core.architecture import Architecture
 from natrl.data.arrays import as_tensor
 from natrl.export.code import model_code
@@ -93,5 +94,5 @@ def _network(architecture: Architecture, skeleton: Skeleton, weights: Weights) -
         try:
             network.load_state_dict({name: as_tensor(value) for name, value in weights.items()})
         except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from None
+            raise ValueError(f"the weights do not fit the network: {said(error)}") from None
     return network
