@@ -39,7 +39,7 @@ from natrl.search.random_transform import best_of_random, cost_matched_random, r
 from natrl.training.fitting import measure
 from natrl.training.schedule import FINE_TUNING
 from natrl.tuning.optimize import optimize, Optimized, OptimizeSettings
-from natrl.tuning.optimize.alike import fine_tuned_alike
+from natrl.tuning.optimize.fine_tunings import fine_tuned_alike
 from natrl.tuning.session import ray_session
 
 
@@ -85,7 +85,7 @@ def compare(options: argparse.Namespace, data: ImageData, seed: int) -> None:
         before = found.before.cost
         scored = {name: _scored(result) for name, result in (("natrl", found), ("additive", added))}
         others = rivals(found, data, share * before.madds, seed, scored["natrl"])
-        tuned = fine_tuned_alike(found, others, data, settings)
+        tuned = fine_tuned_alike(found.space, others, data, settings)
     rows = [("original", found.space.architecture, found.before.test_accuracy, 0)]
     rows += [("recalibrated", found.space.architecture, found.recalibrated.test, 0)]
     rows += [

@@ -20,6 +20,7 @@ from natrl.runs.metrics import last_result
 from natrl.runs.settings import RunSettings
 from natrl.search.random_transform import random_transforms
 from natrl.spaces import Space
+from natrl.tuning.finalists import candidate_row
 from natrl.tuning.restore import restored_evaluator
 
 __all__ = ["compare_with_random", "originals"]
@@ -95,16 +96,7 @@ def _rows(
     name: str, method: str, architectures: list[Architecture], evaluator: Evaluator, space: Space
 ) -> list[dict[str, Any]]:
     scores = evaluator.evaluate(architectures) if architectures else np.empty(0)
-    costs = [space.cost(a) for a in architectures]
     return [
-        {
-            "name": name,
-            "method": method,
-            "place": place,
-            "architecture": a.key,
-            "params": cost.params,
-            "madds": cost.madds,
-            "score": score,
-        }
-        for place, (a, cost, score) in enumerate(zip(architectures, costs, scores.tolist(), strict=True))
+        candidate_row(name, method, place, architecture, space, score)
+        for place, (architecture, score) in enumerate(zip(architectures, scores.tolist(), strict=True))
     ]

@@ -11,9 +11,8 @@ from ray.tune.experiment import Trial
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from natrl.files.seals import is_sealed
-from natrl.files.writing import write_atomically
 from natrl.runs.directory import tune_dir
-from natrl.tuning.state import newest_state
+from natrl.tuning.state import change_trials
 
 __all__ = ["mend_checkpoints"]
 
@@ -24,16 +23,7 @@ def mend_checkpoints(directory: Path) -> None:
     Where Tune's state is older than all that are left, the oldest takes the name of the newest that it knows. A trial
     without any starts anew. ValueError if the state cannot be read.
     """
-    file = newest_state(directory)
-    if file is None:
-        return
-    try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-        mended = [_mended(text, data, tune_dir(directory)) for text, data in state["trial_data"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} is damaged, or another Ray's ({type(error).__name__}); start anew") from error
-    if mended != [tuple(trial) for trial in state["trial_data"]]:
-        write_atomically(file, json.dumps(state | {"trial_data": mended}))
+    change_trials(directory, lambda text, data: _mended(text, data, tune_dir(directory)))
 
 
 def _mended(text: str, data: str, folder: Path) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from natrl.tuning.progress import follow, ProgressLine
 from natrl.tuning.resuming import extend_trial
 from natrl.tuning.state import has_state, KeepState, mend
 
-__all__ = ["STATE_PERIOD_S", "RunError", "train_to_end", "new_tuner", "restored_tuner", "resumed_tuner"]
+__all__ = ["STATE_PERIOD_S", "RunError", "begun_tuner", "restored_tuner", "train_to_end"]
 
 #: How often Tune writes down which checkpoint is the last; a kill loses so much. Its default is 10 s and more.
 STATE_PERIOD_S = "1"
@@ -35,10 +35,18 @@ class RunError(RuntimeError):
         self.remote_traceback = remote_traceback
 
 
-def new_tuner(
+def begun_tuner(
     config: Any, run: Path, *, iterations: int, checkpoint_every: int, callbacks: Sequence[tune.Callback] = ()
 ) -> tune.Tuner:
-    """A trial of RLlib's configuration that ends after so many iterations; Tune's files go below `run` (absolute)."""
+    """The trial of RLlib's configuration in `run` (absolute), to go on from its last checkpoint; a new one without any.
+
+    It ends after so many iterations, also where it had ended after fewer. What a kill left half-written is mended.
+    """
+    mend(run)
+    if has_state(run):
+        mend_checkpoints(run)
+        extend_trial(run, config, iterations)
+        return restored_tuner(run, trainable=config.algo_class, param_space=config)
     return tune.Tuner(
         config.algo_class,
         param_space=config,
@@ -55,21 +63,6 @@ def new_tuner(
         ),
         tune_config=tune.TuneConfig(trial_dirname_creator=lambda trial: "trial"),
     )
-
-
-def resumed_tuner(
-    config: Any, run: Path, *, iterations: int, checkpoint_every: int, callbacks: Sequence[tune.Callback] = ()
-) -> tune.Tuner:
-    """The trial of `run`, to go on from its last checkpoint; a new one where Tune had written nothing down.
-
-    It goes on to so many iterations, also where it had ended after fewer. What a kill left half-written is mended.
-    """
-    mend(run)
-    if has_state(run):
-        mend_checkpoints(run)
-        extend_trial(run, config, iterations)
-        return restored_tuner(run, trainable=config.algo_class, param_space=config)
-    return new_tuner(config, run, iterations=iterations, checkpoint_every=checkpoint_every, callbacks=callbacks)
 
 
 def restored_tuner(directory: Path, **options: Any) -> tune.Tuner:
@@ -91,7 +84,7 @@ def train_to_end(
     """
     share_user_code()
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
-    with follow(progress, iterations):
+    with follow(progress, "policy", iterations):
         result = tuner.fit()[0]
     if result.error is not None or result.checkpoint is None:
         where = f" (logs in {tune_dir(run)}{hint})" if is_worth_keeping(run) else ""

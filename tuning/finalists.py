@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from torch import nn
 from natrl.core.architecture import Architecture
 from natrl.core.operations import Cost
 from natrl.report.scores import CandidateScores
-from natrl.spaces import network_cost, Skeleton
+from natrl.spaces import Skeleton
+from natrl.spaces.networks import Networks
 
-__all__ = ["Finalist", "candidate_scores", "choose"]
+__all__ = ["Finalist", "candidate_row", "candidate_scores", "choose"]
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,21 @@ def choose(finalists: Sequence[Finalist], cost: Callable[[Architecture], Cost]) 
 
 def candidate_scores(trained: Mapping[str, Sequence[Finalist]], skeleton: Skeleton, seeds: int) -> CandidateScores:
     """What a choice was made by, for the report: by name the finalists, the original first, each trained so often."""
-    rows = []
-    for name, finalists in trained.items():
-        for i, finalist in enumerate(finalists):
-            cost = network_cost(finalist.architecture, skeleton)
-            rows.append(
-                {
-                    "name": name,
-                    "method": "policy" if i else "original",
-                    "place": max(0, i - 1),
-                    "architecture": finalist.architecture.key,
-                    "params": cost.params,
-                    "madds": cost.madds,
-                    "score": float(np.mean(finalist.validation)),
-                }
-            )
+    rows = [
+        candidate_row(
+            name, "policy" if i else "original", max(0, i - 1), f.architecture, skeleton, float(np.mean(f.validation))
+        )
+        for name, finalists in trained.items()
+        for i, f in enumerate(finalists)
+    ]
     how = f"training from scratch, mean of {seeds} seeds"
     return CandidateScores(how, "accuracy", skeleton, pd.DataFrame(rows))
+
+
+def candidate_row(
+    name: str, method: str, place: int, architecture: Architecture, networks: Networks, score: float
+) -> dict[str, Any]:
+    """A row of `CandidateScores`, with what the network costs."""
+    cost = networks.cost(architecture)
+    told = {"name": name, "method": method, "place": place, "architecture": architecture.key}
+    return told | {"params": cost.params, "madds": cost.madds, "score": score}

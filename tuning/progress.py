@@ -22,7 +22,6 @@ __all__ = [
     "SweepLine",
     "Throttle",
     "follow",
-    "follow_trials",
     "progress_bar",
     "steps",
     "working",
@@ -135,8 +134,11 @@ _sinks: list[Callable[[int, str], None]] = []
 
 
 @contextmanager
-def _following(progress: Progress | None, description: str, total: int) -> Iterator[None]:
-    """Shows what Tune's callbacks below say during the body, in the bar given or in one of its own."""
+def follow(progress: Progress | None, description: str, total: int) -> Iterator[None]:
+    """Shows what Tune's callbacks below say during the body, in the bar given or in one of its own.
+
+    `total`: of a run iterations (`ProgressLine`), of a sweep trials (`SweepLine`).
+    """
     with nullcontext(progress) if progress else progress_bar() as bar:
         task = bar.add_task(description, total=total, note="")
 
@@ -148,16 +150,6 @@ def _following(progress: Progress | None, description: str, total: int) -> Itera
             yield
         finally:
             _sinks.remove(show)
-
-
-def follow(progress: Progress | None, iterations: int) -> Any:
-    """A context in which `ProgressLine` shows a run of so many iterations."""
-    return _following(progress, "policy", iterations)
-
-
-def follow_trials(trials: int) -> Any:
-    """A context in which `SweepLine` shows a sweep of so many trials."""
-    return _following(None, "trials", trials)
 
 
 class ProgressLine(Callback):
@@ -174,7 +166,7 @@ class ProgressLine(Callback):
 
 
 class SweepLine(Callback):
-    """Passes the state of Tune's trials on to `follow_trials`: how many ended and run, the best last result."""
+    """Passes the state of Tune's trials on to `follow`: how many ended and run, the best last result."""
 
     def __init__(self, metric: str, mode: str) -> None:
         self._metric, self._best_of = metric, max if mode == "max" else min

@@ -10,8 +10,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 
-from natrl.files.writing import write_atomically
-from natrl.tuning.state import newest_state
+from natrl.tuning.state import change_trials
 
 __all__ = ["check_same", "differences", "extend_trial"]
 
@@ -55,17 +54,8 @@ def extend_trial(run: Path, config: Any, iterations: int) -> None:
     Tune never goes on with a finished trial, and keeps a trial's stopping criterion and configuration in its state
     file: these are written anew there. (Objects in the configuration Tune takes from the new one by itself.)
     """
-    file = newest_state(run)
-    if file is None:
-        return
     numbers, space = _numbers(config.to_dict()), config.env_config.get("space")
-    try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-        trials = state["trial_data"]
-        state["trial_data"] = [(_extended(text, numbers, space, iterations), data) for text, data in trials]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} is damaged, or another Ray's ({type(error).__name__}); start anew") from error
-    write_atomically(file, json.dumps(state))
+    change_trials(run, lambda text, data: (_extended(text, numbers, space, iterations), data))
 
 
 def _extended(text: str, numbers: Mapping[str, Any], space: Any, iterations: int) -> str:

@@ -20,7 +20,7 @@ from natrl.files.writing import write_json
 from natrl.runs.directory import begun, check_versions, CONFIG, create_run, ledger_file, read_config, started
 from natrl.runs.settings import RunSettings
 from natrl.tuning.configuration import build_reward, check_settings, run_configuration
-from natrl.tuning.experiment import resumed_tuner, RunError, train_to_end
+from natrl.tuning.experiment import begun_tuner, RunError, train_to_end
 from natrl.tuning.resuming import check_same
 from natrl.tuning.session import check_resources
 from natrl.tuning.tasks import put
@@ -102,7 +102,7 @@ def learn(
     if settings.evaluator.own:  # by reference: Tune writes its configuration down, in hexadecimal, every second
         config.env_config["build_evaluator"] = put(config.env_config["build_evaluator"])
     iterations, every = settings.learn.iterations, settings.checkpoint_every
-    tuner = resumed_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
+    tuner = begun_tuner(config, run, iterations=iterations, checkpoint_every=every, callbacks=callbacks)
     hint = hint or f"; go on with --resume {quote(run)}"
     with nullcontext() if settings.evaluator.kind.changes else serve_ledger(ledger_file(run)):
         return train_to_end(tuner, run, iterations=iterations, progress=progress, hint=hint)

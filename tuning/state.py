@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickle import PROTO
 from pickletools import genops
@@ -18,10 +18,10 @@ from typing import Any
 
 from ray import tune
 
-from natrl.files.writing import replacing
+from natrl.files.writing import replacing, write_atomically
 from natrl.runs.directory import tune_dir
 
-__all__ = ["KEPT", "KeepState", "has_state", "mend", "newest_state"]
+__all__ = ["KEPT", "KeepState", "change_trials", "has_state", "mend", "newest_state"]
 
 KEPT = "kept"  # folder in Tune's
 TUNER = "tuner.pkl"  # written once, before the first trial
@@ -96,6 +96,20 @@ def has_state(directory: Path) -> bool:
 def newest_state(directory: Path) -> Path | None:
     """The state that Tune would go on with; None if there is none."""
     return max(tune_dir(directory).glob(STATE), default=None)  # names end with the time
+
+
+def change_trials(directory: Path, change: Callable[[str, str], tuple[str, str]]) -> None:
+    """Writes anew what Tune's state says of each trial: what it is, and how far it got. ValueError if it is damaged."""
+    file = newest_state(directory)
+    if file is None:
+        return
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        trials = [list(change(*trial)) for trial in state["trial_data"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged, or another Ray's ({type(error).__name__}); start anew") from error
+    if trials != state["trial_data"]:
+        write_atomically(file, json.dumps(state | {"trial_data": trials}))
 
 
 def _files(folder: Path) -> Sequence[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, MISSING
 from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, get_type_hints
@@ -31,6 +31,7 @@ __all__ = [
     "Steps",
     "check_fields",
     "check_number",
+    "defaults_of",
     "field_hints",
     "group_of",
 ]
@@ -87,6 +88,13 @@ def field_hints(settings: Any) -> dict[str, Any]:
     """The annotations of a dataclass's fields, evaluated."""
     hints = get_type_hints(settings, include_extras=True)
     return {f.name: hints[f.name] for f in fields(settings)}
+
+
+@cache
+def defaults_of(settings: Any) -> dict[str, Any]:
+    """The defaults of a dataclass's fields; None where there is none."""
+    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}
+    return {name: None if default is MISSING else default for name, default in defaults.items()}
 
 
 def group_of(settings: Any, name: str) -> Any:

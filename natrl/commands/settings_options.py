@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, MISSING
+from dataclasses import fields, is_dataclass
 from functools import cache, partial, wraps
 from keyword import iskeyword
 from typing import Annotated, Any, get_origin, NamedTuple
@@ -13,7 +13,7 @@ import typer
 from annotated_doc import Doc
 
 from natrl.checks.annotations import alternatives
-from natrl.checks.fields import field_hints, group_of
+from natrl.checks.fields import defaults_of, field_hints, group_of
 from natrl.documents import set_at
 
 __all__ = ["Options", "as_typed", "flag", "leaves", "names_in", "option_of", "with_options"]
@@ -135,14 +135,8 @@ def _field(settings: Any, name: str) -> tuple[Any, str, Any]:
     group, default, hint = settings, settings, None
     for part in name.split("."):
         hint = field_hints(group)[part]
-        default = _defaults(default)[part] if isinstance(default, type) else getattr(default, part, None)
+        default = defaults_of(default)[part] if isinstance(default, type) else getattr(default, part, None)
         group = group_of(group, part)
     text = next(extra.documentation for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Doc))
     kinds = [get_origin(kind) or kind for kind in alternatives(hint)]
     return next((kind for kind in (bool, int, float, str, tuple) if kind in kinds), str), text, default
-
-
-@cache
-def _defaults(settings: Any) -> dict[str, Any]:
-    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}
-    return {name: None if default is MISSING else default for name, default in defaults.items()}

@@ -2,8 +2,7 @@
 
 from natrl.data.augmentation import Augmentation
 from natrl.data.batching import batches
-from natrl.data.examples import Examples
-from natrl.data.images import ImageData
+from natrl.data.examples import Examples, ImageData
 from natrl.data.loading import DATA, load_data
 
 __all__ = ["DATA", "Augmentation", "Examples", "ImageData", "batches", "load_data"]

@@ -1,4 +1,4 @@
-"""Three splits of inputs and labels, whatever these are."""
+"""Data sets as the rest of natrl sees them: three splits of inputs and labels, of images or whatever these are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from natrl.data.augmentation import Augmentation
 from natrl.data.contents import contents
 from natrl.digests import digest
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "ImageData"]
 
 SPLITS = ("train", "validation", "test")
 AS_GIVEN = "as given"
@@ -66,3 +66,27 @@ class Examples:
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = {name: v.dataset() if isinstance(v, Arrays) else v for name, v in state.items()}
         self.__dict__.update(values)
+
+
+@dataclass(frozen=True)
+class ImageData(Examples):
+    """A classification data set: three disjoint splits of (float32 (C, H, W) normalised, int label) pairs.
+
+    `augmentation` holds what is right for these images in training (crop and flip).
+    """
+
+    items: ClassVar[str] = "images"
+
+    num_classes: int
+    image_size: int  # height = width in pixels
+    image_channels: int
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise ValueError(f"data {self.name!r}: classification needs at least 2 classes, got {self.num_classes}")
+        if len(self.class_names) != self.num_classes:
+            raise ValueError(f"data {self.name!r}: {len(self.class_names)} names for {self.num_classes} classes")
+
+    def _besides(self) -> tuple[Any, ...]:
+        return (self.num_classes,)

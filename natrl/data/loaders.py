@@ -20,7 +20,7 @@ from torch.utils.data import (
     SubsetRandomSampler,
 )
 
-from natrl.data.images import ImageData
+from natrl.data.examples import ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.raw import HELD_OUT
 from natrl.data.splits import stratified_split, TEST_SEED

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from natrl.data.images import ImageData
+from natrl.data.examples import ImageData
 from natrl.data.own import accept_reader, accepted
 from natrl.data.preprocessing import BY_STATISTICS, Numbers, Preprocessing
 from natrl.data.published import PUBLISHED

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from natrl.data.examples import Examples
-from natrl.data.images import ImageData
+from natrl.data.examples import Examples, ImageData
 from natrl.data.labels import class_names, labels_of
 from natrl.data.loaders import from_loaders
 from natrl.data.parts import ArrayPart, Part

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from natrl.data.augmentation import Augmentation
-from natrl.data.images import ImageData
+from natrl.data.examples import ImageData
 from natrl.data.parts import Part
 from natrl.data.preprocessing import BY_STATISTICS, Preprocessing
 from natrl.data.splits import stratified_split, TEST_SEED

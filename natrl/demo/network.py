@@ -26,7 +26,7 @@ from natrl.timing.latency import Latency, measure_latency
 from natrl.training.fitting import fit, measure
 from natrl.training.schedule import Schedule
 from natrl.tuning.optimize import optimize, Optimized
-from natrl.tuning.optimize.alike import fine_tuned_alike
+from natrl.tuning.optimize.fine_tunings import fine_tuned_alike
 from natrl.tuning.optimize.settings import Method
 from natrl.tuning.progress import progress_bar, working
 
@@ -127,7 +127,7 @@ def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings, bar: Pro
         drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
     seconds = time.perf_counter() - start
     with working(bar, "fine-tuned alike"):
-        tuned = fine_tuned_alike(found, {"": drawn}, data, settings.optimize(method="policy"))[""]
+        tuned = fine_tuned_alike(found.space, {"": drawn}, data, settings.optimize(method="policy"))[""]
     alike = _Made("fine-tuned alike", before, ours.found.tuned_original_model)
     return [alike, _Made("random search", drawn, tuned, seconds, scores)]
 

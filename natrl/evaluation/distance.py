@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 from torch.nn.functional import kl_div, log_softmax
-from torch.utils._pytree import tree_leaves
 
 from natrl.evaluation.scores.named import SCORES
 from natrl.modules.replace.copies import copied
+from natrl.modules.trace.torch_operations import tensors
 from natrl.training.device import default_device
 from natrl.training.modes import in_mode
 
@@ -52,7 +52,7 @@ class OutputDistance:
     def _outputs(self, network: nn.Module) -> list[Tensor]:
         device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
         outputs = network(*(tensor.to(device) for tensor in self.inputs))
-        return [leaf for leaf in _leaves(outputs) if isinstance(leaf, Tensor)]
+        return tensors(outputs)
 
 
 def named_score(score: Any, original: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
@@ -63,13 +63,6 @@ def named_score(score: Any, original: nn.Module, inputs: tuple[Tensor, ...]) -> 
         named = f"with data, {', '.join(SCORES.names())}"
         raise ValueError(f'a score is a function of a network, or "distance", got {score!r:.60}; {named}')
     return OutputDistance(original, inputs)
-
-
-def _leaves(outputs: Any) -> list[Any]:
-    """Of dicts, lists and tuples; of any other object with attributes, as dataclasses are, what those hold."""
-    leaves = tree_leaves(outputs)
-    opened = [[leaf] if isinstance(leaf, Tensor) else tree_leaves(getattr(leaf, "__dict__", leaf)) for leaf in leaves]
-    return [part for parts in opened for part in parts]
 
 
 def _distance(found: Tensor, wanted: Tensor) -> float:

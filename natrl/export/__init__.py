@@ -1,6 +1,6 @@
 """Architectures and networks as files for people without natrl. Import from the modules:
 
-folder.export_architecture (all of it in a new folder) · notations (text) · code.model_code (model.py) ·
+folder.export_architecture (all of it in a new folder) · folder.notations (text) · code.model_code (model.py) ·
 module_code.module_code (model.py of any network) · weights.save_weights (safetensors) · onnx_file.export_onnx (ONNX).
 
 Cells keep a writer of their own, as it says each operation once and stacks in loops whose channels, cells and classes

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from natrl.checks.arguments import checked
+from natrl.checks.errors import said
 from natrl.core.architecture import Architecture
+from natrl.core.genotypes import to_darts, to_nasbench201, to_nat
 from natrl.data.arrays import as_tensor
 from natrl.export.code import model_code
-from natrl.export.notations import notations
 from natrl.export.onnx_file import check_onnx, export_onnx
 from natrl.files.writing import new_folder
 from natrl.networks import build_network, Network
 from natrl.spaces import Skeleton
 from natrl.training.weights import save_weights
 
-__all__ = ["Weights", "export_architecture", "export_architectures"]
+__all__ = ["Weights", "export_architecture", "export_architectures", "notations"]
 
 #: The state_dict of an architecture's network (`TrainingResult.weights`); None: it was not trained.
 Weights = Mapping[str, np.ndarray] | None
+
+_WRITERS: dict[str, Callable[[Architecture], str]] = {
+    "darts.txt": to_darts,
+    "nat.txt": to_nat,
+    "nasbench201.txt": to_nasbench201,
+}
 
 
 @checked
@@ -32,7 +39,7 @@ def export_architecture(
 ) -> list[Path]:
     """Writes a folder that does not exist yet, or is empty, whole or not at all; returns the files.
 
-    The notations (`natrl.export.notations`) and model.py; with weights model.safetensors; with `onnx` model.onnx, with
+    The notations (`notations`) and model.py; with weights model.safetensors; with `onnx` model.onnx, with
     those weights or else random ones. ValueError if there is something in the folder, the skeleton cannot stack the
     cells, the weights do not fit, or ONNX is not installed.
     """
@@ -70,6 +77,21 @@ def folder_names(names: Sequence[str]) -> list[str]:
     return found
 
 
+def notations(architecture: Architecture) -> dict[str, str]:
+    """File name → text, ending in a newline; `natrl.parse` reads each back.
+
+    architecture.json always; darts.txt (pairs) and nat.txt (triples), or nasbench201.txt, where the architecture has
+    such a form.
+    """
+    texts = {"architecture.json": architecture.to_json() + "\n"}
+    for name, write in _WRITERS.items():
+        try:
+            texts[name] = write(architecture) + "\n"
+        except ValueError:  # it is none of that kind
+            continue
+    return texts
+
+
 def _write(architecture: Architecture, skeleton: Skeleton, folder: Path, weights: Weights, onnx: bool) -> None:
     texts = {**notations(architecture), "model.py": model_code(architecture, skeleton)}
     for name, text in texts.items():
@@ -93,5 +115,5 @@ def _network(architecture: Architecture, skeleton: Skeleton, weights: Weights) -
         try:
             network.load_state_dict({name: as_tensor(value) for name, value in weights.items()})
         except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {' '.join(str(error).split())[:200]}") from None
+            raise ValueError(f"the weights do not fit the network: {said(error)}") from None
     return network

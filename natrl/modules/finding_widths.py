@@ -10,11 +10,11 @@ import torch
 from torch import nn, Tensor
 
 from natrl.checks.errors import summary
-from natrl.core.operations import Cost, WIDTHS
+from natrl.core.operations import WIDTHS
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.rules import Choice
-from natrl.modules.replace.width_costs import Ends, ends_of, narrow_costs, WidthCosts
-from natrl.modules.replace.widths import Narrowing, sizes_of, WidthSlot
+from natrl.modules.replace.width_costs import narrow_costs, WidthCosts
+from natrl.modules.replace.widths import Ends, ends_of, Narrowing, sizes_of, WidthSlot
 from natrl.modules.slots import LAYER_PRIMITIVES
 from natrl.modules.space import ModuleSlot
 from natrl.modules.trace.contraction import Contraction
@@ -145,14 +145,12 @@ class Widths:
             costs[slot.index] = ends[slot.name], table
             own |= {name: replace(own[name], reason=why) for name, why in reasons.items()}
         known = {slot.name for slot in slots}
-        rest = {name: (end[1], self._cost(name)) for name, end in ends.items() if name not in known and end[1]}
+        rest = {
+            name: (end[1], self._traced.cost_of(name, self._model.get_submodule(name)))
+            for name, end in ends.items()
+            if name not in known and end[1]
+        }
         return widths, WidthCosts(widths, costs, rest, [*LAYER_PRIMITIVES, *WIDTHS], left_out)
-
-    def _cost(self, name: str) -> Cost:
-        """Of a layer that is no slot."""
-        params = sum(p.numel() for p in self._model.get_submodule(name).parameters())
-        madds = sum(flow.madds for flow in self._traced.flows if flow.layer == name) // self._traced.batch
-        return Cost(params, madds)
 
 
 @torch.no_grad()

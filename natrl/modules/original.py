@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import nn, Tensor
 
-from natrl.data import batches, ImageData
+from natrl.data import ImageData
 from natrl.modules.replace.copies import copied
-from natrl.training.device import default_device
+from natrl.training.fitting import measure, Measured
 
-__all__ = ["LIKELY", "Original", "check_accuracy", "check_outputs", "expected_accuracy", "measure_original"]
+__all__ = ["LIKELY", "check_accuracy", "check_outputs", "expected_accuracy", "measure_original", "told"]
 
-BATCH = 500  # images
 LIKELY = (
     "likely reasons: images are prepared otherwise than in training (mean and std, none, or a transform), the order of "
     "the classes, weights that were not loaded, the image size, the order of channels"
 )
-
-
-class Original(NamedTuple):
-    """What the network does on the validation split as it is."""
-
-    accuracy: float  # in [0, 1]
-    images: int
-    predicted: int  # different classes that it names
-
-    def __str__(self) -> str:
-        return f"the original: {self.accuracy:.1%} on {self.images} validation images"
 
 
 @torch.inference_mode()
@@ -47,23 +34,21 @@ def check_outputs(model: nn.Module, example: Tensor, data: ImageData) -> None:
     )
 
 
-@torch.inference_mode()
-def measure_original(model: nn.Module, data: ImageData, *, device: torch.device | str | None = None) -> Original:
+def measure_original(model: nn.Module, data: ImageData, *, device: torch.device | str | None = None) -> Measured:
     """A copy of the network, in evaluation mode, on the whole validation split. ValueError if logits are not finite."""
-    device = default_device(device)
-    network = copied(model).to(device).eval()
-    correct, count, named = 0, 0, set()
-    for images, labels in batches(data.validation, BATCH, device=device):
-        logits = network(images)
-        if not logits.isfinite().all():
-            raise ValueError(f"{type(model).__name__} gives numbers that are not finite on validation images; {LIKELY}")
-        answers = logits.argmax(1)
-        correct, count = correct + int((answers == labels).sum()), count + len(labels)
-        named |= set(answers.tolist())
-    return Original(correct / count, count, len(named))
+    try:
+        return measure(copied(model), data.validation, device=device)
+    except FloatingPointError:
+        what = f"{type(model).__name__} gives numbers that are not finite on validation images"
+        raise ValueError(f"{what}; {LIKELY}") from None
 
 
-def check_accuracy(found: Original, data: ImageData, expected: float | None) -> None:
+def told(found: Measured) -> str:
+    """What is said of the original."""
+    return f"the original: {found.accuracy:.1%} on {found.images} validation images"
+
+
+def check_accuracy(found: Measured, data: ImageData, expected: float | None) -> None:
     """ValueError in one line, with the likely reasons, where the network is worth less than `expected`.
 
     None: than clearly more than guessing. (Guessing is to name one class alone, or to be within three standard errors
@@ -72,12 +57,14 @@ def check_accuracy(found: Original, data: ImageData, expected: float | None) -> 
     """
     if expected is not None:
         if round(found.accuracy, 3) < expected:
-            raise ValueError(f"{found}, below the {expected:.1%} that were expected; {LIKELY}")
+            raise ValueError(f"{told(found)}, below the {expected:.1%} that were expected; {LIKELY}")
         return
     chance = 1 / data.num_classes
     error = math.sqrt(chance * (1 - chance) / found.images)
-    if found.accuracy < chance + max(3 * error, min(chance, (1 - chance) / 10)) or found.predicted == 1:
-        raise ValueError(f"{found}, near guessing ({chance:.3g}); {LIKELY}; expect_accuracy 0 goes on all the same")
+    if found.accuracy < chance + max(3 * error, min(chance, (1 - chance) / 10)) or found.named == 1:
+        raise ValueError(
+            f"{told(found)}, near guessing ({chance:.3g}); {LIKELY}; expect_accuracy 0 goes on all the same"
+        )
 
 
 def expected_accuracy(given: float | str | None) -> float | None:

@@ -13,7 +13,6 @@ import torch
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
-from natrl.checks.errors import summary
 from natrl.core.architecture import Architecture
 from natrl.core.connectivity import live_slots
 from natrl.core.moves import Moves
@@ -21,16 +20,15 @@ from natrl.core.operations import Cost, operation, VOCABULARY, VOCABULARY_INDEX,
 from natrl.core.transitions import check_choice, CostMode, Rule
 from natrl.data import batches
 from natrl.digests import digest
+from natrl.modules.building import Builder, draw_anew
 from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.original import check_outputs
 from natrl.modules.possibilities import Possibilities
-from natrl.modules.replace.copies import copied
 from natrl.modules.replace.costs import NetworkCosts
 from natrl.modules.replace.leftovers import Leftovers
-from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.replace.rules import Choice
 from natrl.modules.replace.width_costs import WidthCosts
-from natrl.modules.replace.widths import Narrowing, WidthSlot
+from natrl.modules.replace.widths import WidthSlot
 from natrl.modules.slots import LAYER_PRIMITIVES, ModuleSlot, NULL
 from natrl.modules.trace.sandbox import Sandbox
 from natrl.spaces import Batch, Skeleton, Space, transition
@@ -69,7 +67,7 @@ class ModuleSpace(Space):
         """`choices`: by slot and primitive; `fixed`: what the network costs without its slots."""
         self.primitives = (*LAYER_PRIMITIVES, *WIDTHS) if widths else LAYER_PRIMITIVES
         self.moves, self.widths, self.width_multiple = moves, tuple(widths), width_multiple
-        self._narrowing = Narrowing(model, self.widths)
+        self._builder = Builder(model, sandbox, slots, self.widths)
         self.prices_are_bounds = bool(self.widths)  # costs of neighbours multiply
         self.name = type(model).__name__
         self.model = model
@@ -114,6 +112,10 @@ class ModuleSpace(Space):
         return f"<space of {self.name}: {counts}>"
 
     # Architectures
+
+    def _choices(self, architecture: Architecture) -> np.ndarray:
+        """int64 (E,): the primitives that the slots hold."""
+        return np.array([self.primitives.index(op) for op in architecture.operations])
 
     def operations(self, architecture: Architecture) -> dict[str, str]:
         """The operation of every slot, by the name of its layer, and the widths after them."""
@@ -162,8 +164,7 @@ class ModuleSpace(Space):
         Null may stand where nothing uses the layer's output, whatever the rules for its slot are.
         """
         super().check(architecture)
-        choices = np.array([self.primitives.index(op) for op in architecture.operations])
-        wrong = ~self._can.be[np.arange(self.n_slots), choices]
+        wrong = ~self._can.be[np.arange(self.n_slots), self._choices(architecture)]
         places: tuple[ModuleSlot | WidthSlot, ...] = (*self.slots, *self.widths)
         for place in places:
             op = architecture.operations[place.index]
@@ -218,12 +219,10 @@ class ModuleSpace(Space):
 
     def layer_cost(self, name: str, architecture: Architecture) -> Cost:
         """What a slot's layer costs in an architecture, all calls counted: with the channels that it has there."""
-        slot, batch = self.slot(name), Batch.of(self, [self.prune(architecture)])
+        slot, pruned = self.slot(name), self.prune(architecture)
         if self._costs.widths is not None and slot.index in self._costs.widths.indices:
-            return self._costs.widths.layer(slot.index, batch.choices[0])
-        if architecture.operations[slot.index] == slot.operation:
-            return slot.cost
-        return self._can.choices[name][batch[0].operations[slot.index]].cost
+            return self._costs.widths.layer(slot.index, self._choices(pruned))
+        return self._can.choices[name][pruned.operations[slot.index]].cost
 
     def cost_table(self, architecture: Architecture) -> CostTable:
         """What each operation adds in each slot, all calls counted, with what goes where that slot alone is null.
@@ -243,13 +242,13 @@ class ModuleSpace(Space):
 
     def left_out(self, architecture: Architecture) -> tuple[str, ...]:
         """The layers besides the slots that `build` leaves out: only nulls feed them, or would read them."""
-        return tuple(self._costs.gone(Batch.of(self, [self.prune(architecture)]).choices[0]))
+        return tuple(self._costs.gone(self._choices(self.prune(architecture))))
 
     def _alone(self, index: int) -> np.ndarray:
         """The choices (E,) of the network in which this slot is null, and what nothing uses then."""
         operations = list(self.architecture.operations)
         operations[index] = "null"
-        return Batch.of(self, [self.prune(self.architecture.with_operations(operations))]).choices[0]
+        return self._choices(self.prune(self.architecture.with_operations(operations)))
 
     def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
         """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
@@ -308,46 +307,20 @@ class ModuleSpace(Space):
         if auxiliary:
             raise ValueError(f"{self.name} has no auxiliary head for natrl to add")
         architecture = self.prune(self.check(architecture))
-        narrow = self.narrowed(architecture)
-        replaced = {self.model.get_submodule(name): layer for name, layer in narrow.items()}
-        for slot in self.slots:
-            op = architecture.operations[slot.index]
-            if op != slot.operation:
-                place = self.model.get_submodule(slot.name)
-                replaced[place] = replacement(narrow.get(slot.name, place), op)
-        for name in self.left_out(architecture):
-            layer = self.model.get_submodule(name)
-            replaced[layer] = nothing(narrow.get(name, layer)).train(layer.training)
-        model = copied(self.model, replaced)
-        untrained = self._costs.untrained(Batch.of(self, [architecture]).choices[0])
-        for name, parameter in model.named_parameters():
-            if name in untrained:
-                parameter.requires_grad_(False)
+        untrained = self._costs.untrained(self._choices(architecture))
+        network = self._builder.build(self.operations(architecture), self.left_out(architecture), untrained)
         if verify:
-            self._verify(model)
-        return model
+            self._builder.verify(network)
+        return network
 
     def narrowed(self, architecture: Architecture) -> dict[str, nn.Module]:
         """By name the network's layers that get narrower, with the trained weights of the channels that they keep."""
-        return self._narrowing.layers(self.operations(self.prune(architecture)))
+        return self._builder.narrowing.layers(self.operations(self.prune(architecture)))
 
     def ends(self, architecture: Architecture) -> dict[str, tuple[Tensor | None, Tensor | None]]:
         """The channels, int64, that those layers keep of their inputs and of their outputs; None: all."""
-        return self._narrowing.ends(self.operations(self.prune(architecture)))
+        return self._builder.narrowing.ends(self.operations(self.prune(architecture)))
 
     def fresh(self, architecture: Architecture, *, auxiliary: bool = False) -> nn.Module:
         """`build` with weights drawn at random. ValueError naming a part whose weights cannot be drawn anew."""
-        network = self.build(architecture, auxiliary=auxiliary)
-        for name, module in network.named_modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-            elif any(True for _ in module.parameters(recurse=False)):
-                kind = type(module).__name__
-                raise ValueError(f"{name or self.name} ({kind}) has weights, and no reset_parameters to draw them anew")
-        return network
-
-    def _verify(self, model: nn.Module) -> None:
-        try:
-            self._sandbox.run(self._sandbox.copy(model))
-        except Exception as error:
-            raise ValueError(f"{self.name} does not run with these replacements: {summary(error)}") from None
+        return draw_anew(self.build(architecture, auxiliary=auxiliary))

@@ -8,7 +8,7 @@ from torch import nn, Tensor
 
 from natrl.core.architecture import Architecture
 from natrl.core.operations import Convolution
-from natrl.networks.operations import build_operation
+from natrl.networks.operations import build_operation, convolution
 from natrl.spaces.chains import ChainSpace
 
 __all__ = ["ChainNetwork"]
@@ -36,11 +36,5 @@ class ChainNetwork(nn.Module):
 
 def _ends(convolutions: Sequence[Convolution]) -> nn.Sequential:
     """Convolutions, each followed by batch-norm and ReLU."""
-    return nn.Sequential(*(part for conv in convolutions for part in _stage(conv)))
-
-
-def _stage(conv: Convolution) -> tuple[nn.Module, ...]:
-    i, o, kernel, stride, dilation, groups = conv
-    padding = (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
-    convolution = nn.Conv2d(i, o, kernel, stride, padding, dilation, groups, bias=False)
-    return convolution, nn.BatchNorm2d(o), nn.ReLU()
+    parts = ((convolution(conv), nn.BatchNorm2d(conv.out_channels), nn.ReLU()) for conv in convolutions)
+    return nn.Sequential(*(part for stage in parts for part in stage))

@@ -15,7 +15,7 @@ from natrl.networks.dilated import DilatedDepthwise
 from natrl.networks.pooling import pool
 from natrl.registry import find_object
 
-__all__ = ["FactorizedReduction", "Null", "Pooling", "build_operation", "convolution_stage", "shifted"]
+__all__ = ["FactorizedReduction", "Null", "Pooling", "build_operation", "convolution", "convolution_stage", "shifted"]
 
 
 def build_operation(name: str, channels: int, stride: int = 1, out_channels: int | None = None) -> nn.Module:
@@ -58,16 +58,16 @@ def _skip(channels: int, out_channels: int, stride: int) -> nn.Module:
 def convolution_stage(convolutions: tuple[Convolution, ...]) -> nn.Sequential:
     """ReLU, the convolutions one after the other, and an affine batch-norm."""
     norm = nn.BatchNorm2d(convolutions[-1].out_channels)
-    return nn.Sequential(nn.ReLU(), *(_convolution(conv) for conv in convolutions), norm)
+    return nn.Sequential(nn.ReLU(), *map(convolution, convolutions), norm)
 
 
-def _convolution(conv: Convolution) -> nn.Conv2d:
-    if conv.dilation == 2:
-        return DilatedDepthwise(conv.in_channels, conv.kernel[0], conv.stride[0])
-    padding = (conv.kernel[0] // 2, conv.kernel[1] // 2)
-    return nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel, conv.stride, padding, groups=conv.groups, bias=False
-    )
+def convolution(conv: Convolution) -> nn.Conv2d:
+    """Without bias, padded so that ceil(size / stride) values come out."""
+    into, out, kernel, stride, dilation, groups = conv
+    if dilation == 2 and groups == into == out:
+        return DilatedDepthwise(into, kernel[0], stride[0])
+    padding = (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
+    return nn.Conv2d(into, out, kernel, stride, padding, dilation, groups, bias=False)
 
 
 class FactorizedReduction(nn.Module):

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from natrl.core.operations import KERNELS, TYPES, VOCABULARY
 from natrl.spaces import FEATURES
 
-__all__ = ["GraphEncoder", "LSTMEncoder", "OperationEmbedding"]
+__all__ = ["FIRST_KERNELS", "FIRST_TYPES", "GraphEncoder", "LSTMEncoder", "OperationEmbedding"]
 
 
 #: How many types and kernels the first vocabulary had.

@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from natrl.checks.errors import said
 from natrl.core.operations import BUILT_IN, KERNELS, TYPES, VOCABULARY
 from natrl.documents import read_json
 from natrl.files.writing import replacing, write_json
+from natrl.policies.encoder import FIRST_KERNELS, FIRST_TYPES
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.spaces import FEATURES
 from natrl.training.weights import read_weights
@@ -25,7 +27,7 @@ from natrl.training.weights import read_weights
 __all__ = ["StoredPolicy", "copy_policy", "policy_folder", "read_policy", "write_policy"]
 
 FORMAT = "natrl.policy"
-BUILT_IN_ROWS = {"of_type.weight": 8, "of_kernel.weight": 6}  # of the first policies' types and kernels
+BUILT_IN_ROWS = {"of_type.weight": FIRST_TYPES, "of_kernel.weight": FIRST_KERNELS}
 DOCUMENT, WEIGHTS = "policy.json", "policy.safetensors"
 NAMES = (WEIGHTS, "policy-2.safetensors")  # of the weights' file
 
@@ -163,7 +165,7 @@ def _read_weights(path: Path, network: PolicyNetwork, known: dict[str, list[Any]
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit its {DOCUMENT}: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(f"{path} does not fit its {DOCUMENT}: {said(error)}") from None
     return network.eval()
 
 

@@ -178,8 +178,8 @@ class _Program:
 
     def solve(self) -> np.ndarray | None:
         """bool (R,); None where nothing is left."""
-        if not self._size:
-            return self._solve_nothing()
+        if not self._size:  # of no replacements none, once
+            return np.zeros(0, dtype=bool) if all(most >= 0 for most in self._most) else None
         with _silent():
             result = milp(
                 self._objective,
@@ -189,10 +189,6 @@ class _Program:
                 options=OPTIONS,
             )
         return None if result.x is None else result.x[: len(self._replacements)] > 0.5
-
-    def _solve_nothing(self) -> np.ndarray | None:
-        """Where there are no replacements: none of them, once."""
-        return np.zeros(0, dtype=bool) if all(most >= 0 for most in self._most) else None
 
     def forbid(self, cutting: np.ndarray) -> None:
         """Not all of these that put null somewhere, unless another one puts something in the place of a null."""

@@ -198,8 +198,11 @@ class Effects:
         if not len(left):
             return np.zeros(len(self._alone))
         variances, noise = self._belief
-        sums = (self._rows * variances) @ self._rows.T + noise * np.eye(len(left))
-        return variances * (self._rows.T @ np.linalg.solve(sums, left))
+        return variances * (self._rows.T @ np.linalg.solve(self._covariance(variances, noise), left))
+
+    def _covariance(self, variances: np.ndarray, noise: float) -> np.ndarray:
+        """float64 (N, N), of what sums of effects leave to explain."""
+        return (self._rows * variances) @ self._rows.T + noise * np.eye(len(self._rows))
 
     @cached_property
     def _belief(self) -> tuple[np.ndarray, float]:
@@ -210,7 +213,7 @@ class Effects:
         found = []
         for (share, floor), noise in tried:
             variances, rest = (share * prior) ** 2 + (floor * unit) ** 2, max((noise * size) ** 2, 1e-18)
-            sums = (self._rows * variances) @ self._rows.T + rest * np.eye(len(left))
+            sums = self._covariance(variances, rest)
             likelihood = -float(left @ np.linalg.solve(sums, left) + np.linalg.slogdet(sums)[1])
             found.append((likelihood, variances, rest))
         return max(found, key=lambda one: one[0])[1:]

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from natrl.core.architecture import Architecture
-from natrl.search.method import ScoredSearch, Search
+from natrl.search.method import Identity, ScoredSearch
 from natrl.search.reachable import Reachable
 
 __all__ = ["Random", "RandomSearch"]
@@ -16,7 +16,7 @@ DRAWS = 64  # drawn at once
 PATIENCE = 8  # so many draws in a row without a new architecture end a search
 
 
-class Random(Search):
+class Random(Identity):
     """One random valid transition to another architecture (itself where there is no other), and asks nothing."""
 
     name = "random"
@@ -25,12 +25,6 @@ class Random(Search):
         super().__init__(reachable, rng)
         others = (a for _ in range(PATIENCE) for a in reachable.sample(DRAWS, rng) if a.key != self.best.key)
         self.best = next(others, self.best)
-
-    def propose(self) -> None:
-        return None
-
-    def feedback(self, architecture: Architecture, score: float) -> None:
-        raise ValueError(f"{self.name} proposes nothing")
 
 
 class RandomSearch(ScoredSearch):

@@ -134,7 +134,7 @@ def _by_distance(box: Reachable, madds: int, rng: np.random.Generator) -> Iterat
 
 def _nearest_first(box: Reachable, choices: np.ndarray, madds: int, rng: np.random.Generator) -> Iterator[Architecture]:
     """What these choices make where all of them can be carried out; of equal distance in random order."""
-    made = box.made(choices)
+    made, _ = box.carried_out(choices)
     distances = np.abs(made.costs[:, 1] - madds)
     for distance in np.unique(distances):
         level = made.with_choices(np.unique(made.choices[distances == distance], axis=0))

@@ -59,12 +59,8 @@ class Reachable:
         """What actions (N, E) make of the architecture, live cells kept live, without what became unused."""
         return list(self.space.pruned(self._changed(architecture, actions).batch)) if len(actions) else []
 
-    def made(self, actions: np.ndarray) -> Batch:
-        """The same of the original, only of those actions that can be carried out: none of their choices is undone."""
-        return self.carried_out(actions)[0]
-
     def carried_out(self, actions: np.ndarray) -> tuple[Batch, np.ndarray]:
-        """`made`, and int64, the rows of `actions` that it is made by."""
+        """The same of the original, only of those actions none of whose choices is undone; and their rows, int64."""
         changed = self._changed(self.architecture, actions)
         rows = np.flatnonzero(changed.repaired == 0)
         return self.space.pruned(changed.batch.take(rows)), rows

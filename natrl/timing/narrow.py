@@ -9,8 +9,7 @@ import torch
 from torch import nn, Tensor
 
 from natrl.modules.replace.geometry import channel_axis, channels_of
-from natrl.modules.replace.width_costs import ends_of
-from natrl.modules.replace.widths import narrowed
+from natrl.modules.replace.widths import ends_of, narrowed
 from natrl.modules.space import ModuleSpace
 from natrl.modules.trace.coupling import is_depthwise
 

@@ -85,12 +85,7 @@ def compiled(network: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
     if inputs[0].device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
         raise ValueError("runtime 'compile' needs a C++ compiler, and there is no g++ or clang++: install one")
     torch._dynamo.reset()  # each network is compiled by itself: no count of its predecessors' recompilations
-    run = _on_device(torch.inference_mode()(torch.compile(network, dynamic=False)), inputs)
-    try:
-        run()
-    except Exception as error:  # whatever of the compiler's stages it is
-        raise ValueError(f"runtime 'compile' cannot take the network: {summary(error)}") from None
-    return run
+    return _by_torch("compile", network, inputs, backend="inductor")
 
 
 def onnxruntime(network: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
@@ -124,11 +119,15 @@ def tensorrt(network: nn.Module, inputs: tuple[Tensor, ...]) -> Run:
         importlib.import_module("torch_tensorrt")
     except ImportError:
         raise ValueError("runtime 'tensorrt' needs the package torch-tensorrt: pip install torch-tensorrt") from None
+    return _by_torch("tensorrt", network, inputs, backend="tensorrt")
+
+
+def _by_torch(runtime: str, network: nn.Module, inputs: tuple[Tensor, ...], *, backend: str) -> Run:
     try:
-        run = _on_device(torch.inference_mode()(torch.compile(network, backend="tensorrt", dynamic=False)), inputs)
+        run = _on_device(torch.inference_mode()(torch.compile(network, backend=backend, dynamic=False)), inputs)
         run()
     except Exception as error:  # whatever of the compiler's stages it is
-        raise ValueError(f"runtime 'tensorrt' cannot take the network: {summary(error)}") from None
+        raise ValueError(f"runtime {runtime!r} cannot take the network: {summary(error)}") from None
     return run
 
 

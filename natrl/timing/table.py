@@ -18,7 +18,7 @@ from torch import nn, Tensor
 from natrl.core.architecture import Architecture
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.replacements import replacement
-from natrl.modules.replace.width_costs import Ends, ends_of
+from natrl.modules.replace.widths import Ends, ends_of
 from natrl.modules.space import ModuleSpace
 from natrl.timing.latency import batch_of, networks_timed
 from natrl.timing.narrow import narrow_layers, place_of

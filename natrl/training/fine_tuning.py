@@ -25,7 +25,6 @@ class Tuned:
     state: dict[str, np.ndarray]  # the network's state_dict; arrays pass through Ray's object store without a copy
     score: float  # on validation data: accuracy in [0, 1], or what a function of the user's says
     validation: Measured | None = None
-    test: Measured | None = None  # None: the test split was not read
     seconds: float = 0.0  # of training and measuring
 
     def load_into(self, network: nn.Module) -> nn.Module:
@@ -41,15 +40,14 @@ def fine_tune(
     *,
     seed: int,
     teacher: nn.Module | None = None,
-    read_test: bool = False,
     bf16: bool | None = None,
     device: torch.device | str | None = None,
 ) -> Tuned:
     """Trains the network in place on the training split and measures it on the validation split.
 
-    `teacher`: a network, usually the original, whose outputs are learned besides the labels. The test split is touched
-    only with `read_test`. `bf16`: bfloat16 autocast; None: on GPUs that have it. The seed fixes batches and draws, as
-    in `natrl.training.fitting.fit`. ValueError where the loss is not finite.
+    `teacher`: a network, usually the original, whose outputs are learned besides the labels. `bf16`: bfloat16 autocast;
+    None: on GPUs that have it. The test split is not touched. The seed fixes batches and draws, as in
+    `natrl.training.fitting.fit`. ValueError where the loss is not finite.
     """
     start = time.perf_counter()
     try:
@@ -58,7 +56,6 @@ def fine_tune(
         amp = use_bf16(bf16, device)
         fit(network, data, schedule, seed=seed, device=device, amp=amp, distillation=distillation)
         validation = measure(network, data.validation, device=device)
-        test = measure(network, data.test, device=device) if read_test else None
     except FloatingPointError as error:
         raise ValueError(f"fine-tuning: {error}") from None
-    return Tuned(state_of(network), validation.accuracy, validation, test, time.perf_counter() - start)
+    return Tuned(state_of(network), validation.accuracy, validation, time.perf_counter() - start)

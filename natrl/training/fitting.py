@@ -42,6 +42,8 @@ class Measured(NamedTuple):
 
     accuracy: float  # in [0, 1]
     cross_entropy: float  # mean over the images, in nats
+    images: int
+    named: int  # different classes that it names
 
 
 @dataclass(frozen=True)
@@ -208,16 +210,19 @@ def measure(network: nn.Module, dataset: Dataset[Any], *, device: torch.device |
     FloatingPointError where the logits are not finite.
     """
     device = default_device(device)
-    correct, entropy, count = 0, 0.0, 0
+    correct, entropy, count, named = 0, 0.0, 0, set[int]()
     with in_mode(network.to(device), training=False):
         for images, labels in batches(dataset, MEASURING_BATCH, device=device):
             logits = network(images).float()
-            correct += int((logits.argmax(1) == labels).sum())
-            entropy += functional.cross_entropy(logits, labels, reduction="sum").item()
+            answers = logits.argmax(1)
+            correct += int((answers == labels).sum())
+            finite = bool(logits.isfinite().all())
+            entropy += functional.cross_entropy(logits, labels, reduction="sum").item() if finite else float("nan")
             count += len(labels)
+            named.update(answers.tolist())
     if not np.isfinite(entropy):
         raise FloatingPointError(f"the cross-entropy on held-out images is {entropy}; lower the learning rate")
-    return Measured(correct / count, entropy / count)
+    return Measured(correct / count, entropy / count, count, len(named))
 
 
 def _loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, schedule: Schedule, loss: Loss) -> Tensor:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn, Tensor
 
 from natrl.checks.arguments import checked
+from natrl.checks.errors import said
 from natrl.documents import open_file
 from natrl.files.writing import replacing
 
@@ -38,7 +39,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         open_file(path).close()  # no pipe: that would be waited for
         weights = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ValueError(f"{path} is damaged or missing: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(f"{path} is damaged or missing: {said(error)}") from None
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ValueError(f"{path} is damaged: {name} holds numbers that are not finite")

@@ -14,8 +14,8 @@ import natrl
 from natrl.data import ImageData, load_data
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
-from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original, Original
-from natrl.training.fitting import fit, measure
+from natrl.modules.original import check_accuracy, check_outputs, expected_accuracy, measure_original, told
+from natrl.training.fitting import fit, measure, Measured
 from natrl.training.schedule import Schedule
 from tests.modules.trained import digits, Residual, trained
 
@@ -53,7 +53,7 @@ def test_the_original_is_measured_as_it_is_and_left_alone() -> None:
     data = load_data("digits", mean="none")
     found = measure_original(model, data)
     assert found.accuracy == measure(model, data.validation).accuracy > 0.8
-    assert str(found) == f"the original: {found.accuracy:.1%} on 450 validation images"
+    assert told(found) == f"the original: {found.accuracy:.1%} on 450 validation images"
     check_accuracy(found, data, None)
     check_accuracy(found, data, round(found.accuracy, 3))
     with pytest.raises(ValueError, match=r"on 450 validation images, below the 99\.9% .*; likely reasons: images are"):
@@ -88,7 +88,7 @@ def test_images_that_are_shifted_in_another_way_show() -> None:
     ],
 )
 def test_what_is_near_guessing(classes: int, accuracy: float, images: int, predicted: int, stops: bool) -> None:
-    found, data = Original(accuracy, images, predicted), with_classes(classes)
+    found, data = Measured(accuracy, 1.0, images, predicted), with_classes(classes)
     check_accuracy(found, data, 0.0)
     if stops:
         with pytest.raises(ValueError, match="near guessing"):

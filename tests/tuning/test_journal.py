@@ -1,4 +1,4 @@
-"""What an optimization was asked for: another network, data or policy is another request."""
+"""What an optimization was asked for: another network, data or policy is another request; a user's own traceback."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import pytest
 import torch
 from torch import nn, Tensor
 
+from natrl.checks.errors import for_users
 from natrl.data import ImageData, load_data
 from natrl.evaluation.factory import EvaluatorSpec
+from natrl.evaluation.user_code import FunctionError
 from natrl.modules.importing import from_module
 from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.policies.network import PolicyConfig, PolicyNetwork
 from natrl.runs.directory import create_run, NETWORK, read_config
 from natrl.spaces.budget import Budget
-from natrl.tuning.optimize import OptimizeSettings
-from natrl.tuning.optimize.journal import begun_document, found_before, request
+from natrl.tuning.optimize import journal, OptimizeSettings
+from natrl.tuning.optimize.journal import begun_document, found_before, kept_traceback, request
 from natrl.tuning.optimize.tasks import ImageTask
 from tests.modules.trained import digits, Residual
 
@@ -120,3 +122,34 @@ def test_a_training_that_failed_can_be_mended_until_one_has_trained(tmp_path: Pa
     (tmp_path / "out" / "finalists").mkdir()
     with pytest.raises(ValueError, match="was begun with another tune; give what"):
         begun_document(tmp_path / "out", then | {"tune": "3"})
+
+
+def failing() -> None:
+    try:
+        {}["labels"]
+    except KeyError as error:
+        raise FunctionError("tune(network) raised KeyError: 'labels'", error) from error
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_traceback_is_kept_in_the_run_or_beside_one_that_is_free_for_the_same_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    run = tmp_path / "out"
+    run.mkdir()
+    monkeypatch.setattr(journal, "is_worth_keeping", lambda _: begun)
+    file = run / "traceback.txt" if begun else tmp_path / "out-traceback.txt"
+    with (
+        pytest.raises(ValueError, match=f"raised KeyError: 'labels'; its traceback is in {file}") as caught,
+        kept_traceback(run),
+    ):
+        failing()
+    assert "KeyError: 'labels'" in file.read_text()
+    assert for_users(caught.value)
+    assert [path.name for path in run.iterdir()] == ["traceback.txt"] * begun
+
+
+def test_an_error_without_a_traceback_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FunctionError, match=r"it returned str$"), kept_traceback(tmp_path / "out"):
+        raise FunctionError("tune(network) must return None or the network, it returned str")
+    assert not [*tmp_path.iterdir()]

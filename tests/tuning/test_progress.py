@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from natrl.tuning import progress
-from natrl.tuning.progress import follow, follow_trials, progress_bar, ProgressLine, steps, SweepLine, Throttle, working
+from natrl.tuning.progress import follow, progress_bar, ProgressLine, steps, SweepLine, Throttle, working
 
 
 def test_at_most_one_a_period():
@@ -29,7 +29,7 @@ def written(monkeypatch):
 
 
 def test_lines_of_a_run(written):
-    with follow(None, 9):
+    with follow(None, "policy", 9):
         for iteration in range(1, 10):
             result = {"training_iteration": iteration, "reward_mean": 0.01 * iteration, "cost_ratio": 0.5}
             ProgressLine().on_trial_result(iteration, [], None, result)
@@ -46,7 +46,7 @@ def trial(status, **last):
 
 def test_the_line_of_a_sweep(written):
     trials = [trial("TERMINATED", reward_mean=0.3), trial("RUNNING", reward_mean=0.2), trial("ERROR"), trial("PENDING")]
-    with follow_trials(4):
+    with follow(None, "trials", 4):
         SweepLine("reward_mean", "min").on_trial_complete(1, trials, trials[1])
     assert written.getvalue().splitlines()[:2] == [
         "trials 0/4",

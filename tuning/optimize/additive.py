@@ -12,7 +12,7 @@ import numpy as np
 from rich.progress import Progress
 
 from natrl.core.architecture import Architecture
-from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations
+from natrl.evaluation.base import EvaluationError, Evaluator, FailedEvaluations, itself
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.ledger.shared import serve_ledger
 from natrl.evaluation.rewards import Reward, REWARDS
@@ -180,11 +180,7 @@ def from_effects(
         return
     with serve_ledger(ledger_file(run)) as ledger, closing(scoring(settings, evaluator, ledger.path)) as scorer:
         predicting = EffectsEvaluator(additive.effects(settings.budget, scorer), evaluator.metric)
-    with REWARDS.lent(Reward(partial(_itself, predicting), inherits=True, free=True)) as name:
+    with REWARDS.lent(Reward(partial(itself, predicting), inherits=True, free=True)) as name:
         spec = replace(settings.evaluator, reward=name, steps=None, actors=0)
         limited = tuple(kind for kind in RESOURCES if getattr(settings.budget, kind) is not None)
         yield replace(settings, evaluator=spec, budgets=settings.budgets or limited, budget=Budget())
-
-
-def _itself(evaluator: EffectsEvaluator) -> EffectsEvaluator:
-    return evaluator

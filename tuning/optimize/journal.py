@@ -1,12 +1,14 @@
 """What an optimization writes down besides its run, so that it can go on after a kill and pays for nothing twice.
 
-config.json (of the run, and what was asked), and finalists/ (each network as soon as it is fine-tuned).
+config.json (of the run, and what was asked), finalists/ (each network as soon as it is fine-tuned), and traceback.txt
+of a function of the user's that raised, whose error itself is one line.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -18,24 +20,26 @@ from safetensors.numpy import save_file
 from natrl.core.architecture import Architecture
 from natrl.digests import digest
 from natrl.documents import check_shape
-from natrl.files.writing import replacing
+from natrl.evaluation.user_code import FunctionError
+from natrl.files.writing import replacing, write_atomically
 from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
 from natrl.policies.limits import Limits
-from natrl.runs.directory import check_versions, CONFIG, NETWORK, read_document_of
+from natrl.runs.directory import check_versions, CONFIG, is_worth_keeping, NETWORK, read_document_of
 from natrl.spaces.budget import Budget
 from natrl.training.fine_tuning import Tuned
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import Task
 from natrl.tuning.resuming import check_same
 
-__all__ = ["begun_document", "found_before", "keep_tuned", "request", "tuned_before"]
+__all__ = ["begun_document", "found_before", "keep_tuned", "kept_traceback", "request", "tuned_before"]
 
 #: Of an evaluator: on what it runs, and what is the call's.
 NOT_ASKED = ("actors", "num_cpus", "num_gpus", "timeout", "max_attempts", "space", "data", "seed")
 #: Settings that runs of before do not have, and what they did.
 LATER = {"moves": "types,kernels,ranks,branches", "width_multiple": 1, "tune_original": False}
 FINALISTS = "finalists"  # the folder of those that were fine-tuned
+TRACEBACK = "traceback.txt"
 HEAT = "heat"  # in there: that of those that were for their first epoch
 DIGESTS = ("weights", "network", "images", "score", "tune", "policy")  # what a request knows by its digest
 
@@ -120,3 +124,19 @@ def keep_tuned(directory: Path, architecture: Architecture, tuned: Tuned, *, hea
 def _file(directory: Path, architecture: Architecture, heat: bool) -> Path:
     name = sha256(architecture.key.encode()).hexdigest()[:16]
     return directory / FINALISTS / (HEAT if heat else "") / f"{name}.safetensors"
+
+
+@contextmanager
+def kept_traceback(run: Path) -> Iterator[None]:
+    """Where the body ends by a function of the user's that raised, the traceback is written, and its file is named.
+
+    It is in the run's directory, or beside it where that has nothing to go on with, and is free for the same call.
+    """
+    try:
+        yield
+    except FunctionError as error:
+        if not error.traceback:
+            raise
+        file = run / TRACEBACK if is_worth_keeping(run) else run.with_name(f"{run.name}-{TRACEBACK}")
+        write_atomically(file, error.traceback)
+        raise ValueError(f"{error}; its traceback is in {file}") from error

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from natrl.core.architecture import Architecture
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import Evaluator, itself
 from natrl.evaluation.inherited import Inheriting
 from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
@@ -129,11 +129,7 @@ def propose(
 
 def scoring(settings: OptimizeSettings, evaluator: Inheriting, ledger: Path | None) -> Evaluator:
     """What candidates are chosen by, on its actors; scores are looked up in the ledger, and kept there."""
-    return settings.chooser.behind(partial(_itself, evaluator), ledger)
-
-
-def _itself(evaluator: Inheriting) -> Inheriting:
-    return evaluator
+    return settings.chooser.behind(partial(itself, evaluator), ledger)
 
 
 def _first_fast_enough(

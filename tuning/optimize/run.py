@@ -35,16 +35,14 @@ from natrl.tuning.configuration import check_own, check_policy, run_configuratio
 from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize.additive import AdditiveProposer, from_effects, JointProposer
 from natrl.tuning.optimize.budgets import check_budget, check_runtime, latencies
-from natrl.tuning.optimize.counted import counted_verdicts
 from natrl.tuning.optimize.given import space_and_task
 from natrl.tuning.optimize.halving import Halving
-from natrl.tuning.optimize.journal import begun_document, found_before, request
+from natrl.tuning.optimize.journal import begun_document, found_before, kept_traceback, request
 from natrl.tuning.optimize.proposals import PolicyProposer, propose, Proposer
 from natrl.tuning.optimize.result import Accuracies, Figures, layer_changes, Optimized
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.tasks import Task, Tune
 from natrl.tuning.optimize.timed import time_limits, TimeLimits
-from natrl.tuning.optimize.tracebacks import kept_traceback
 from natrl.tuning.optimize.verdicts import verdicts
 from natrl.tuning.progress import progress_bar, working
 from natrl.tuning.run import learn
@@ -232,7 +230,7 @@ def _result(
         splits=task.splits,
         tuned_original_model=tuned,
         tuned_original=None if tuned is None else Accuracies(*task.figures(tuned)),
-        verdicts=(*counted_verdicts(before.cost, after.cost, limits), *verdicts(before, after, limits)),
+        verdicts=verdicts(before, after, limits),
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, MISSING, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_doc import Doc
 
-from natrl.checks.fields import Count, Logit
+from natrl.checks.fields import Count, defaults_of, Logit
 from natrl.core.moves import moves_from
 from natrl.core.transitions import check_choice
 from natrl.evaluation.factory import EvaluatorSpec
@@ -128,7 +128,7 @@ class OptimizeSettings(RunSettings):
     @property
     def by_effects(self) -> bool:
         """Whether single replacements are scored. (A reward, metric or surrogate is for the scores of a policy.)"""
-        spec, usual = self.evaluator, _usual(EvaluatorSpec)
+        spec, usual = self.evaluator, defaults_of(EvaluatorSpec)
         ours = spec.kind.inherits and spec.surrogate is None and spec.metric == usual["metric"]
         return self.method == "additive" or (self.learn_from == "effects" and ours and spec.reward != "divergence")
 
@@ -138,7 +138,9 @@ class OptimizeSettings(RunSettings):
             raise ValueError(f"method 'additive' scores by inherited weights: leave out {self.evaluator.reward!r}")
         for name in OF_POLICY:
             group, _, last = name.rpartition(".")
-            said, usual = (getattr(self, group), _usual(EvaluatorSpec)) if group else (self, _usual(OptimizeSettings))
+            said, usual = (
+                (getattr(self, group), defaults_of(EvaluatorSpec)) if group else (self, defaults_of(OptimizeSettings))
+            )
             if getattr(said, last) != usual[last]:
                 raise ValueError(f"{name} is of a policy, and method 'additive' learns none: leave it out")
 
@@ -187,8 +189,3 @@ def _weights(given: tuple[float, ...] | str) -> tuple[float, ...]:
     if not all(0 <= w < math.inf for w in weights) or (weights and not any(weights)):
         raise ValueError(f"class_weights must be numbers of at least 0, such as 1,5,2, got {given!r:.60}")
     return weights
-
-
-def _usual(settings: Any) -> dict[str, Any]:
-    """The defaults of a dataclass's fields."""
-    return {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(settings)}

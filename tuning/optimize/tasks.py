@@ -18,13 +18,13 @@ from natrl.checks.errors import summary
 from natrl.data import ImageData
 from natrl.data.loading import DATA
 from natrl.digests import digest
-from natrl.evaluation.base import Evaluator
+from natrl.evaluation.base import itself
 from natrl.evaluation.distance import OutputDistance
 from natrl.evaluation.inherited import Inheriting
 from natrl.evaluation.own_score import Scale, scale_of, Score, scored, ScoreEvaluator
 from natrl.evaluation.rewards import Reward, REWARDS
 from natrl.evaluation.user_code import check_travels, FunctionError
-from natrl.modules.original import check_accuracy, check_outputs, measure_original
+from natrl.modules.original import check_accuracy, check_outputs, measure_original, told
 from natrl.modules.replace.copies import copied
 from natrl.modules.space import ModuleSpace
 from natrl.training.device import default_device
@@ -43,6 +43,7 @@ OnResult = Callable[[int, Tuned], None]
 class Task(ABC):
     """What `natrl.optimize` asks about networks."""
 
+    scored_on: ImageData | None = None  # of candidates; None: the task has a score of its own
     measured: str  # the name of a figure
     images: str  # what is told of the data
     splits: Mapping[str, np.ndarray] = {}  # which images were taken for what
@@ -61,9 +62,11 @@ class Task(ABC):
     def lent(self, settings: OptimizeSettings, space: ModuleSpace) -> Any:
         """Context: the settings, whose evaluator is of this task as long as the body runs."""
 
-    @abstractmethod
     def chooser(self, settings: OptimizeSettings) -> Inheriting:
         """What gives candidates their weights, and scores them."""
+        evaluator = settings.chooser(self.scored_on)
+        assert isinstance(evaluator, Inheriting)
+        return evaluator
 
     @abstractmethod
     def tune(
@@ -85,7 +88,8 @@ class ImageTask(Task):
         """`expected`: in [0, 1], what the network has at least. ValueError where its outputs are of other classes."""
         check_outputs(model, example, data)
         check_travels(data, f"data {data.name!r}")
-        self.data, self.expected = data, expected
+        self.data = self.scored_on = data
+        self.expected = expected
         self.images, self.splits = data.describe(), data.indices
 
     def identity(self) -> dict[str, Any]:
@@ -94,15 +98,12 @@ class ImageTask(Task):
     def original(self, model: nn.Module) -> str:
         found = measure_original(model, self.data)
         check_accuracy(found, self.data, self.expected)
-        return str(found)
+        return told(found)
 
     @contextmanager
     def lent(self, settings: OptimizeSettings, space: ModuleSpace) -> Iterator[OptimizeSettings]:
         with DATA.lent(self.data) as name:
             yield replace(settings, evaluator=replace(settings.evaluator, data=name))
-
-    def chooser(self, settings: OptimizeSettings) -> Inheriting:
-        return _inheriting(settings.chooser(self.data))
 
     def tune(
         self, networks: Sequence[nn.Module], settings: OptimizeSettings, original: nn.Module, on_result: OnResult
@@ -162,11 +163,8 @@ class OwnTask(Task):
             first = scored(score, copied(space.model).to(default_device()))
         evaluator = ScoreEvaluator(space, score, self.inputs, Scale(first - 1, first), key=self.key, seed=settings.seed)
         evaluator.scale = scale_of(evaluator, first)
-        with REWARDS.lent(Reward(partial(_itself, evaluator), inherits=True)) as name:
+        with REWARDS.lent(Reward(partial(itself, evaluator), inherits=True)) as name:
             yield replace(settings, evaluator=replace(settings.evaluator, reward=name, steps=None))
-
-    def chooser(self, settings: OptimizeSettings) -> Inheriting:
-        return _inheriting(settings.chooser())
 
     def tune(
         self, networks: Sequence[nn.Module], settings: OptimizeSettings, original: nn.Module, on_result: OnResult
@@ -187,15 +185,6 @@ class OwnTask(Task):
     def training(self, settings: OptimizeSettings, original: nn.Module) -> Tune | None:
         """What finalists are trained by."""
         return self.own_tune
-
-
-def _inheriting(evaluator: Evaluator) -> Inheriting:
-    assert isinstance(evaluator, Inheriting)
-    return evaluator
-
-
-def _itself(evaluator: ScoreEvaluator) -> ScoreEvaluator:
-    return evaluator
 
 
 def _tuned(network: nn.Module, functions: tuple[Score, Tune | None]) -> Tuned:

@@ -1,17 +1,21 @@
-"""What is said of time in the end: whether limits are kept, by how much, and whether fewer MAdds are slower."""
+"""What is said in the end: whether limits are kept, by how much, and whether fewer MAdds are slower."""
 
 from __future__ import annotations
 
+from natrl.core.operations import Cost
 from natrl.policies.limits import LATENCIES, Limits
+from natrl.spaces.budget import limit_of
 from natrl.timing.latency import Latency
 from natrl.tuning.optimize.result import Figures
 
-__all__ = ["verdicts"]
+__all__ = ["counted_verdicts", "verdicts"]
+
+NAMES = {"madds": "MAdds", "params": "parameters"}
 
 
 def verdicts(before: Figures, after: Figures, limits: Limits) -> tuple[str, ...]:
     """In sentences; the latencies were measured in turns."""
-    said = []
+    said = counted_verdicts(before.cost, after.cost, limits)
     for kind, old, new in zip(LATENCIES, before.latency, after.latency, strict=True):
         if kind in limits.timed:
             said.append(_of_limit(kind, limits.seconds(kind, old.seconds) / old.seconds, new))
@@ -22,6 +26,21 @@ def verdicts(before: Figures, after: Figures, limits: Limits) -> tuple[str, ...]
             if new.share > 1
         ]
     return tuple(said)
+
+
+def counted_verdicts(before: Cost, after: Cost, limits: Limits) -> list[str]:
+    """A sentence for each limit on MAdds or parameters; counted in the network that was chosen."""
+    said = []
+    for kind, name in NAMES.items():
+        old, new = getattr(before, kind), getattr(after, kind)
+        limit = limit_of(kind, getattr(limits, kind), old)
+        if limit is None:
+            continue
+        share, asked = f"{new / max(old, 1):.1%} of the original's", f"at most {limit / max(old, 1):.1%} asked"
+        kept = new <= limit
+        by = f"{abs(1 - new / max(limit, 1)):.1%} {'below' if kept else 'above'} the limit"
+        said.append(f"{name}: {'kept' if kept else 'not kept'}, {by}: {new:,}, {share}, {asked}")
+    return said
 
 
 def _of_limit(kind: str, limit: float, new: Latency) -> str:

@@ -36,7 +36,7 @@ from natrl.tuning.configuration import check_settings
 from natrl.tuning.documents import complete
 from natrl.tuning.experiment import restored_tuner, RunError, STATE_PERIOD_S
 from natrl.tuning.failures import ForgiveLosses
-from natrl.tuning.progress import follow_trials, SweepLine
+from natrl.tuning.progress import follow, SweepLine
 from natrl.tuning.resuming import check_same
 from natrl.tuning.state import has_state, KeepState, mend
 from natrl.tuning.sweep.plan import read_plan, SweepPlan
@@ -157,7 +157,7 @@ def trial_folder(trial: Any) -> str:
 def _fit(tuner: tune.Tuner, plan: SweepPlan, directory: Path) -> pd.DataFrame:
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", STATE_PERIOD_S)
     pays = any(not complete(document).evaluator.kind.changes for document in plan.extremes())
-    with serve_ledger(ledger_file(directory)) if pays else nullcontext(), follow_trials(plan.total):
+    with serve_ledger(ledger_file(directory)) if pays else nullcontext(), follow(None, "trials", plan.total):
         results = tuner.fit()
     table = trial_table(plan, results)
     write_atomically(directory / TABLE, table.to_csv(index=False))

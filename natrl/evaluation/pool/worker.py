@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -32,7 +31,6 @@ class Answer(NamedTuple):
 
     scores: np.ndarray | None
     reason: str
-    seconds: float  # that the evaluator took
 
 
 class Worker:
@@ -58,7 +56,6 @@ class Worker:
         self, architectures: Sequence[Architecture], version: int, weights: dict[str, np.ndarray] | None = None
     ) -> Answer:
         """Scores at that version of the weights, which are given where this actor does not hold them yet."""
-        start = time.perf_counter()
         try:
             if weights is not None:
                 self.evaluator.set_weights(weights, version)
@@ -67,8 +64,8 @@ class Worker:
         except LedgerError:
             raise  # not the architecture's fault, and the next one would fare no better
         except Exception as error:
-            return Answer(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
-        return Answer(scores, "", time.perf_counter() - start)
+            return Answer(None, f"{type(error).__name__}: {error}")
+        return Answer(scores, "")
 
     def _follow(self, version: int) -> None:
         """To the images of a later version, where an evaluator has other ones at each."""

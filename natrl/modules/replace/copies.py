@@ -22,7 +22,7 @@ from natrl.checks.errors import summary
 from natrl.modules.replace.fast_paths import asked_before_calls, calling_parts
 from natrl.modules.trace.reach import attributes, reached, storage_key
 
-__all__ = ["NotTheModelError", "OriginalModel", "copied"]
+__all__ = ["NotTheModelError", "OriginalModel", "copied", "where"]
 
 REASON = "natrl replaces layers in a deep copy"
 COPYING = f"{REASON}, so take out what copy.deepcopy cannot copy"
@@ -56,7 +56,7 @@ def _uncopied(model: nn.Module) -> str | None:
             try:
                 copy.deepcopy(value, {id(m): m for m in model.modules()})
             except Exception as error:
-                whose = f"the {label} of {_where(name)}"
+                whose = f"the {label} of {where(name)}"
                 if any(isinstance(t, Tensor) and not t.is_leaf for t in reached([value])):
                     graph = "a tensor with the graph of a forward pass; run the model under torch.no_grad() before"
                     return f"{type(error).__name__}: {whose} holds {graph}"
@@ -73,7 +73,7 @@ class OriginalModel:
         own = list(reached([model]))
         self._modules = {id(m): "a module of the original" for m in own if isinstance(m, nn.Module)}
         for name, module in model.named_modules():
-            self._modules[id(module)] = f"the original's {_where(name)}" if name else "the original itself"
+            self._modules[id(module)] = f"the original's {where(name)}" if name else "the original itself"
         self._storages = {storage_key(t): "a tensor of the original" for t in own if isinstance(t, Tensor)}
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
             self._storages[storage_key(tensor)] = f"the original's {name!r}"
@@ -88,10 +88,10 @@ class OriginalModel:
         self._shared: dict[int, tuple[str, Any]] = {}  # what functions refer to, and whose
         for name, module in twin.named_modules():
             if (part := self._part(module)) is not None:
-                raise self._refusal(f"{_where(name)} is not copied, but is {part}", COPYING)
+                raise self._refusal(f"{where(name)} is not copied, but is {part}", COPYING)
             for label, value in attributes(module):
                 for found in reached([value], functions=True, within=modules):
-                    whose = f"the {label} of {_where(name)}"
+                    whose = f"the {label} of {where(name)}"
                     part = self._part(found)
                     if part is not None:
                         raise self._refusal(f"{whose} refers to {part} in every copy", FUNCTIONS)
@@ -112,7 +112,7 @@ class OriginalModel:
         for found in read:
             if (part := self._part(found)) is not None:
                 raise self._refusal(
-                    f"{_where(by)} uses {part} in every copy",
+                    f"{where(by)} uses {part} in every copy",
                     f"{REASON}: refer to it through self, not through a global, a class or a closure",
                 )
 
@@ -142,7 +142,7 @@ def _check_same(model: nn.Module, twin: nn.Module) -> None:
     ours, theirs = (dict(m.named_modules(remove_duplicate=False)) for m in (model, twin))
     for name in ours.keys() | theirs.keys():
         if type(ours.get(name)) is not type(theirs.get(name)):
-            raise _unlike(model, f"{_where(name)} is not of the same type in it")
+            raise _unlike(model, f"{where(name)} is not of the same type in it")
     for (name, tensor), other in zip(_tensors(model), dict(_tensors(twin)).values(), strict=False):
         if not _equal(tensor, other):
             raise _unlike(model, f"{name!r} is not the same in it")
@@ -204,5 +204,6 @@ def _put_back(shared: Any, before: Any) -> bool:
     return True
 
 
-def _where(name: str) -> str:
+def where(name: str) -> str:
+    """How a layer is called in a message."""
     return f"layer {name!r}" if name else "the model"

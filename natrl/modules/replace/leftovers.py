@@ -31,8 +31,7 @@ def can_be_left_out(model: nn.Module, traces: Sequence[Trace], slots: Collection
         shapes = [flow.shapes for traced in traces for flow in traced.flows if flow.layer == name]
         tied = any(part in shared for part, _ in module.named_modules(prefix=name))
         if _has_state(module) and not tied and not is_tampered_with(module) and _is_simple(module, shapes):
-            madds = sum(flow.madds for flow in traces[0].flows if flow.layer == name) // traces[0].batch
-            costs[name] = Cost(sum(p.numel() for p in module.parameters()), madds)
+            costs[name] = traces[0].cost_of(name, module)
     return costs
 
 

@@ -16,25 +16,11 @@ from natrl.core.operations import Cost, VOCABULARY, VOCABULARY_INDEX
 from natrl.modules.replace.geometry import channels_of, images_of
 from natrl.modules.replace.held import held_by
 from natrl.modules.replace.rules import replaced_cost
-from natrl.modules.replace.widths import resized, WidthSlot
+from natrl.modules.replace.widths import Ends, resized, WidthSlot
 from natrl.modules.trace.coupling import is_depthwise
 from natrl.modules.trace.forward import Call
 
-__all__ = ["Ends", "WidthCosts", "ends_of", "narrow_costs"]
-
-#: The widths whose channels a layer reads, and makes.
-Ends = tuple[WidthSlot | None, WidthSlot | None]
-
-
-def ends_of(widths: Sequence[WidthSlot]) -> dict[str, Ends]:
-    """By name, for layers that a width changes. What works on each channel by itself has one end, its outputs."""
-    found: dict[str, Ends] = {}
-    for width in widths:
-        for name in (width.group.producer, *width.group.followers):
-            found[name] = found.get(name, (None, None))[0], width
-        for name in width.group.consumers:
-            found[name] = width, found.get(name, (None, None))[1]
-    return found
+__all__ = ["WidthCosts", "narrow_costs"]
 
 
 def narrow_costs(

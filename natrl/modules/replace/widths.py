@@ -22,7 +22,7 @@ from natrl.modules.replace.geometry import Conv
 from natrl.modules.replace.subclasses import kernel_of
 from natrl.modules.trace.coupling import Group, is_depthwise
 
-__all__ = ["Narrowing", "WidthSlot", "narrowed", "resized", "sizes_of"]
+__all__ = ["Ends", "Narrowing", "WidthSlot", "ends_of", "narrowed", "resized", "sizes_of"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,21 @@ def sizes_of(channels: int, multiple: int) -> dict[str, int]:
     return sizes
 
 
+#: The widths whose channels a layer reads, and makes.
+Ends = tuple[WidthSlot | None, WidthSlot | None]
+
+
+def ends_of(widths: Sequence[WidthSlot]) -> dict[str, Ends]:
+    """By name, for layers that a width changes. What works on each channel by itself has one end, its outputs."""
+    found: dict[str, Ends] = {}
+    for width in widths:
+        for name in (width.group.producer, *width.group.followers):
+            found[name] = found.get(name, (None, None))[0], width
+        for name in width.group.consumers:
+            found[name] = width, found.get(name, (None, None))[1]
+    return found
+
+
 class Narrowing:
     """The layers of a network at every width of its groups."""
 
@@ -67,16 +82,15 @@ class Narrowing:
 
     def ends(self, operations: Mapping[str, str]) -> dict[str, tuple[Tensor | None, Tensor | None]]:
         """The inputs and outputs that each layer keeps which gets narrower; None: all. `operations`: by slot."""
+        kept = {name: self.kept(name, operations[name]) for name in self._widths}
         found: dict[str, tuple[Tensor | None, Tensor | None]] = {}
-        for name, width in self._widths.items():
-            kept = self.kept(name, operations[name])
-            if kept is None:
-                continue
-            for layer in (width.group.producer, *width.group.followers):
-                found[layer] = found.get(layer, (None, None))[0], kept
-            for layer, count in width.group.consumers.items():
-                inputs = (kept[:, None] * count + torch.arange(count, device=kept.device)).flatten()
-                found[layer] = inputs, found.get(layer, (None, None))[1]
+        for layer, (into, out) in ends_of(list(self._widths.values())).items():
+            inputs, outputs = (None if end is None else kept[end.name] for end in (into, out))
+            if into is not None and inputs is not None:
+                count = into.group.consumers[layer]
+                inputs = (inputs[:, None] * count + torch.arange(count, device=inputs.device)).flatten()
+            if inputs is not None or outputs is not None:
+                found[layer] = inputs, outputs
         return found
 
     def layers(self, operations: Mapping[str, str]) -> dict[str, nn.Module]:

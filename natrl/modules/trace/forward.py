@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import nn, Tensor
 
+from natrl.core.operations import Cost
 from natrl.modules.replace.copies import NotTheModelError
 from natrl.modules.replace.geometry import LAYERS
 from natrl.modules.replace.subclasses import is_plain_layer
@@ -69,6 +70,11 @@ class Trace:
     def calls_of(self, layer: str) -> tuple[Call, ...]:
         """The calls of one layer."""
         return tuple(call for call in self.calls if call.layer == layer)
+
+    def cost_of(self, name: str, layer: nn.Module) -> Cost:
+        """What a layer that flows costs, all of its calls."""
+        madds = sum(flow.madds for flow in self.flows if flow.layer == name) // self.batch
+        return Cost(sum(p.numel() for p in layer.parameters()), madds)
 
 
 def trace(model: nn.Module, sandbox: Sandbox, blocks: Collection[str] = ()) -> Trace:

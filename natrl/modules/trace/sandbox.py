@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from natrl.checks.errors import summary
-from natrl.modules.replace.copies import copied, NotTheModelError, OriginalModel
+from natrl.modules.replace.copies import copied, NotTheModelError, OriginalModel, where
 from natrl.modules.replace.fast_paths import calling_parts
 from natrl.modules.trace.places import without_fake_tensors
 
@@ -176,24 +176,20 @@ def check_model(model: Any) -> None:
     for name, module in model.named_modules():
         weak = [part for part, held in vars(module).get("_modules", {}).items() if type(held) in weakref.ProxyTypes]
         if weak:
-            raise ValueError(f"{_where(name)} refers weakly to its {weak[0]!r}, which no copy does: give it the layer")
+            raise ValueError(f"{where(name)} refers weakly to its {weak[0]!r}, which no copy does: give it the layer")
         if isinstance(module, torch.jit.ScriptModule):
             raise ValueError(
                 f"layer {name!r} was compiled by torch.jit (script or trace): give the nn.Module that it was made from"
             )
         if hasattr(module, "_orig_mod"):
             raise ValueError(
-                f"{_where(name)} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
+                f"{where(name)} comes from torch.compile: give the module that was compiled (._orig_mod) instead"
             )
     lazy = [name for name, module in model.named_modules() if any(is_lazy(p) for p in module._parameters.values())]
     if lazy:
         raise ValueError(
             f"layer {lazy[0]!r} is built lazily and has no weights yet: run model(example_input) once before"
         )
-
-
-def _where(name: str) -> str:
-    return f"layer {name!r}" if name else "the model"
 
 
 def example_tensors(example_input: Any) -> tuple[Tensor, ...]:

@@ -124,5 +124,5 @@ def tensors(values: Any) -> list[Tensor]:
         if isinstance(leaf, Tensor):
             found.append(leaf)
         elif hasattr(leaf, "__dict__") and not isinstance(leaf, type | nn.Module):
-            found += [value for value in vars(leaf).values() if isinstance(value, Tensor)]
+            found += [value for value in tree_leaves(vars(leaf)) if isinstance(value, Tensor)]
     return found
