@@ -62,7 +62,7 @@ class Episodes:
         return {**self._core.observe(self.present, left), **budget, "action_mask": self.masks.astype(np.int8)}
 
     def info(self) -> dict[str, Any]:
-        """What the states are: for each name N values. Architectures are made when they are read."""
+        """What the states are: for each name N values, the architectures as batches."""
         limits = {}
         if self.budgeted is not None:
             limits["max_params"], limits["max_madds"] = self.budgeted.limits.T

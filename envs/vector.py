@@ -29,9 +29,7 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
     each of m architectures). Autoreset mode NEXT_STEP: the step after a terminal one ignores its action, returns the
     next initial state with reward 0, and evaluates only that state. Where evaluations that fail are skipped, a
     transform from or to one is worth the lowest reward of its batch. `info` is what Gymnasium makes of those of N
-    environments: an array (N, …) for each key, and behind an underscore, which environments have it (all); but
-    "architecture" and "initial_architecture" are sequences whose objects are made when they are read
-    (`natrl.spaces.Batch`).
+    environments: an array (N, …) for each key, and behind an underscore, which environments have it (all).
     """
 
     metadata = {  # noqa: RUF012  # Gymnasium's convention
@@ -126,8 +124,9 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         return self._of_all(episodes.info())
 
     def _of_all(self, values: dict[str, Any]) -> dict[str, Any]:
-        """With what Gymnasium's vector environments say of each value: which environments have it."""
-        return values | {f"_{name}": self._flags(True) for name in values}
+        """As Gymnasium's vector environments have them: arrays, and of each value which environments have it."""
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        return arrays | {f"_{name}": self._flags(True) for name in arrays}
 
 
 class ArchTransitionSequentialVectorEnv(ArchTransitionVectorEnv):

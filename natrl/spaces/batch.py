@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, overload, TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from natrl.core.operations import VOCABULARY_INDEX
 from natrl.spaces.topologies import Topologies
 
 if TYPE_CHECKING:
+    from natrl.core.cell import Cell
     from natrl.core.transitions import CostMode, Rule
     from natrl.spaces.base import Space
 
@@ -60,10 +61,23 @@ class Batch(Sequence[Architecture]):
         return Architecture(self.topologies.cells_of(index), operations)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """object (N,): the architectures."""
-        array = np.empty(len(self), dtype=object)
-        array[:] = list(self)
-        return array
+        """object (N,): the architectures, made once; not to be changed but in a copy."""
+        return self._objects.copy() if copy else self._objects
+
+    @cached_property
+    def _objects(self) -> np.ndarray:
+        codes, shared = self.codes, self.topologies.cells
+        if codes is not None and shared is not None:
+            made, known = _remembered(shared, self.space.primitives)
+            for row in np.flatnonzero(~known[codes]):
+                made[codes[row]], known[codes[row]] = self[row], True
+            return made[codes]
+        distinct, which = self.topologies.distinct
+        cells = [distinct[u] for u in np.broadcast_to(which, len(self)).tolist()]
+        names = np.array(self.space.primitives, dtype=object)[self.choices].tolist()
+        objects = np.empty(len(self), dtype=object)
+        objects[:] = list(map(Architecture, cells, map(tuple, names)))
+        return objects
 
     def __deepcopy__(self, memo: Any) -> Batch:
         return self  # a value, as Architecture is; Gymnasium and RLlib copy the arguments of environments
@@ -95,7 +109,7 @@ class Batch(Sequence[Architecture]):
             features = features.copy() if alone else np.repeat(features, n, axis=0)
         return {"ops": self.ops.copy(), "adjacency": adjacency, "features": features}
 
-    @property
+    @cached_property
     def codes(self) -> np.ndarray | None:
         """int64 (N,): a number in [0, K^E) for each architecture, where all share a topology and numbers are few."""
         k, slots = len(self.space.primitives), self.space.n_slots
@@ -112,3 +126,10 @@ def _vocabulary(primitives: tuple[str, ...]) -> np.ndarray:
 @cache
 def _place_values(k: int, slots: int) -> np.ndarray:
     return k ** np.arange(slots)[::-1]
+
+
+@lru_cache(maxsize=4)
+def _remembered(cells: tuple[Cell, ...], primitives: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """object (K^E,), the architecture of each code, and bool (K^E,), whether it was made."""
+    codes = len(primitives) ** sum(len(cell.edges) for cell in cells)
+    return np.empty(codes, dtype=object), np.zeros(codes, dtype=bool)

@@ -66,25 +66,36 @@ def test_equals_scalar_environments(many, one, horizon, space):
     assert list(info["architecture"]) == list(info["initial_architecture"])
 
 
+@pytest.mark.parametrize("space", ["darts", "nasbench201"])  # whose architectures are made anew, and are remembered
+@pytest.mark.parametrize("budget", [None, {"madds": "any"}])
 @pytest.mark.parametrize("env_id", ["natrl/ArchTransition-v0", "natrl/ArchTransitionSequential-v0"])
-def test_infos_are_of_the_types_that_gymnasium_makes_of_single_environments(env_id):
-    """Keys, dtypes, shapes and which environments have a value; architectures are made when they are read."""
+def test_infos_are_of_the_types_that_gymnasium_makes_of_single_environments(env_id, budget, space):
+    """In an episode of up to 16 steps, and at the start of the next one."""
     infos = []
     for mode in ("sync", "vector_entry_point"):
-        arguments = {"space": "darts", "evaluator": ByName(), "budget": {"madds": "any"}}
+        arguments = {"space": space, "evaluator": ByName(), "budget": budget}
         vector = gymnasium.make_vec(env_id, num_envs=N, vectorization_mode=mode, **arguments)
-        _, at_reset = vector.reset(seed=0)
-        *_, after = vector.step(act(at_reset, 0))
-        infos += [at_reset, after]
-    of_gymnasium, ours = infos[:2], infos[2:]
-    for theirs, mine in zip(of_gymnasium, ours, strict=True):
+        _, info = vector.reset(seed=0)
+        infos.append([info])
+        for _ in range(17):
+            *_, info = vector.step(act(info, 0))
+            infos[-1].append(info)
+    for theirs, mine in zip(*infos, strict=True):
         assert theirs.keys() == mine.keys()
         for key, value in theirs.items():
-            assert (np.asarray(mine[key]).dtype, np.shape(np.asarray(mine[key]))) == (value.dtype, value.shape), key
-            if "architecture" in key:
-                assert type(mine[key][0]) is type(value[0])
-            else:
-                assert isinstance(mine[key], np.ndarray), key
+            assert isinstance(mine[key], type(value)), key
+            assert (mine[key].dtype, mine[key].shape) == (value.dtype, value.shape), key
+            assert type(mine[key][0]) is type(value[0]), key
+
+
+def test_architectures_of_a_listed_space_are_made_once():
+    vector = make(space="nasbench201")
+    given = [natrl.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")] * N
+    _, info = vector.reset(options={"architecture": given})
+    assert list(info["architecture"]) == given
+    assert len(set(map(id, info["architecture"]))) == 1
+    _, again = vector.reset(options={"architecture": given})
+    assert again["architecture"][0] is info["architecture"][0]
 
 
 def test_sequential_actions_outside_the_mask_are_refused_if_asked():
