@@ -61,7 +61,7 @@ DEFAULT = (
     *(f"timm:{name}" for name in TIMM),
 )
 #: Pixels, where the default is too small (the second head of one is larger) or another is not taken.
-SIZES = {"inception_v3": 299, "s3d": 224, **dict.fromkeys(("vit_b_16", "maxvit_t"), 224)}
+SIZES = {"inception_v3": 299, "s3d": 224, **dict.fromkeys(("vit_b_16", "maxvit_t", "mvit_v1_b", "mvit_v2_s"), 224)}
 FRAMES, VIDEO_SIZE = 8, 64
 FEW = 20  # boxes of an image
 #: Detectors whose second stage sees as many boxes of every image, whatever the weights: costs can be compared.
@@ -113,7 +113,7 @@ class Network:
         if self.kind == "segmentation":
             return {"weights_backbone": None}
         if self.name.startswith("mvit"):
-            return {"spatial_size": (self.size,) * 2, "temporal_size": FRAMES}
+            return {"temporal_size": FRAMES}
         if self.kind != "detection":
             return {}
         sizes = {} if self.name.startswith("ssd") else {"min_size": self.size, "max_size": 2 * self.size}

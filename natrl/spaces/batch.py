@@ -69,7 +69,7 @@ class Batch(Sequence[Architecture]):
         codes, shared = self.codes, self.topologies.cells
         if codes is not None and shared is not None:
             made, known = _remembered(shared, self.space.primitives)
-            for row in np.flatnonzero(~known[codes]):
+            for row in np.flatnonzero(~known[codes]).tolist():
                 made[codes[row]], known[codes[row]] = self[row], True
             return made[codes]
         distinct, which = self.topologies.distinct
