@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from natrl.bench.climbing import climb
@@ -13,7 +15,7 @@ from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import Batch, Space
 from natrl.spaces.budgeted import Budgeted
 
-__all__ = ["means", "measure_predicted", "reaching"]
+__all__ = ["best_found", "means", "measure_predicted", "reaching"]
 
 PRICES = (0.0, *(0.002 * 2.0**i for i in range(10)))  # of all MAdds, in accuracy
 DRAWN = 256  # architectures at once
@@ -45,7 +47,7 @@ def measure_predicted(
         policy.transform(a, max_madds=float(k), n=n, evaluator=chooser) for a, k in zip(before, limits, strict=True)
     ]
     first = Batch.of(space, [found.best for found in transformed])
-    best = best_found(file, before, first, limits)
+    best = best_found(file.accuracies, before, first, limits)
     pairs = zip(before, first.costs[:, 1].tolist(), strict=True)
     random = Batch.of(space, [cost_matched_random(space, a, madds, 0) for a, madds in pairs])
     now = file.accuracies(before)
@@ -69,24 +71,24 @@ def _least(batch: Batch) -> np.ndarray:
     return Budgeted.of(batch, batch.costs.astype(float)).least(batch, batch.masks())[:, 1, 1]
 
 
-def best_found(file: SurrogateFile, before: Batch, first: Batch, limits: np.ndarray) -> np.ndarray:
-    """float64 (N,): the highest predicted accuracy within the limits that was found, by the policy or by ascent.
+def best_found(score: Callable[[Batch], np.ndarray], before: Batch, first: Batch, limits: np.ndarray) -> np.ndarray:
+    """float64 (N,): the highest score within the limits of MAdds that was found, by a policy (`first`) or by ascent.
 
     Ascent goes from the original at each of PRICES, then within the limit from the best of those and of the policy's.
     """
     whole = before.costs[:, 1].mean()
     found = [first]
     for price in PRICES:
-        found.append(climb(before, lambda batch, p=price: file.accuracies(batch) - p * batch.costs[:, 1] / whole))  # type: ignore[misc]
-    values = np.array([within(file, batch, limits) for batch in found])
+        found.append(climb(before, lambda batch, p=price: score(batch) - p * batch.costs[:, 1] / whole))  # type: ignore[misc]
+    values = np.array([within(score, batch, limits) for batch in found])
     best = values.max(0)
     for i, limit in enumerate(limits):
         start = found[int(values[:, i].argmax())].take(slice(i, i + 1))
-        improved = climb(start, lambda batch, k=limit: within(file, batch, k))  # type: ignore[misc]
-        best[i] = max(best[i], within(file, improved, limit)[0])
+        improved = climb(start, lambda batch, k=limit: within(score, batch, k))  # type: ignore[misc]
+        best[i] = max(best[i], within(score, improved, limit)[0])
     return best
 
 
-def within(file: SurrogateFile, batch: Batch, limits: np.ndarray) -> np.ndarray:
-    """float64 (N,): predicted accuracies, −1 above the limits."""
-    return np.where(batch.costs[:, 1] <= limits, file.accuracies(batch), -1.0)
+def within(score: Callable[[Batch], np.ndarray], batch: Batch, limits: np.ndarray) -> np.ndarray:
+    """float64 (N,): scores, −1 above the limits."""
+    return np.where(batch.costs[:, 1] <= limits, score(batch), -1.0)

@@ -4,7 +4,7 @@ Mean returns, in points of validation accuracy: of choices drawn evenly within t
 start; of the PPO of examples/cleanrl_ppo.py, which sees all of an observation here, after --steps environment steps of
 learning on the task's training starts, its most probable actions; and the best that there is. Of NAS-Bench-201's tasks
 the starts are all held out architectures, and the best is exact; of those of NAS-Bench-301 they are 400 samples, and
-the best is what steepest ascent finds (none within a budget).
+the best is what steepest ascent finds (within a budget, that or what PPO did).
 
     python benchmarks/env_baselines.py --model nasbench301_yahpo.onnx
 """
@@ -22,6 +22,7 @@ import gymnasium
 import numpy as np
 import torch
 from _options import number, Parser, run
+from _predicted import best_found
 from _rows import print_row
 
 from natrl.bench.climbing import climb
@@ -85,8 +86,10 @@ def learn(envs: gymnasium.vector.VectorEnv, steps: int, seed: int) -> Agent:
     return agent
 
 
-def earned(envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None, rng: np.random.Generator) -> float:
-    """Mean return of an episode from each start: of the agent's most probable actions, or of random ones."""
+def played(
+    envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None, rng: np.random.Generator
+) -> tuple[float, Batch]:
+    """Mean return of an episode from each start, and where they end: by the agent's argmax, or by random actions."""
     observation, info = envs.reset(options={"architecture": list(starts)})
     total, ended = np.zeros(len(starts)), False
     while not ended:
@@ -100,17 +103,20 @@ def earned(envs: gymnasium.vector.VectorEnv, starts: Batch, agent: Agent | None,
         observation, reward, terminated, _, info = envs.step(action)
         total += reward
         ended = bool(terminated.all())
-    return float(total.mean())
+    return float(total.mean()), Batch.of(starts.space, list(info["architecture"]))
 
 
-def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch) -> float | None:
-    """The mean return of an oracle; None where none is known. Several transforms reach no more than one does."""
+def optimum(envs: gymnasium.vector.VectorEnv, starts: Batch, learned: Batch) -> float:
+    """The mean return of an oracle; where it is ascent's, within a budget from what was learned, too.
+
+    Several transforms reach no more than one does.
+    """
     core, space = envs.unwrapped.core, starts.space
     _, info = envs.reset(options={"architecture": list(starts)})
     masks, limits = starts.masks(core.rule, core.cost), info.get("max_madds", np.full(len(starts), np.inf))
     if not space.is_listed:
         if core.budget is not None:
-            return None
+            return float(np.mean(best_found(core.scores, starts, learned, limits) - info["score"]))
         return float(np.mean(core.scores(climb(starts, core.scores)) - info["score"]))
     everything = Batch.of(space, [a for a in space.architectures() if a.is_live])
     values, madds = core.scores(everything), everything.costs[:, 1]
@@ -128,18 +134,18 @@ def baseline(task: NamedTask, steps: int, seed: int, model: Path | None) -> None
     pool = core.space.is_listed
     starts = every_start(core) if pool else core.draw(np.random.default_rng(0), STARTS)
     envs, rng = make(held_out, len(starts), model), np.random.default_rng(seed)
-    random = [earned(envs, starts, None, rng) for _ in range(EPISODES)]
+    random = [played(envs, starts, None, rng)[0] for _ in range(EPISODES)]
     each = core.horizon * (core.space.n_slots if task.is_sequential else 1)  # steps of an episode
-    learned = earned(envs, starts, learn(make(training, ENVS, model), steps * each, seed), rng)
-    best = optimum(envs, starts)
+    learned, ends = played(envs, starts, learn(make(training, ENVS, model), steps * each, seed), rng)
+    best = optimum(envs, starts, ends)
     print_row(
         "envs: baselines",
         task=task.name,
         starts=len(starts),
         random=100 * float(np.mean(random)),
         ppo=100 * learned,
-        best=None if best is None else 100 * best,
-        ppo_capture=None if best is None else learned / best,
+        best=100 * best,
+        ppo_capture=learned / best,
         steps=steps * each,
         seed=seed,
     )

@@ -272,7 +272,9 @@ def test_the_result_describes_the_trained_network() -> None:
     network = build_network(architecture, SKELETON, auxiliary=True)
     s = replace(SHORT, auxiliary=0.4)
     result = train_network(SKELETON, architecture, DATA, s, seed=0, read_test=True, network=network, keep_weights=True)
-    assert measure(network, DATA.validation) == (result.validation_accuracy, result.validation_cross_entropy)
+    measured = measure(network, DATA.validation)
+    assert measured[:2] == (result.validation_accuracy, result.validation_cross_entropy)
+    assert measured.images == len(DATA.validation)
     assert measure(network, DATA.test).accuracy == result.test_accuracy
     assert result.parameters == network_cost(architecture, SKELETON).params, "without the auxiliary head"
     assert result.weights is not None
