@@ -112,8 +112,6 @@ class Network:
     def _options(self) -> dict[str, Any]:
         if self.kind == "segmentation":
             return {"weights_backbone": None}
-        if self.name.startswith("mvit"):
-            return {"temporal_size": FRAMES}
         if self.kind != "detection":
             return {}
         sizes = {} if self.name.startswith("ssd") else {"min_size": self.size, "max_size": 2 * self.size}
@@ -123,7 +121,7 @@ class Network:
         """Of an input, and of another that it may take, too: larger; for detectors, which resize them, wider."""
         size, depth = self.size, ()
         if self.kind == "video":
-            depth = (2 * FRAMES if self.name == "s3d" else FRAMES,)
+            depth = (2 * FRAMES if self.name in ("s3d", "mvit_v1_b", "mvit_v2_s") else FRAMES,)
         step = VIDEO_SIZE // 2 if depth else 64
         larger = (size if self.kind == "detection" else size + step, size + step)
         return [(3, *depth, size, size), (3, *depth, *larger)]
