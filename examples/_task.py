@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from _numbers import count, seed
 
 import natrl
 import natrl.envs  # registers the environments
@@ -93,8 +94,8 @@ def transformed(env: gymnasium.Env, architecture: Architecture, choose: Choose) 
 def parser(description: str | None, steps: int) -> argparse.ArgumentParser:
     """The options of every example."""
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--steps", type=int, default=steps, help="environment steps to learn from")
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--steps", type=count, default=steps, help="environment steps to learn from")
+    options.add_argument("--seed", type=seed, default=0)
     options.add_argument("--picture", type=Path, help="draw what became of each held-out architecture")
     return options
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from _numbers import count, seed
 from _pictures import draw_boxes
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
@@ -103,11 +104,11 @@ class Precision:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--images", type=int, default=480)
-    options.add_argument("--epochs", type=int, default=24)
+    options.add_argument("--images", type=count, default=480)
+    options.add_argument("--epochs", type=count, default=24)
     options.add_argument("--max-madds", default="70%")
-    options.add_argument("--candidates", type=int, default=12)
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--candidates", type=count, default=12)
+    options.add_argument("--seed", type=seed, default=0)
     options.add_argument("--out", type=Path, default=Path("detector"))
     options.add_argument("--picture", type=Path, help="draw what the networks find in test images")
     given = options.parse_args(argv)

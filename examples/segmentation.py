@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _numbers import count, seed
 from _pictures import draw_masks
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
@@ -71,11 +72,11 @@ class Training:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--images", type=int, default=240)
-    options.add_argument("--epochs", type=int, default=12)
-    options.add_argument("--iterations", type=int, default=6, help="of the policy")
-    options.add_argument("--candidates", type=int, default=natrl.OptimizeSettings().candidates)
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--images", type=count, default=240)
+    options.add_argument("--epochs", type=count, default=12)
+    options.add_argument("--iterations", type=count, default=6, help="of the policy")
+    options.add_argument("--candidates", type=count, default=natrl.OptimizeSettings().candidates)
+    options.add_argument("--seed", type=seed, default=0)
     options.add_argument("--out", type=Path, default=Path("segmenter"))
     options.add_argument("--picture", type=Path, help="draw what the networks see in test images")
     given = options.parse_args(argv)

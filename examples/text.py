@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from _numbers import count, seed
 from _pictures import draw_layers
 from torch import nn, Tensor
 
@@ -93,11 +94,11 @@ class RightPackages:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--snippets", type=int, default=500, help="of each package, for training")
-    options.add_argument("--epochs", type=int, default=8)
-    options.add_argument("--candidates", type=int, default=12)
+    options.add_argument("--snippets", type=count, default=500, help="of each package, for training")
+    options.add_argument("--epochs", type=count, default=8)
+    options.add_argument("--candidates", type=count, default=12)
     options.add_argument("--max-madds", default="50%")
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--seed", type=seed, default=0)
     options.add_argument("--out", type=Path, default=Path("text"))
     options.add_argument("--picture", type=Path, help="draw what each layer costs before and after")
     given = options.parse_args(argv)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _numbers import count, seed
 from _pictures import draw_layers
 from torch import nn, Tensor
 from torch.optim.lr_scheduler import OneCycleLR
@@ -107,12 +108,12 @@ class Accuracy:
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", default="digits", help="or fashion-mnist, or what else natrl reads")
-    options.add_argument("--images", type=int, default=5000, help="at most, to train on")
-    options.add_argument("--epochs", type=int, default=60)
-    options.add_argument("--iterations", type=int, default=10, help="of the policy")
-    options.add_argument("--candidates", type=int, default=8)
+    options.add_argument("--images", type=count, default=5000, help="at most, to train on")
+    options.add_argument("--epochs", type=count, default=60)
+    options.add_argument("--iterations", type=count, default=10, help="of the policy")
+    options.add_argument("--candidates", type=count, default=8)
     options.add_argument("--max-madds", default="70%")
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--seed", type=seed, default=0)
     options.add_argument("--out", type=Path, default=Path("transformer"))
     options.add_argument("--picture", type=Path, help="draw what each layer costs before and after")
     given = options.parse_args(argv)

@@ -76,3 +76,18 @@ def test_a_network_is_optimized_by_its_own_score(name, monkeypatch, capsys, tmp_
     assert float(rows[2].rstrip("%")) <= 90
     assert (tmp_path / "out" / "model.safetensors").is_file()
     assert (tmp_path / "picture.png").is_file()
+
+
+@pytest.mark.filterwarnings("ignore")  # as above
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("gymnasium_loop", "--steps 0"), *((name, "--seed -1") for name in OPTIMIZED), ("text", "--candidates 1.5")],
+)
+def test_a_wrong_number_is_one_line(name, options, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    option, value = options.split()
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(name).main([option, value])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}: must be a whole number of at least" in said
+    assert repr(value) in said
