@@ -18,6 +18,7 @@ import torch
 from _networks import mobilenet_v2, NETWORKS
 from _rivals_job import Found, Job
 from _rivals_measuring import madds
+from _rivals_nni import nni_pruner
 from _rivals_pruners import fastnas, torch_pruning
 from _simple_ways import all_separable, fewest_replacements
 from torch import nn
@@ -119,6 +120,9 @@ def _settings(multiple: int | None) -> tuple[Mapping[str, Any], ...]:
     return tuple({"importance": kind, "multiple": multiple, "least": least} for kind, least in tried)
 
 
+NNI_SETTINGS = tuple(
+    {"importance": kind, "least": least} for kind, least in product(("taylor", "magnitude"), (None, 0.1, 0.5))
+)
 #: The method that trains for as many CPU seconds as the first of these takes in all, at the second one's pace.
 AS_LONG_AS = {"thinner-seconds": ("policy", "thinner")}
 METHODS: dict[str, Method] = {
@@ -134,6 +138,7 @@ METHODS: dict[str, Method] = {
     "torch-pruning": Method(torch_pruning, _settings(None), "torch_pruning"),
     "torch-pruning-8": Method(torch_pruning, _settings(8), "torch_pruning"),
     "fastnas": Method(fastnas, tuple({"divisor": divisor} for divisor in (8, 4)), "modelopt"),
+    "nni": Method(nni_pruner, NNI_SETTINGS, "nni"),
     "thinner": Method(thinner),
     "thinner-alone": Method(partial(thinner, taught=False)),
     "thinner-seconds": Method(thinner),

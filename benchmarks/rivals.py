@@ -11,6 +11,7 @@
     torch-pruning    Torch-Pruning: groups of channels by Taylor or magnitude, global and iterative
     torch-pruning-8  the same in multiples of 8 channels
     fastnas          NVIDIA ModelOpt's FastNAS
+    nni              Microsoft's NNI 3.0: filters by Taylor or magnitude, global or alike in all layers
     thinner          fewer channels everywhere, trained from scratch for as many epochs in all, with the same teacher
     thinner-alone    the same without a teacher (the original, that nobody would have trained for it)
     thinner-seconds  the same for as many CPU seconds as `policy` takes in all

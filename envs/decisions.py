@@ -85,4 +85,4 @@ class Decisions:
         """What the states are, the choices made so far included: for each name N values."""
         params, madds = self.present.costs.T
         present = {"architecture": self.present, "params": params, "madds": madds}
-        return {**self._episodes.info(), **present, "invalid_actions": self.invalid, "action_mask": self.mask}
+        return {**self._episodes.info(), **present, "invalid_actions": self.invalid, "action_mask": self.mask.copy()}

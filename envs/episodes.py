@@ -78,5 +78,5 @@ class Episodes:
             "initial_madds": self.initial_costs[:, 1],
             "invalid_actions": self.invalid,
             "repaired": self.repaired,
-            "action_mask": self.masks,
+            "action_mask": self.masks.copy(),
         }

@@ -143,7 +143,7 @@ class ArchTransitionEnv(gymnasium.Env):
     @property
     def action_mask(self) -> np.ndarray:
         """bool (E, K): the mask of the present state."""
-        return self._running().masks[0]
+        return self._running().masks[0].copy()
 
     def action_masks(self) -> np.ndarray:
         """`action_mask` flat, slot after slot, as sb3-contrib wants it."""

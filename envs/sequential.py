@@ -75,7 +75,7 @@ class ArchTransitionSequentialEnv(ArchTransitionEnv):
     def action_mask(self) -> np.ndarray:
         """bool (K,): the mask of the current slot."""
         self._running()
-        return self._decisions.mask[0]
+        return self._decisions.mask[0].copy()
 
     def _start(self, initial: Batch) -> None:
         super()._start(initial)

@@ -124,8 +124,8 @@ class ArchTransitionVectorEnv(gymnasium.vector.VectorEnv):
         return self._of_all(episodes.info())
 
     def _of_all(self, values: dict[str, Any]) -> dict[str, Any]:
-        """As Gymnasium's vector environments have them: arrays, and of each value which environments have it."""
-        arrays = {name: np.asarray(value) for name, value in values.items()}
+        """As Gymnasium's vector environments have them: arrays of their own, and which environments have each value."""
+        arrays = {name: np.array(value) for name, value in values.items()}
         return arrays | {f"_{name}": self._flags(True) for name in arrays}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from natrl.data import batches, ImageData, load_data
 from natrl.demo.settings import NetworkSettings
 from natrl.evaluation.divergence import DivergenceEvaluator
 from natrl.evaluation.ledger.file import read_ledger
+from natrl.evaluation.pool.evaluator import PoolEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import LATENCIES
@@ -119,11 +122,15 @@ def _by_others(ours: _Ours, data: ImageData, settings: NetworkSettings, bar: Pro
     assert ours.found.tuned_original_model is not None
     found, scores = ours.found, ours.made.evaluations
     space, before, start = found.space, found.space.architecture, time.perf_counter()
-    scorer = DivergenceEvaluator(space, data, seed=settings.seed)
     budget = settings.budget * found.before.cost.madds
     cheapest = random_within(space, before, madds=budget, seed=settings.seed)[0]
     madds = max(found.after.cost.madds, space.cost(cheapest).madds)
-    with working(bar, "random search"):
+    scorer = PoolEvaluator(
+        partial(DivergenceEvaluator, space, data, seed=settings.seed),
+        actors=settings.actors,
+        num_gpus=settings.gpus_per_actor,
+    )
+    with working(bar, "random search"), closing(scorer):
         drawn = best_of_random(space, before, scorer, madds=madds, scores=scores, seed=settings.seed)
     seconds = time.perf_counter() - start
     with working(bar, "fine-tuned alike"):

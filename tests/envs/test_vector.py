@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import gymnasium
 import numpy as np
 import pytest
@@ -64,6 +66,31 @@ def test_equals_scalar_environments(many, one, horizon, space):
     assert not rewards.any()
     assert not ended.any()
     assert list(info["architecture"]) == list(info["initial_architecture"])
+
+
+@pytest.mark.parametrize("space", ["darts", "nasbench201"])
+@pytest.mark.parametrize("kind", [kind for kinds in KINDS for kind in kinds])
+def test_what_is_written_into_observations_infos_and_masks_changes_no_environment(kind, space):
+    arguments = {"space": space, "horizon": 2, "budget": {"madds": "any"}}
+    number = (3,) if kind in (ArchTransitionVectorEnv, ArchTransitionSequentialVectorEnv) else ()
+    seen = []
+    for scribble in (False, True):
+        env, found = kind(*number, evaluator=ByName(), **arguments), []
+        observation, info = env.reset(seed=0)
+        for step in range(20):
+            action = act(info, step)
+            if scribble:
+                masks = [] if number else [env.action_mask]
+                for array in [*observation.values(), *info.values(), *masks]:
+                    if isinstance(array, np.ndarray) and array.shape:
+                        array[...] = array.flat[0]
+            observation, reward, ended, _, info = env.step(action)
+            found.append(deepcopy((observation, reward, ended, info)))
+            if np.all(ended) and not number:
+                observation, info = env.reset()
+        seen.append(found)
+    for untouched, scribbled in zip(*seen, strict=True):
+        np.testing.assert_equal(untouched, scribbled)
 
 
 @pytest.mark.parametrize("space", ["darts", "nasbench201"])  # whose architectures are made anew, and are remembered

@@ -166,8 +166,8 @@ class TreeRegressor(Regressor):
 
     def predict(self, architectures: Sequence[Architecture]) -> tuple[np.ndarray, np.ndarray]:
         vectorizer, forest = self._forest
-        rows = _counts(vectorizer, architectures)
-        trees = np.stack([tree.predict(rows) for tree in forest])
+        rows = np.ascontiguousarray(_counts(vectorizer, architectures))
+        trees = np.stack([tree.predict(rows, check_input=False) for tree in forest])  # float32, as trees want them
         return trees.mean(0), APART * trees.std(0)
 
 

@@ -1,0 +1,91 @@
+"""Microsoft's NNI 3.0, of 2023, as a pruner of channels; docs/which-tool.md says how it is installed.
+
+Its own tracer fails on torch 2.14, so it is given the graph of torch.fx, which it takes as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import redirect_stdout
+from copy import deepcopy
+from itertools import islice
+from sys import stderr
+from typing import Any
+
+import torch
+from _rivals_job import Found, Job
+from _rivals_measuring import madds
+from torch import nn
+from torch.fx import symbolic_trace
+from torch.nn import functional
+
+from natrl.data import batches
+
+__all__ = ["nni_pruner"]
+
+HALVINGS = 8  # of the range in which a sparsity is sought
+GRADIENTS = 4  # batches of 64 images, for a Taylor expansion
+
+
+def nni_pruner(job: Job, share: float, *, importance: str, least: float | None) -> Found:
+    """The least sparsity of convolutions' filters that keeps to the budget; layers that a sum couples lose the same.
+
+    `importance`: taylor (Molchanov et al. 2019) or magnitude (the L1 norm); `least`: filters of all layers are ranked
+    together, and each layer keeps at least this share of its own; None: every layer loses the same share.
+    """
+    from nni.compression.speedup.error_code import EmptyLayerError
+
+    logging.getLogger("nni").setLevel(logging.CRITICAL)
+    low, high, found = 0.0, 1.0, None
+    with redirect_stdout(stderr):
+        for _ in range(HALVINGS):
+            sparsity = (low + high) / 2
+            rules: dict[str, Any] = {"op_types": ["Conv2d"], "sparse_ratio": sparsity}
+            if least is not None:
+                rules |= {"global_group_id": "all", "max_sparse_ratio": 1 - least}
+            try:
+                network = _pruned(job, importance, rules)
+            except EmptyLayerError:
+                high = sparsity
+                continue
+            if madds(network, job.example) <= share * job.madds:
+                high, found = sparsity, network
+            else:
+                low = sparsity
+    if found is None:
+        raise ValueError(f"NNI found nothing of at most {share:.0%} of the MAdds before a layer was empty")
+    return Found(found)
+
+
+def _pruned(job: Job, importance: str, rules: dict[str, Any]) -> nn.Module:
+    from nni.compression.pruning import L1NormPruner, TaylorPruner
+    from nni.compression.speedup import ModelSpeedup
+    from nni.compression.speedup.dependency import auto_set_denpendency_group_ids
+
+    network = deepcopy(job.model).eval()
+    coupled = auto_set_denpendency_group_ids(symbolic_trace(network), [rules])
+    if importance == "taylor":
+        pruner = TaylorPruner(network, coupled, _gradients(network, job), training_steps=GRADIENTS)
+    else:
+        pruner = L1NormPruner(network, coupled)
+    _, masks = pruner.compress()
+    pruner.unwrap_model()
+    return ModelSpeedup(network, job.example, masks, graph_module=symbolic_trace(network)).speedup_model()
+
+
+def _gradients(network: nn.Module, job: Job) -> Any:
+    """Of the loss on some training images, in evaluation mode, as the other pruner has them; nothing is trained."""
+    import nni
+    from nni.compression import TorchEvaluator
+
+    def loss(batch: Any, model: nn.Module) -> Any:
+        images, labels = batch
+        return functional.cross_entropy(model.eval()(images), labels)
+
+    def train(model: nn.Module, optimizer: Any, step: Any, *given: Any, **more: Any) -> None:
+        for batch in islice(batches(job.data.train, 64, shuffle_seed=job.seed), GRADIENTS):
+            optimizer.zero_grad()
+            step(batch, model).backward()
+            optimizer.step()
+
+    return TorchEvaluator(train, nni.trace(torch.optim.SGD)(network.parameters(), lr=0.0), loss)
