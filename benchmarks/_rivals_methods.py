@@ -121,7 +121,7 @@ def _settings(multiple: int | None) -> tuple[Mapping[str, Any], ...]:
 
 
 NNI_SETTINGS = tuple(
-    {"importance": kind, "least": least} for kind, least in product(("taylor", "magnitude"), (None, 0.1, 0.5))
+    {"importance": kind, "together": together} for kind, together in product(("taylor", "magnitude"), (False, True))
 )
 #: The method that trains for as many CPU seconds as the first of these takes in all, at the second one's pace.
 AS_LONG_AS = {"thinner-seconds": ("policy", "thinner")}

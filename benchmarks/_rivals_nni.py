@@ -17,6 +17,7 @@ from _rivals_job import Found, Job
 from _rivals_measuring import madds
 from torch import nn
 from torch.fx import symbolic_trace
+from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
 from natrl.data import batches
@@ -27,11 +28,11 @@ HALVINGS = 8  # of the range in which a sparsity is sought
 GRADIENTS = 4  # batches of 64 images, for a Taylor expansion
 
 
-def nni_pruner(job: Job, share: float, *, importance: str, least: float | None) -> Found:
+def nni_pruner(job: Job, share: float, *, importance: str, together: bool) -> Found:
     """The least sparsity of convolutions' filters that keeps to the budget; layers that a sum couples lose the same.
 
-    `importance`: taylor (Molchanov et al. 2019) or magnitude (the L1 norm); `least`: filters of all layers are ranked
-    together, and each layer keeps at least this share of its own; None: every layer loses the same share.
+    `importance`: taylor (Molchanov et al. 2019) or magnitude (the L1 norm); `together`: filters of all layers that are
+    not coupled are ranked together (where that empties a layer, it is too sparse); else all lose the same share.
     """
     from nni.compression.speedup.error_code import EmptyLayerError
 
@@ -41,8 +42,8 @@ def nni_pruner(job: Job, share: float, *, importance: str, least: float | None) 
         for _ in range(HALVINGS):
             sparsity = (low + high) / 2
             rules: dict[str, Any] = {"op_types": ["Conv2d"], "sparse_ratio": sparsity}
-            if least is not None:
-                rules |= {"global_group_id": "all", "max_sparse_ratio": 1 - least}
+            if together:
+                rules["global_group_id"] = "all"
             try:
                 network = _pruned(job, importance, rules)
             except EmptyLayerError:
@@ -63,7 +64,9 @@ def _pruned(job: Job, importance: str, rules: dict[str, Any]) -> nn.Module:
     from nni.compression.speedup.dependency import auto_set_denpendency_group_ids
 
     network = deepcopy(job.model).eval()
-    coupled = auto_set_denpendency_group_ids(symbolic_trace(network), [rules])
+    graph = symbolic_trace(network)
+    ShapeProp(graph).propagate(job.example)  # coupled are those whose shapes say so
+    coupled = auto_set_denpendency_group_ids(graph, [rules])
     if importance == "taylor":
         pruner = TaylorPruner(network, coupled, _gradients(network, job), training_steps=GRADIENTS)
     else:
