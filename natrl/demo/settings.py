@@ -27,7 +27,7 @@ class TruthSettings:
     """A policy among 15,625 architectures that were all trained."""
 
     evaluations: Annotated[int, Range(100, 15_625), Doc("Trainings that may be looked up, in all.")] = 1000
-    iterations: Annotated[Count, Doc("Of the policy.")] = 120
+    iterations: Annotated[Count, Doc("Of the policy.")] = 80
     held_out: Annotated[int, Range(2, 1000), Doc("Architectures that it never starts from.")] = 50
     budget: Annotated[Portion, Doc("A second question: at most this share of the MAdds.")] = 0.6
     seed: Annotated[Seed, Doc("Seed of everything random.")] = 0
