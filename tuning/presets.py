@@ -44,7 +44,7 @@ EFFECTS_LEARN: dict[str, Any] = {
     **NETWORK_LEARN,
     "iterations": 60,
     "batch_size": 128,
-    "minibatch_size": 32,
+    "minibatch_size": 64,
     "epochs": 4,
     "learning_rate": 2e-3,
     "final_learning_rate": 2e-4,
