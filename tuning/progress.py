@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 from ray.tune import Callback
@@ -30,6 +31,7 @@ __all__ = [
 T = TypeVar("T")
 
 PERIOD_S = 1.0  # the bar is drawn and a line is written at most so often
+SILENT_S = 10.0  # … and without a bar at least so often
 
 
 def progress_bar(console: Console | None = None) -> Progress:
@@ -101,31 +103,50 @@ def _clock(seconds: float | None) -> str:
 
 
 class _Bars(Progress):
-    """Bars, which write a line now and then where there is no terminal to draw them on."""
+    """Bars; where there is no terminal to draw them on, a line now and then, and one where nothing else was written."""
 
     def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
         super().__init__(*columns, **options)
-        self._due = Throttle()
+        self._due, self._said, self._ended = Throttle(), time.monotonic(), Event()
+
+    def start(self) -> None:
+        super().start()
+        if not self.console.is_terminal:
+            self._ended.clear()
+            Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        super().stop()
 
     def add_task(self, *args: Any, **options: Any) -> TaskID:
         task = super().add_task(*args, **options)
-        self._write_line(task, new=True)
+        if not self.console.is_terminal:
+            self._write_line(self._tasks[task])
         return task
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
-        self._write_line(task_id)
+        self._write_if_due(task_id)
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
         super().advance(task_id, advance)
-        self._write_line(task_id)
+        self._write_if_due(task_id)
 
-    def _write_line(self, task_id: TaskID, *, new: bool = False) -> None:
-        if self.console.is_terminal or not (new or self._due()):
-            return
-        task = self._tasks[task_id]
+    def _watch(self) -> None:
+        while not self._ended.wait(PERIOD_S):
+            under_way = [task for task in self.tasks if not task.finished]
+            if under_way and time.monotonic() - self._said >= SILENT_S:
+                self._write_line(under_way[-1], _clock(under_way[-1].elapsed))
+
+    def _write_if_due(self, task_id: TaskID) -> None:
+        if not self.console.is_terminal and self._due():
+            self._write_line(self._tasks[task_id])
+
+    def _write_line(self, task: Task, taken: str = "") -> None:
+        self._said = time.monotonic()
         done = f"{task.description} {task.completed:g}/{task.total:g}"
-        words = [done, _time_left(task), task.fields["note"]]
+        words = [done, _time_left(task) or taken, task.fields["note"]]
         self.console.print("  ".join(filter(None, words)), highlight=False, markup=False, soft_wrap=True)
 
 

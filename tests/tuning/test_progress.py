@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +40,24 @@ def test_lines_of_a_run(written):
     assert news == ["policy 0/9", *(f"policy {i}/9  reward +{0.01 * i:.4f}  cost 0.50" for i in (1, 4, 7))]
     assert [" left  " in line for line in lines] == [False, False, True, True]  # two make a pace
     assert bar.split()[2] == "9/9"
+
+
+def test_what_takes_long_is_not_silent_where_there_is_no_terminal(monkeypatch, written):
+    """A line every 0.05 s says what is under way, and for how long."""
+    monkeypatch.setattr(progress, "PERIOD_S", 0.01)
+    monkeypatch.setattr(progress, "SILENT_S", 0.05)
+    with progress_bar() as bar:
+        deadline = time.monotonic() + 10
+        with working(bar, "first"):
+            pass
+        with working(bar, "second"):
+            while written.getvalue().count("\nsecond 0/1  0:00\n") < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+    threads = [thread for thread in threading.enumerate() if "_watch" in thread.name]
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive(), "it goes on when all is done"
 
 
 def trial(status, **last):
