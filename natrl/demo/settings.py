@@ -41,6 +41,7 @@ class NetworkSettings:
     """A trained network, at half its cost."""
 
     budget: Annotated[Portion, Doc("At most this share of the MAdds.")] = 0.5
+    moves: Annotated[str, Doc("What may change; types save no time in eager torch here.")] = "widths,kernels,branches"
     epochs: Annotated[Count, Doc("Of the original's training.")] = 20
     iterations: Annotated[Count, Doc("Of the policy.")] = 30
     tuning_epochs: Annotated[Count, Doc("Of what comes out; of each finalist the first.")] = 6
@@ -59,6 +60,7 @@ class NetworkSettings:
         return replace(
             usual,
             method=method,
+            moves=self.moves,
             learn=usual.learn if method == "additive" else learn,
             evaluator=replace(usual.evaluator, actors=self.actors, num_gpus=self.gpus_per_actor),
             fine_tuning=replace(FINE_TUNING, epochs=self.tuning_epochs),
