@@ -8,24 +8,21 @@ from __future__ import annotations
 import logging
 from contextlib import redirect_stdout
 from copy import deepcopy
-from itertools import islice
 from sys import stderr
 from typing import Any
 
 import torch
 from _rivals_job import Found, Job
 from _rivals_measuring import madds
+from _rivals_pruners import GRADIENTS, some_batches
 from torch import nn
 from torch.fx import symbolic_trace
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
-from natrl.data import batches
-
 __all__ = ["nni_pruner"]
 
 HALVINGS = 8  # of the range in which a sparsity is sought
-GRADIENTS = 4  # batches of 64 images, for a Taylor expansion
 
 
 def nni_pruner(job: Job, share: float, *, importance: str, together: bool) -> Found:
@@ -86,7 +83,7 @@ def _gradients(network: nn.Module, job: Job) -> Any:
         return functional.cross_entropy(model.eval()(images), labels)
 
     def train(model: nn.Module, optimizer: Any, step: Any, *given: Any, **more: Any) -> None:
-        for batch in islice(batches(job.data.train, 64, shuffle_seed=job.seed), GRADIENTS):
+        for batch in some_batches(job, GRADIENTS):
             optimizer.zero_grad()
             step(batch, model).backward()
             optimizer.step()

@@ -23,7 +23,7 @@ from torch.utils.data import TensorDataset
 from natrl.data import batches
 from natrl.training.fitting import measure
 
-__all__ = ["fastnas", "torch_pruning"]
+__all__ = ["GRADIENTS", "fastnas", "some_batches", "torch_pruning"]
 
 STEPS = 50  # of iterative pruning, from all channels to none
 GRADIENTS = 4  # batches of 64 images, for a Taylor expansion before each step
@@ -68,8 +68,13 @@ def _classifier(network: nn.Module, classes: int) -> nn.Module:
 def _gradients(network: nn.Module, job: Job) -> None:
     """Of the loss on some training images, in evaluation mode, as Torch-Pruning's examples take them."""
     network.zero_grad()
-    for images, labels in islice(batches(job.data.train, 64, shuffle_seed=job.seed), GRADIENTS):
+    for images, labels in some_batches(job, GRADIENTS):
         functional.cross_entropy(network.eval()(images), labels).backward()
+
+
+def some_batches(job: Job, n: int) -> list[tuple[Tensor, ...]]:
+    """n of 64 training images and their labels."""
+    return list(islice(batches(job.data.train, 64, shuffle_seed=job.seed), n))
 
 
 def fastnas(job: Job, share: float, *, divisor: int) -> Found:
@@ -90,9 +95,6 @@ def fastnas(job: Job, share: float, *, divisor: int) -> Found:
 
     rules: dict[str, Any] = {"nn.Conv2d": {"*": {"channel_divisor": divisor}}}
     rules |= {f"nn.{layer}": {"*": {"feature_divisor": divisor}} for layer in ("Linear", "BatchNorm2d", "LayerNorm")}
-    calibrating: list[tuple[Tensor, ...]] = list(
-        islice(batches(job.data.train, 64, shuffle_seed=job.seed), CALIBRATING)
-    )
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(stderr):
         network, _ = mtp.prune(
             deepcopy(job.model).to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
@@ -100,7 +102,7 @@ def fastnas(job: Job, share: float, *, divisor: int) -> Found:
             constraints={"flops": f"{share:.4%}"},
             dummy_input=job.example[:1],
             config={
-                "data_loader": calibrating,
+                "data_loader": some_batches(job, CALIBRATING),
                 "score_func": accuracy,
                 "checkpoint": str(Path(folder) / "search.pth"),
                 "verbose": False,

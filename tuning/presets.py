@@ -50,7 +50,7 @@ EFFECTS_LEARN: dict[str, Any] = {
     "final_learning_rate": 2e-4,
     "entropy": 0.01,
 }
-NETWORK_RUN: dict[str, Any] = {"initial": "original", "keep": 3.0}
+NETWORK_RUN: dict[str, Any] = {"initial": "original", "keep": 3.0, "checkpoint_every": 1}
 
 #: Where a surrogate predicts them: that many episodes cost nothing, and no more are needed.
 PREDICTED = {"iterations": 120, "batch_size": 256, "minibatch_size": 128, "entropy": 0.1, "final_entropy": 0.01}

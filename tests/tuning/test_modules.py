@@ -40,7 +40,6 @@ from tests.tuning.killing import kill_at, knows_a_checkpoint
 TINY = OptimizeSettings(
     learn=LearnSettings(iterations=2, batch_size=4, minibatch_size=4),
     evaluator=EvaluatorSpec(reward="inherited", reference_images=64, score_images=64, steps=0),
-    checkpoint_every=1,
     candidates=2,
     finalists=2,
     fine_tuning=Schedule(epochs=1, batch_size=50, learning_rate=0.02),
@@ -172,14 +171,14 @@ def test_killed_and_resumed_equals_undisturbed(
 
 
 def test_a_supernet_on_actors_is_trained_in_turns_with_the_policy(ray_session: None, tmp_path: Path) -> None:
-    """Up to two actors (on a slow machine the second one starts too late), each with the newest weights: 20 seconds."""
-    learn = replace(TINY.learn, iterations=3, warmup_steps=2, weight_steps=3)
+    """Two actors, each with the newest weights: 20 seconds."""
+    learn = replace(TINY.learn, iterations=12, warmup_steps=2, weight_steps=3)  # time for both actors to start
     spec = replace(TINY.evaluator, reward="supernet", actors=2)
     settings = replace(TINY, learn=learn, evaluator=spec, finalists=1)
     found = optimize(trained(), data=digits(), budget={"madds": "70%"}, out=tmp_path / "out", settings=settings)
     assert found.after.cost.madds <= 0.7 * found.before.cost.madds
     last = last_result(found.directory)
-    assert last["actors"] in (1, 2)
+    assert last["actors"] == 2
     assert last["weights_version"] >= 2
     assert last["weights_loss"] > 0
 

@@ -47,17 +47,15 @@ def test_what_takes_long_is_not_silent_where_there_is_no_terminal(monkeypatch, w
     monkeypatch.setattr(progress, "PERIOD_S", 0.01)
     monkeypatch.setattr(progress, "SILENT_S", 0.05)
     with progress_bar() as bar:
-        deadline = time.monotonic() + 10
+        deadline, (watch,) = time.monotonic() + 10, [t for t in threading.enumerate() if "_watch" in t.name]
         with working(bar, "first"):
             pass
         with working(bar, "second"):
             while written.getvalue().count("\nsecond 0/1  0:00\n") < 3:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-    threads = [thread for thread in threading.enumerate() if "_watch" in thread.name]
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive(), "it goes on when all is done"
+    watch.join(10)
+    assert not watch.is_alive(), "it goes on when all is done"
 
 
 def trial(status, **last):

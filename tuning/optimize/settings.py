@@ -62,6 +62,7 @@ class OptimizeSettings(RunSettings):
     )
     keep: Annotated[Logit, Doc("As in `RunSettings`; the network itself comes first.")] = NETWORK_RUN["keep"]
     initial: Annotated[str | tuple[str, ...], Doc("original: the network.")] = NETWORK_RUN["initial"]
+    checkpoint_every: Annotated[Count, Doc("Iterations, each of minutes.")] = NETWORK_RUN["checkpoint_every"]
     method: Annotated[
         Method,
         Doc("Candidates: a policy's, and the best sums of single replacements; or additive, these alone."),
