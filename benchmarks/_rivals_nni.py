@@ -31,9 +31,11 @@ def nni_pruner(job: Job, share: float, *, importance: str, together: bool) -> Fo
     `importance`: taylor (Molchanov et al. 2019) or magnitude (the L1 norm); `together`: filters of all layers that are
     not coupled are ranked together (where that empties a layer, it is too sparse); else all lose the same share.
     """
+    import nni
     from nni.compression.speedup.error_code import EmptyLayerError
 
-    logging.getLogger("nni").setLevel(logging.CRITICAL)
+    nni.silence_stdout()
+    logging.getLogger("nni").addHandler(logging.NullHandler())  # it tells of each layer, on standard error else
     low, high, found = 0.0, 1.0, None
     with redirect_stdout(stderr):
         for _ in range(HALVINGS):
