@@ -10,7 +10,7 @@ are left out; the rest are counted.
 
 With --model the same on the cells of DARTS, whose truth is the published surrogate of NAS-Bench-301 (no training is in
 it), from --evaluations of it with noise: shares of what the best answer gains that ascent on the truth finds within the
-budget, for architectures that can reach it.
+budget, for architectures that can reach it (null where even that loses).
 
     python benchmarks/budgets.py nasbench201.csv.gz
     python benchmarks/budgets.py --model nasbench301_yahpo.onnx
@@ -148,11 +148,13 @@ def from_model(options: argparse.Namespace) -> None:
             held_out = reaching(truth.space, share, options.held_out or 40, rng)
             first = measure_predicted(policy, file, held_out, share, chooser, CANDIDATES)
             likely = measure_predicted(policy, file, held_out, share)
-            gained = {
-                "share_gained": first["first_answer"] / first["best_found"],
-                "share_gained_most_probable": likely["first_answer"] / likely["best_found"],
-            }
+            gained = {"share_gained": gained_of(first), "share_gained_most_probable": gained_of(likely)}
             print_row("budgets", seed=seed, share=share, evaluations=surrogate.paid, **gained, **first)
+
+
+def gained_of(means: dict[str, float]) -> float | None:
+    """The share of the best answer's gain; None where even the best within the budget loses."""
+    return means["first_answer"] / means["best_found"] if means["best_found"] > 0 else None
 
 
 def main() -> None:

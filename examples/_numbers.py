@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
-__all__ = ["count", "seed"]
+__all__ = ["at_least", "count", "seed"]
 
 
 def count(text: str) -> int:
     """At least 1."""
-    return _at_least(1, text)
+    return at_least(1)(text)
 
 
 def seed(text: str) -> int:
     """At least 0."""
-    return _at_least(0, text)
+    return at_least(0)(text)
 
 
-def _at_least(least: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
-    return int(text)
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number that is no smaller."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+        return int(text)
+
+    return read

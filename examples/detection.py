@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from _numbers import count, seed
+from _numbers import at_least, count, seed
 from _pictures import draw_boxes
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
@@ -104,7 +104,12 @@ class Precision:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--images", type=count, default=480)
+    options.add_argument(
+        "--images",
+        type=at_least(BATCH),
+        default=480,
+        help="to train on; an eighth of that to choose by, a quarter to test",
+    )
     options.add_argument("--epochs", type=count, default=24)
     options.add_argument("--max-madds", default="70%")
     options.add_argument("--candidates", type=count, default=12)

@@ -28,6 +28,7 @@ from natrl.training.weights import save_weights
 IMAGES, WEIGHTS = Path("images"), Path("resnet18.safetensors")
 SIZE = 16  # pixels
 SHOWN = 8  # images of the picture
+LEAST = 100  # images: some of each class in every split
 NORMALISE = v2.Normalize([0.31] * 3, [0.38] * 3)
 
 
@@ -64,9 +65,11 @@ def draw(path: Path, model: nn.Module, data: ImageData) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    from _numbers import at_least, count  # as above
+
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--epochs", type=int, default=6)
-    options.add_argument("--images", type=int, default=1797)
+    options.add_argument("--epochs", type=count, default=6)
+    options.add_argument("--images", type=at_least(LEAST), default=1797)
     options.add_argument("--picture", type=Path, help="draw validation images, and what the network takes them for")
     arguments = options.parse_args(argv)
     write_images(IMAGES, arguments.images)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _numbers import count, seed
+from _numbers import at_least, count, seed
 from _pictures import draw_masks
 from _shapes import CLASSES, draw
 from torch import nn, Tensor
@@ -72,7 +72,9 @@ class Training:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--images", type=count, default=240)
+    options.add_argument(
+        "--images", type=at_least(4), default=240, help="to train on; a quarter of that to choose by, and to test"
+    )
     options.add_argument("--epochs", type=count, default=12)
     options.add_argument("--iterations", type=count, default=6, help="of the policy")
     options.add_argument("--candidates", type=count, default=natrl.OptimizeSettings().candidates)

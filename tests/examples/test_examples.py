@@ -81,7 +81,15 @@ def test_a_network_is_optimized_by_its_own_score(name, monkeypatch, capsys, tmp_
 @pytest.mark.filterwarnings("ignore")  # as above
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("gymnasium_loop", "--steps 0"), *((name, "--seed -1") for name in OPTIMIZED), ("text", "--candidates 1.5")],
+    [
+        ("gymnasium_loop", "--steps 0"),
+        *((name, "--seed -1") for name in OPTIMIZED),
+        ("text", "--candidates 1.5"),
+        ("segmentation", "--images 3"),
+        ("detection", "--images 15"),
+        ("own_network", "--epochs 0"),
+        ("own_network", "--images 9"),
+    ],
 )
 def test_a_wrong_number_is_one_line(name, options, monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)
