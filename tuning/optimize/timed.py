@@ -21,6 +21,7 @@ from natrl.tuning.optimize.settings import OptimizeSettings
 __all__ = ["TimeLimits", "time_limits"]
 
 TIGHTER = 0.93  # factor on the limits where what was predicted to keep them does not
+PRECISE = 0.93  # what is measured to take less of what was predicted was predicted too much
 
 
 class TimeLimits:
@@ -28,10 +29,20 @@ class TimeLimits:
 
     def __init__(self, tables: Sequence[TimeTable], limits: Sequence[float], *, strict: bool) -> None:
         """`limits` in seconds; `strict`: no single replacement may be slower than the layer that it replaces."""
-        self.tables, self._limits, self._strict = tuple(tables), np.array(limits), strict
+        self.tables, self._strict = tuple(tables), strict
+        self._given = self._limits = np.array(limits)
 
     def tighten(self) -> None:
         self._limits = self._limits * TIGHTER
+
+    def loosen(self, architectures: Sequence[Architecture], shares: np.ndarray) -> bool:
+        """Whether the tables say too much of these, which take such shares (N, T) of the limits; by so much more, then.
+        """
+        said = np.median(shares * self._given / self.of(architectures), axis=0)
+        if not (said < PRECISE).any():
+            return False
+        self._limits = self._given / np.minimum(1, said)
+        return True
 
     def of(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N, T): seconds by each table."""
