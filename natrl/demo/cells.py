@@ -25,7 +25,6 @@ from natrl.report.scores import CANDIDATES, write_candidates
 from natrl.runs.directory import versions
 from natrl.search.random_transform import cost_matched_random
 from natrl.spaces import network_cost, Skeleton, Space
-from natrl.spaces import space as find_space
 from natrl.training.fitting import TrainingResult
 from natrl.tuning.comparison import train_all
 from natrl.tuning.finalists import candidate_scores, choose, Finalist
@@ -35,7 +34,7 @@ from natrl.tuning.run import train
 
 __all__ = ["demonstrate"]
 
-NAMED = ("VGG", "Mobilenetv2", "DARTS", "ENAS")
+NAMED = ("VGG", "Mobilenetv2", "DARTS")
 RANDOM = 1  # random architectures beside the named ones
 FINALISTS = 2  # candidates that are trained on validation data, besides the original
 CHOICE_SEEDS = (1000, 1001)  # other seeds than those of the final training
@@ -93,23 +92,15 @@ def draw_originals(space: Space, seed: int) -> dict[str, Architecture]:
 def choose_finalists(
     policy: Policy, originals: dict[str, Architecture], run: Path, seed: int
 ) -> dict[str, list[tuple[Architecture, float | None]]]:
-    """For each architecture itself and the policy's best candidates, with the supernet's scores where it has any.
-
-    ENAS blocks have five nodes and are not in the supernet's space: the policy is applied to them all the same, and its
-    own probabilities rank the candidates.
-    """
+    """For each architecture itself and the policy's best candidates, with the supernet's scores."""
     supernet = restored_evaluator(run)
     finalists = {}
     for name, original in originals.items():
-        own = len(original.operations) == policy.space.n_slots
-        space = policy.space if own else find_space("enas")
-        candidates = policy.transform(original, n=10, evaluator=supernet if own else None, seed=seed, space=space)
-        ranks = candidates.log_probabilities if candidates.scores is None else candidates.scores
-        ranked = [candidates.architectures[i] for i in np.argsort(-ranks, kind="stable")]
-        best = [a for a in ranked if a != original][:FINALISTS]
-        asked = [original, *best]
-        scores = supernet.evaluate(asked).tolist() if own else [None] * len(asked)
-        finalists[name] = list(zip(asked, scores, strict=True))
+        candidates = policy.transform(original, n=10, evaluator=supernet, seed=seed)
+        assert candidates.scores is not None
+        ranked = [candidates.architectures[i] for i in np.argsort(-candidates.scores, kind="stable")]
+        asked = [original, *[a for a in ranked if a != original][:FINALISTS]]
+        finalists[name] = list(zip(asked, supernet.evaluate(asked).tolist(), strict=True))
     return finalists
 
 
@@ -143,12 +134,10 @@ def retrain(
 
     And the weights of the transformed ones, by name, from the first seed's training.
     """
+    space: Any = policy.space.on(skeleton)  # the MAdds of the networks that are trained here
     named: list[tuple[str, str, Architecture]] = []
     for name, original in originals.items():
         after = chosen[name].architecture
-        own = len(original.operations) == policy.space.n_slots
-        space: Any = policy.space if own else find_space("enas")
-        space = space.on(skeleton)  # the MAdds of the networks that are trained here
         matched = cost_matched_random(space, original, space.cost(after).madds, settings.seed)
         named += [(name, "original", original), (name, "transformed", after), (name, "random", matched)]
     architectures = [a for _, _, a in named]

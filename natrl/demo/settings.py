@@ -20,6 +20,7 @@ from natrl.tuning.optimize.settings import Method, OptimizeSettings
 __all__ = ["ACTS", "CellsSettings", "NetworkSettings", "TruthSettings", "settings_of"]
 
 DIGITS = 800  # training images of the embedded data set
+WARMUP, ITERATIONS = 600, 20  # of cells: steps of the supernet before the policy learns, and of the policy
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class CellsSettings:
     @property
     def run(self) -> RunSettings:
         """The policy's training: supernet-notes' settings for a small supernet."""
-        warmup, iterations = max(1, round(1200 * self.share)), max(1, round(30 * self.share))
+        warmup, iterations = max(1, round(WARMUP * self.share)), max(1, round(ITERATIONS * self.share))
         return RunSettings(
             evaluator=EvaluatorSpec(
                 reward="supernet",

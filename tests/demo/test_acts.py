@@ -102,7 +102,7 @@ def check_network(folder, text):
 
 def check_cells(run, text):
     results = read_results(run / "results.json")
-    assert set(results.names) >= {"VGG", "Mobilenetv2", "DARTS", "ENAS"}
+    assert set(results.names) >= {"VGG", "Mobilenetv2", "DARTS"}
     assert len(results.rows) == 3 * len(results.names)
     for name in results.names:
         assert name in text
@@ -122,10 +122,10 @@ def check_cells(run, text):
     scores = read_candidates(run / "candidates.json")
     assert scores.names == list(results.names)
     assert set(scores.rows["method"]) == {"original", "policy"}
-    chosen = results.row("ENAS", "transformed").architecture
-    assert chosen.key in set(scores.rows.loc[scores.rows["name"] == "ENAS", "architecture"])
-    assert parse(run / "models" / "ENAS" / "architecture.json") == chosen
-    weights = load_file(run / "models" / "ENAS" / "model.safetensors")
+    chosen = results.row("DARTS", "transformed").architecture
+    assert chosen.key in set(scores.rows.loc[scores.rows["name"] == "DARTS", "architecture"])
+    assert parse(run / "models" / "DARTS" / "architecture.json") == chosen
+    weights = load_file(run / "models" / "DARTS" / "model.safetensors")
     assert weights.keys() == build_network(chosen, results.skeleton).state_dict().keys()
 
 
