@@ -24,6 +24,16 @@ def test_floors_0_and_1_the_environments_and_commands_import_neither_torch_nor_r
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+@pytest.mark.parametrize(
+    "module", ["natrl.evaluation.divergence", "natrl.evaluation.supernet", "natrl.tuning.optimize.fine_tunings"]
+)
+def test_actors_import_nothing_that_takes_seconds_and_that_they_have_no_use_for(module: str) -> None:
+    slow = ("torch_pruning", "torchvision", "timm", "torch._dynamo", "ray.rllib", "sklearn", "pandas", "matplotlib")
+    code = f"import sys, {module}; print(*sorted(set({slow!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
+
+
 def test_public_names() -> None:
     assert natrl.__all__ == [
         "Architecture",

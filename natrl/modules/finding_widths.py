@@ -18,9 +18,9 @@ from natrl.modules.replace.widths import Ends, ends_of, Narrowing, sizes_of, Wid
 from natrl.modules.slots import LAYER_PRIMITIVES
 from natrl.modules.space import ModuleSlot
 from natrl.modules.trace.contraction import Contraction
-from natrl.modules.trace.coupling import coupled, Group
 from natrl.modules.trace.forward import Trace
 from natrl.modules.trace.graph import build_graph, Graph
+from natrl.modules.trace.groups import Group
 from natrl.modules.trace.sandbox import random_numbers_kept, Sandbox
 from natrl.modules.trace.torch_operations import tensors
 
@@ -68,6 +68,10 @@ class Widths:
         multiple: int,
     ) -> None:
         """`slots`: the layers that can be replaced."""
+        from natrl.modules.trace.coupling import (
+            coupled,
+        )  # seconds, by what torch-pruning imports, which actors need not
+
         self._model, self._sandbox, self._training, self._traced = model, sandbox, training, traced
         once = [name for name in slots if self._is_called_once(name)]
         groups, self.reasons = coupled(model, sandbox.inputs, once)

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from natrl.modules.replace.geometry import channel_axis, channels_of
 from natrl.modules.replace.widths import ends_of, narrowed
 from natrl.modules.space import ModuleSpace
-from natrl.modules.trace.coupling import is_depthwise
+from natrl.modules.trace.groups import is_depthwise
 
 __all__ = ["Narrow", "narrow_layers", "place_of"]
 

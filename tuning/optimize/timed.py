@@ -21,7 +21,8 @@ from natrl.tuning.optimize.settings import OptimizeSettings
 __all__ = ["TimeLimits", "time_limits"]
 
 TIGHTER = 0.93  # factor on the limits where what was predicted to keep them does not
-PRECISE = 0.93  # what is measured to take less of what was predicted was predicted too much
+PRECISE = 0.9  # what is measured to take less of what was predicted was predicted too much
+CLOSE = 0.97  # of the limits are then asked for: what is measured anew takes a little more at times
 
 
 class TimeLimits:
@@ -36,12 +37,11 @@ class TimeLimits:
         self._limits = self._limits * TIGHTER
 
     def loosen(self, architectures: Sequence[Architecture], shares: np.ndarray) -> bool:
-        """Whether the tables say too much of these, which take such shares (N, T) of the limits; by so much more, then.
-        """
+        """Whether the tables say too much of these, which take such shares (N, T) of the limits; by so much more, then."""
         said = np.median(shares * self._given / self.of(architectures), axis=0)
         if not (said < PRECISE).any():
             return False
-        self._limits = self._given / np.minimum(1, said)
+        self._limits = self._given * np.maximum(1, CLOSE / said)
         return True
 
     def of(self, architectures: Sequence[Architecture]) -> np.ndarray:

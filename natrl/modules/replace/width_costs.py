@@ -17,8 +17,8 @@ from natrl.modules.replace.geometry import channels_of, images_of
 from natrl.modules.replace.held import held_by
 from natrl.modules.replace.rules import replaced_cost
 from natrl.modules.replace.widths import Ends, resized, WidthSlot
-from natrl.modules.trace.coupling import is_depthwise
 from natrl.modules.trace.forward import Call
+from natrl.modules.trace.groups import is_depthwise
 
 __all__ = ["WidthCosts", "narrow_costs"]
 

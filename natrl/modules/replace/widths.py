@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from natrl.core.operations import WIDTHS
 from natrl.modules.replace.geometry import Conv
 from natrl.modules.replace.subclasses import kernel_of
-from natrl.modules.trace.coupling import Group, is_depthwise
+from natrl.modules.trace.groups import Group, is_depthwise
 
 __all__ = ["Ends", "Narrowing", "WidthSlot", "ends_of", "narrowed", "resized", "sizes_of"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,11 +18,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.checks.errors import summary
 from natrl.modules.replace.copies import copied
-from natrl.modules.replace.geometry import channels_of, Conv, CONVOLUTIONS
+from natrl.modules.replace.geometry import channels_of
 from natrl.modules.replace.layers import is_tampered_with
+from natrl.modules.trace.groups import Group, is_dense, is_depthwise
 from natrl.modules.trace.sandbox import random_numbers_kept
 
-__all__ = ["Group", "coupled", "is_dense", "is_depthwise"]
+__all__ = ["coupled"]
 
 DENSE = (pruning.prune_conv_out_channels, pruning.prune_linear_out_channels)
 OPERATION = pruning.ops.OPTYPE
@@ -37,34 +37,6 @@ MOVING = (
     OPERATION.SLICE,
 )
 Prune = Callable[..., Any]  # of the library's functions that prune a layer one of the two above
-
-
-@dataclass(frozen=True)
-class Group:
-    """The channels that one layer makes, and the layers whose shapes go with them."""
-
-    producer: str
-    channels: int
-    followers: tuple[str, ...]  # batch-norms and depthwise convolutions, which work on each channel by itself
-    consumers: Mapping[str, int]  # each with how many of its inputs, side by side, are of one channel
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return self.producer, *self.followers, *self.consumers
-
-
-def is_dense(layer: nn.Module) -> bool:
-    """A linear layer, or a convolution whose outputs read all of its inputs; torch's own types."""
-    return type(layer) is nn.Linear or (isinstance(layer, Conv) and type(layer) in CONVOLUTIONS and layer.groups == 1)
-
-
-def is_depthwise(layer: nn.Module) -> bool:
-    """A convolution with as many groups as channels, in and out."""
-    return (
-        isinstance(layer, Conv)
-        and type(layer) in CONVOLUTIONS
-        and layer.groups == layer.in_channels == layer.out_channels > 1
-    )
 
 
 def coupled(model: nn.Module, inputs: Sequence[Tensor], slots: Collection[str]) -> tuple[list[Group], dict[str, str]]:
