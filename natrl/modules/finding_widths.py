@@ -68,9 +68,7 @@ class Widths:
         multiple: int,
     ) -> None:
         """`slots`: the layers that can be replaced."""
-        from natrl.modules.trace.coupling import (
-            coupled,
-        )  # seconds, by what torch-pruning imports, which actors need not
+        from natrl.modules.trace.coupling import coupled  # imports torch-pruning: seconds, which actors need not
 
         self._model, self._sandbox, self._training, self._traced = model, sandbox, training, traced
         once = [name for name in slots if self._is_called_once(name)]
