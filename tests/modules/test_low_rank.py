@@ -127,6 +127,7 @@ def test_the_nearest_product_is_the_truncated_svd_on_whitened_inputs(shape: tupl
 def test_a_fit_to_what_comes_in_beats_the_plain_svd(layer: nn.Conv2d | nn.Linear) -> None:
     """On inputs of few strong directions, and on other inputs than those it was fitted on."""
     torch.manual_seed(0)
+    layer.reset_parameters()  # which were drawn before any seed was set
     channels = layer.weight.shape[1]
     spread = torch.randn(channels, channels) * torch.logspace(0, -2, channels)
 
