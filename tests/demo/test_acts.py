@@ -14,7 +14,8 @@ from natrl import build_network, parse
 from natrl.core.isomorphism import function_key
 from natrl.data import load_data
 from natrl.demo.acts import PLAYED
-from natrl.demo.network import Digits, network
+from natrl.demo.digits import Digits
+from natrl.demo.network import network
 from natrl.demo.settings import NetworkSettings, settings_of
 from natrl.evaluation.ledger.file import read_ledger
 from natrl.evaluation.table import nasbench201_accuracies
