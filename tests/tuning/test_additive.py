@@ -25,8 +25,9 @@ from natrl.tuning.optimize import optimize, OptimizeSettings
 from natrl.tuning.optimize.additive import AdditiveProposer
 from tests.commands.cli import error
 from tests.modules.trained import digits, trained
+from tests.tuning.own import Outputs
 from tests.tuning.test_modules import TINY
-from tests.tuning.test_own_score import GIVEN, Outputs
+from tests.tuning.test_own_score import GIVEN
 
 SINGLE, LAYERS = 27, 8  # different replacements of one layer; layers that have one
 ADDITIVE = OptimizeSettings(
