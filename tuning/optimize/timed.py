@@ -37,7 +37,7 @@ class TimeLimits:
         self._limits = self._limits * TIGHTER
 
     def loosen(self, architectures: Sequence[Architecture], shares: np.ndarray) -> bool:
-        """Whether the tables say too much of these, which take such shares (N, T) of the limits; by so much more, then."""
+        """Whether the tables say too much of these, which take `shares` (N, T) of the limits. Then limits are wider."""
         said = np.median(shares * self._given / self.of(architectures), axis=0)
         if not (said < PRECISE).any():
             return False
