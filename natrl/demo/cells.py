@@ -91,7 +91,7 @@ def draw_originals(space: Space, seed: int) -> dict[str, Architecture]:
 
 def choose_finalists(
     policy: Policy, originals: dict[str, Architecture], run: Path, seed: int
-) -> dict[str, list[tuple[Architecture, float | None]]]:
+) -> dict[str, list[tuple[Architecture, float]]]:
     """For each architecture itself and the policy's best candidates, with the supernet's scores."""
     supernet = restored_evaluator(run)
     finalists = {}
@@ -105,7 +105,7 @@ def choose_finalists(
 
 
 def train_finalists(
-    finalists: dict[str, list[tuple[Architecture, float | None]]],
+    finalists: dict[str, list[tuple[Architecture, float]]],
     skeleton: Skeleton,
     data: ImageData,
     settings: CellsSettings,

@@ -73,8 +73,7 @@ class Loose:
         return [True] * len(architectures)
 
     def loosen(self, architectures: list[Architecture], shares: np.ndarray) -> bool:
-        assert len(architectures) == len(shares)
-        assert (shares <= 1).all()
+        assert shares.tolist() == [[0.7]] * len(architectures)
         self.loosened += 1
         return True
 

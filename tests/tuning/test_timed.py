@@ -68,6 +68,9 @@ def test_limits_are_loosened_where_the_table_says_too_much(measured: float, loos
     assert found.loosen(within, measured * shares[shares <= 1, None]) == loosened
     assert all(found.allows(beyond)) == (measured == 0.5)
     assert all(found.allows(within))
+    narrow = [a for a, share in zip(sampled(space), shares, strict=True) if share < 0.8]
+    assert narrow
+    assert not found.loosen(narrow, 0.5 * found.of(narrow) / found.tables[0].original)  # no limit held these back
 
 
 def sampled(space: ModuleSpace) -> list[Architecture]:

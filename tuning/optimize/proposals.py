@@ -95,8 +95,8 @@ def propose(
 
     Candidates keep to the budget, and to limits on latency by measurement: where none does, less time by the table is
     tried or, where there is none, fewer MAdds, and in the end the proposer's `last`. Where the table says too much of
-    the finalists, more time by it is tried, once. Scores are looked up in the ledger, and kept there. ValueError where
-    not even the last one is fast enough, with what would be.
+    what was measured, more time by it is tried, once. Scores are looked up in the ledger, and kept there. ValueError
+    where not even the last one is fast enough, with what would be.
     """
     space, budget = proposer.space, proposer.first(limits)
     least = fewest_madds(space, proposer.mask)
@@ -110,10 +110,10 @@ def propose(
             if proposer.times is not None and ranked:
                 fast = proposer.times.allows(list(ranked))
                 ranked = {a: score for (a, score), fine in zip(ranked.items(), fast, strict=True) if fine}
-            finalists, shares = _first_fast_enough(space, ranked, evaluator, limits, settings, example)
+            finalists, measured = _first_fast_enough(space, ranked, evaluator, limits, settings, example)
             times = proposer.times if proposer.knows_times else None
             if finalists:
-                if known or times is None or not times.loosen([f.architecture for f in finalists], shares):
+                if known or times is None or not times.loosen(*measured):
                     return finalists, len(scores)
                 known = scores
             elif times is not None:
@@ -143,22 +143,22 @@ def _first_fast_enough(
     limits: Limits,
     settings: OptimizeSettings,
     example: tuple[Tensor, ...],
-) -> tuple[list[Finalist], np.ndarray]:
-    """The finalists that keep to the limits on latency, and what they take of these, float64 (N, T).
+) -> tuple[list[Finalist], tuple[list[Architecture], np.ndarray]]:
+    """The finalists that keep to the limits on latency; and all that were measured, and what they take of these (N, T).
 
     No more networks are made than it takes to find them.
     """
     found: list[Finalist] = []
-    taken = [np.empty((0, len(limits.timed)))]
+    measured, taken = list[Architecture](), [np.empty((0, len(limits.timed)))]
     n = settings.finalists
     ranked = list(scores.items())
     for start in range(0, len(ranked), n):
         part = [Finalist(a, score, network=evaluator.inherit(a).cpu()) for a, score in ranked[start : start + n]]
         networks = [f.network for f in part if f.network is not None]
         shares = shares_of_limits(space, limits, networks, example, settings)
-        fast = np.flatnonzero((shares <= 1).all(1))
-        found += [part[i] for i in fast]
-        taken.append(shares[fast])
+        found += [part[i] for i in np.flatnonzero((shares <= 1).all(1))]
+        measured += [f.architecture for f in part]
+        taken.append(shares)
         if len(found) >= n:
             break
-    return found[:n], np.concatenate(taken)[:n]
+    return found[:n], (measured, np.concatenate(taken))

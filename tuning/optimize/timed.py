@@ -22,7 +22,7 @@ __all__ = ["TimeLimits", "time_limits"]
 
 TIGHTER = 0.93  # factor on the limits where what was predicted to keep them does not
 PRECISE = 0.9  # what is measured to take less of what was predicted was predicted too much
-CLOSE = 0.97  # of the limits are then asked for: what is measured anew takes a little more at times
+CLOSE = 0.97  # of the limits is then asked for: what is measured anew takes a little more at times
 
 
 class TimeLimits:
@@ -37,12 +37,15 @@ class TimeLimits:
         self._limits = self._limits * TIGHTER
 
     def loosen(self, architectures: Sequence[Architecture], shares: np.ndarray) -> bool:
-        """Whether the tables say too much of these, which take `shares` (N, T) of the limits. Then limits are wider."""
-        said = np.median(shares * self._given / self.of(architectures), axis=0)
-        if not (said < PRECISE).any():
-            return False
-        self._limits = self._given * np.maximum(1, CLOSE / said)
-        return True
+        """Whether the tables say too much of these, which take `shares` (N, T) of the limits: then limits are wider.
+
+        Only those that by the tables some of these come close to: the others held nothing back.
+        """
+        predicted = self.of(architectures) / self._given
+        said = np.median(shares / predicted, axis=0)
+        wider = (said < PRECISE) & (predicted.max(0) > PRECISE)
+        self._limits = self._given * np.where(wider, CLOSE / said, 1)
+        return bool(wider.any())
 
     def of(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N, T): seconds by each table."""
