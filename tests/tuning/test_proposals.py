@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from natrl.core.architecture import Architecture
-from natrl.evaluation.base import Evaluator
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.policies.network import PolicyConfig, PolicyNetwork
-from natrl.spaces.budget import Budget
 from natrl.tuning.finalists import Finalist
 from natrl.tuning.optimize import OptimizeSettings, proposals
 from natrl.tuning.optimize.budgets import fewest_madds
@@ -34,10 +30,10 @@ def propose(space: ModuleSpace, monkeypatch: pytest.MonkeyPatch, most: int) -> t
 
     def fast(
         space: ModuleSpace, limits: Limits, networks: list, example: torch.Tensor, settings: OptimizeSettings
-    ) -> np.ndarray:
-        return np.array([[sum(p.numel() for p in network.parameters()) / most] for network in networks])
+    ) -> list[bool]:
+        return [sum(p.numel() for p in network.parameters()) <= most for network in networks]
 
-    monkeypatch.setattr(proposals, "shares_of_limits", fast)
+    monkeypatch.setattr(proposals, "fast_enough", fast)
     torch.manual_seed(0)
     policy = Policy(PolicyNetwork(PolicyConfig(primitives=space.primitives, keep=5.0)), space)
     evaluator = InheritedEvaluator(space, digits(), validation_images=50, reference_images=32, steps=0)
@@ -61,42 +57,3 @@ def test_candidates_of_the_policy_come_first(space: ModuleSpace, monkeypatch: py
     found, count = propose(space, monkeypatch, 10**9)
     assert len(found) == 2 < count
     assert found[0].architecture != fewest_madds(space, space.masks(space.architecture))
-
-
-class Loose:
-    """Limits on time by a table that says too much, and whether that was noticed."""
-
-    def __init__(self) -> None:
-        self.loosened = 0
-
-    def allows(self, architectures: list[Architecture]) -> list[bool]:
-        return [True] * len(architectures)
-
-    def loosen(self, architectures: list[Architecture], shares: np.ndarray) -> bool:
-        assert shares.tolist() == [[0.7]] * len(architectures)
-        self.loosened += 1
-        return True
-
-
-def test_where_the_table_says_too_much_slower_ones_are_tried_once(
-    space: ModuleSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The smallest network is all that there is by the table, and then the network itself, too."""
-    least = fewest_madds(space, space.masks(space.architecture))
-    times = Loose()
-
-    class Proposer(proposals.PolicyProposer):
-        knows_times = True
-
-        def candidates(self, budget: Budget, scorer: Evaluator) -> dict[Architecture, float]:
-            found = [space.architecture] if times.loosened else [least]
-            return dict(zip(found, scorer.evaluate(found).tolist(), strict=True))
-
-    monkeypatch.setattr(proposals, "shares_of_limits", lambda _, __, networks, *___: np.full((len(networks), 1), 0.7))
-    policy = Policy(PolicyNetwork(PolicyConfig(primitives=space.primitives, keep=5.0)), space)
-    evaluator = InheritedEvaluator(space, digits(), validation_images=50, reference_images=32, steps=0)
-    settings = OptimizeSettings(candidates=2, finalists=2)
-    proposer = Proposer(policy, settings, times)  # type: ignore[arg-type]
-    found, count = proposals.propose(proposer, evaluator, LIMITS, settings, (EXAMPLE,), None)
-    assert {f.architecture for f in found} == {least, space.architecture}
-    assert (count, times.loosened) == (2, 1)

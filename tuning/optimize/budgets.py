@@ -18,7 +18,7 @@ from natrl.timing.latency import batch_of, Latency, measure_latency, networks_ti
 from natrl.timing.stopwatch import Patience
 from natrl.tuning.optimize.settings import OptimizeSettings
 
-__all__ = ["check_budget", "check_runtime", "fewest_madds", "latencies", "shares_of_limits", "shares_of_time"]
+__all__ = ["check_budget", "check_runtime", "fast_enough", "fewest_madds", "latencies", "shares_of_time"]
 
 FASTER = 4  # than the network with the fewest MAdds none is so many times, in any runtime
 
@@ -75,19 +75,20 @@ def fewest_madds(space: ModuleSpace, mask: np.ndarray) -> Architecture:
     return fewest(space, space.architecture, mask, madds=1)
 
 
-def shares_of_limits(
+def fast_enough(
     space: ModuleSpace,
     limits: Limits,
     networks: Sequence[nn.Module],
     example: tuple[Tensor, ...],
     settings: OptimizeSettings,
-) -> np.ndarray:
-    """float64 (N, T): what N networks take of the T limits on latency, where the original and they take turns."""
-    shares = np.empty((len(networks), len(limits.timed)))
-    for column, kind in zip(shares.T, limits.timed, strict=True):
+) -> list[bool]:
+    """Which networks keep to the limits on latency, where the original and they take turns."""
+    fine = [True] * len(networks)
+    for kind in limits.timed:
         first, *others = latencies([space.model, *networks], example, kind, settings)
-        column[:] = [latency.seconds / limits.seconds(kind, first.seconds) for latency in others]
-    return shares
+        seconds = limits.seconds(kind, first.seconds)
+        fine = [before and latency.seconds <= seconds for before, latency in zip(fine, others, strict=True)]
+    return fine
 
 
 def shares_of_time(

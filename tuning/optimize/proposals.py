@@ -20,7 +20,7 @@ from natrl.policies import Policy
 from natrl.policies.limits import Limits
 from natrl.spaces.budget import Budget
 from natrl.tuning.finalists import Finalist
-from natrl.tuning.optimize.budgets import fewest_madds, shares_of_limits, shares_of_time
+from natrl.tuning.optimize.budgets import fast_enough, fewest_madds, shares_of_time
 from natrl.tuning.optimize.settings import OptimizeSettings
 from natrl.tuning.optimize.timed import TimeLimits
 
@@ -94,36 +94,32 @@ def propose(
     """The finalists, best validation score first, and how many candidates they were chosen from.
 
     Candidates keep to the budget, and to limits on latency by measurement: where none does, less time by the table is
-    tried or, where there is none, fewer MAdds, and in the end the proposer's `last`. Where the table says too much of
-    what was measured, more time by it is tried, once. Scores are looked up in the ledger, and kept there. ValueError
-    where not even the last one is fast enough, with what would be.
+    tried or, where there is none, fewer MAdds, and in the end the proposer's `last`. Scores are looked up in the
+    ledger, and kept there. ValueError where not even that one is fast enough, with what would be.
     """
     space, budget = proposer.space, proposer.first(limits)
     least = fewest_madds(space, proposer.mask)
-    known: dict[Architecture, float] = {}  # the candidates of before, where the table said too much of them
     with closing(scoring(settings, evaluator, ledger)) as scorer:
         for _ in range(TRIES):
-            scores = known | proposer.candidates(budget, scorer)
+            scores = proposer.candidates(budget, scorer)
             costs = {a: space.cost(a) for a in scores}
             within = [a for a in scores if budget.allows(costs[a])]
             ranked = {a: scores[a] for a in sorted(within, key=lambda a: (-scores[a], costs[a].madds))}
             if proposer.times is not None and ranked:
                 fast = proposer.times.allows(list(ranked))
                 ranked = {a: score for (a, score), fine in zip(ranked.items(), fast, strict=True) if fine}
-            finalists, measured = _first_fast_enough(space, ranked, evaluator, limits, settings, example)
-            times = proposer.times if proposer.knows_times else None
+            finalists = _first_fast_enough(space, ranked, evaluator, limits, settings, example)
             if finalists:
-                if known or times is None or not times.loosen(*measured):
-                    return finalists, len(scores)
-                known = scores
-            elif times is not None:
-                times.tighten()
-            else:
-                fewer = TIGHTER * (budget.madds or space.cost(space.architecture).madds)
-                budget = replace(budget, madds=max(space.cost(least).madds, fewer))
+                return finalists, len(scores)
+            if proposer.times is not None and proposer.knows_times:
+                proposer.times.tighten()
+                continue
+            fewer = TIGHTER * (budget.madds or space.cost(space.architecture).madds)
+            budget = replace(budget, madds=max(space.cost(least).madds, fewer))
     least = proposer.last(proposer.first(limits))
-    finalists, _ = _first_fast_enough(space, {least: None}, evaluator, limits, replace(settings, finalists=1), example)
-    if finalists:
+    if finalists := _first_fast_enough(
+        space, {least: None}, evaluator, limits, replace(settings, finalists=1), example
+    ):
         return finalists, 1
     wanted = " and ".join(f"{kind} {getattr(limits, kind)}" for kind in limits.timed)
     what = "fastest by its layers" if proposer.knows_times else "fewest MAdds any more"
@@ -143,22 +139,15 @@ def _first_fast_enough(
     limits: Limits,
     settings: OptimizeSettings,
     example: tuple[Tensor, ...],
-) -> tuple[list[Finalist], tuple[list[Architecture], np.ndarray]]:
-    """The finalists that keep to the limits on latency; and all that were measured, and what they take of these (N, T).
-
-    No more networks are made than it takes to find them.
-    """
+) -> list[Finalist]:
+    """The finalists that keep to the limits on latency; no more networks are made than it takes to find them."""
     found: list[Finalist] = []
-    measured, taken = list[Architecture](), [np.empty((0, len(limits.timed)))]
     n = settings.finalists
     ranked = list(scores.items())
     for start in range(0, len(ranked), n):
         part = [Finalist(a, score, network=evaluator.inherit(a).cpu()) for a, score in ranked[start : start + n]]
-        networks = [f.network for f in part if f.network is not None]
-        shares = shares_of_limits(space, limits, networks, example, settings)
-        found += [part[i] for i in np.flatnonzero((shares <= 1).all(1))]
-        measured += [f.architecture for f in part]
-        taken.append(shares)
+        fast = fast_enough(space, limits, [f.network for f in part if f.network is not None], example, settings)
+        found += [f for f, fine in zip(part, fast, strict=True) if fine]
         if len(found) >= n:
             break
-    return found[:n], (measured, np.concatenate(taken))
+    return found[:n]

@@ -21,8 +21,6 @@ from natrl.tuning.optimize.settings import OptimizeSettings
 __all__ = ["TimeLimits", "time_limits"]
 
 TIGHTER = 0.93  # factor on the limits where what was predicted to keep them does not
-PRECISE = 0.9  # what is measured to take less of what was predicted was predicted too much
-CLOSE = 0.97  # of the limits is then asked for: what is measured anew takes a little more at times
 
 
 class TimeLimits:
@@ -30,22 +28,10 @@ class TimeLimits:
 
     def __init__(self, tables: Sequence[TimeTable], limits: Sequence[float], *, strict: bool) -> None:
         """`limits` in seconds; `strict`: no single replacement may be slower than the layer that it replaces."""
-        self.tables, self._strict = tuple(tables), strict
-        self._given = self._limits = np.array(limits)
+        self.tables, self._limits, self._strict = tuple(tables), np.array(limits), strict
 
     def tighten(self) -> None:
         self._limits = self._limits * TIGHTER
-
-    def loosen(self, architectures: Sequence[Architecture], shares: np.ndarray) -> bool:
-        """Whether the tables say too much of these, which take `shares` (N, T) of the limits: then limits are wider.
-
-        Only those that by the tables some of these come close to: the others held nothing back.
-        """
-        predicted = self.of(architectures) / self._given
-        said = np.median(shares / predicted, axis=0)
-        wider = (said < PRECISE) & (predicted.max(0) > PRECISE)
-        self._limits = self._given * np.where(wider, CLOSE / said, 1)
-        return bool(wider.any())
 
     def of(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (N, T): seconds by each table."""
