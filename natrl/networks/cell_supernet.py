@@ -15,7 +15,6 @@ from torch import nn, Tensor
 from natrl.core.architecture import Architecture
 from natrl.networks.blocks import Stem
 from natrl.networks.functional import batch_norm, global_average
-from natrl.networks.live import live_blocks
 from natrl.networks.shared_weights import (
     of_nodes,
     SharedCell,
@@ -25,6 +24,7 @@ from natrl.networks.shared_weights import (
     StackedNodes,
 )
 from natrl.spaces import Skeleton, Space
+from natrl.spaces.live import live_blocks
 from natrl.spaces.skeleton import Block
 from natrl.training.weight_settings import FAIR
 

@@ -11,8 +11,8 @@ from torch import nn, Tensor
 from natrl.core.architecture import Architecture
 from natrl.core.operations import stages
 from natrl.networks.cell_supernet import CellSupernet
-from natrl.networks.live import slot_positions
 from natrl.networks.network import build_network, Network
+from natrl.spaces.live import slot_positions
 
 __all__ = ["extract_network"]
 

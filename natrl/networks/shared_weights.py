@@ -12,8 +12,8 @@ from torch import nn, Tensor
 from natrl.core.operations import Convolution, operation, stages
 from natrl.networks.blocks import ResidualBlock
 from natrl.networks.functional import batch_norm, convolve, factorized_reduction, pointwise
-from natrl.networks.live import LiveBlock, LiveSlot
 from natrl.networks.pooling import fast_pool
+from natrl.spaces.live import LiveBlock, LiveSlot
 
 __all__ = ["Node", "SharedCell", "SharedPreprocessing", "SharedResidualBlock", "SharedSlot", "StackedNodes"]
 

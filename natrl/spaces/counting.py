@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from natrl.core.architecture import Architecture, Cell, Slot
 from natrl.core.operation_costs import network_operation_cost
 from natrl.core.operations import Convolution, Cost, VOCABULARY, VOCABULARY_INDEX
 from natrl.core.registration import vocabulary_cache
+from natrl.spaces.live import live_blocks, LiveSlot
 from natrl.spaces.skeleton import Block, check_cells, Skeleton
 
 __all__ = ["CostTable", "cost_table", "live_cost", "network_cost"]
@@ -82,36 +84,19 @@ def live_cost(architecture: Architecture, skeleton: Skeleton | None = None) -> C
     """Cost of the parts that a path from the image to the classifier uses; `network_cost` counts the others too."""
     skeleton = skeleton or Skeleton()
     cost = _ends(architecture, skeleton)
-    live = architecture.live_slots
-    starts = np.cumsum([0] + [len(cell.edges) for cell in architecture.cells])
-    blocks = skeleton.plan(architecture)
-    needed = [False] * len(blocks)
-    if blocks:
-        needed[-1] = True
-    for i in reversed(range(len(blocks))):
-        if not needed[i]:
+    for block, live in zip(skeleton.plan(architecture), live_blocks(architecture, skeleton), strict=True):
+        if live is None:
             continue
-        block = blocks[i]
-        if block.cell is None:
-            used = [True]
-            cost += _preprocessing(block)
-        else:
-            cell, start = architecture.cells[block.cell], int(starts[block.cell])
-            used = [False] * cell.inputs
-            for e, slot in enumerate(cell.slots, start=start):
-                if live[e]:
-                    size = _slot_size(block, cell, slot)
-                    cost += network_operation_cost(architecture.operations[e], block.channels, size, size, slot.stride)
-                    if slot.source < cell.inputs:
-                        used[slot.source] = True
-            cost += _preprocessing(block, used)
-        for distance, use in enumerate(reversed(used), start=1):
-            if use and i - distance >= 0:
-                needed[i - distance] = True
+        cost += _preprocessing(block, live.inputs)
+        if block.cell is not None:
+            cell = architecture.cells[block.cell]
+            for slot in live.slots:
+                size = _slot_size(block, cell, slot)
+                cost += network_operation_cost(slot.operation, block.channels, size, size, slot.stride)
     return cost
 
 
-def _slot_size(block: Block, cell: Cell, slot: Slot) -> int:
+def _slot_size(block: Block, cell: Cell, slot: Slot | LiveSlot) -> int:
     """Height = width of what a slot reads: the slots after the first ones of a reduction cell see half-size maps."""
     return -(-block.size // 2) if cell.reduction and slot.source >= cell.inputs else block.size
 
@@ -126,7 +111,7 @@ def _square(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -
     return Convolution(in_channels, out_channels, (kernel, kernel), (stride, stride))
 
 
-def _preprocessing(block: Block, used: list[bool] | None = None) -> Cost:
+def _preprocessing(block: Block, used: Sequence[bool] | None = None) -> Cost:
     """What brings the inputs of a cell to its channels and size; for a residual block the whole block."""
     if block.cell is None:
         (before,), after = block.in_channels, block.channels

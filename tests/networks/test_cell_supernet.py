@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from natrl import Architecture, parse, Skeleton, Space, zoo
 from natrl import space as find_space
 from natrl.networks import CellSupernet, extract_network
-from natrl.networks.live import live_blocks, slot_positions
 from natrl.spaces import CellSpace, live_cost, SPACES
+from natrl.spaces.live import live_blocks, slot_positions
 
 SMALL = Skeleton(channels=4, cells=3, image_size=8, image_channels=1)
 CHAINS = ("VGG", "ResBlock", "Mobilenetv2", "DARTS", "NAT_VGG", "NATv2_ResBlock", "NAT_MobileNetv2")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from natrl.core.architecture import Architecture, Cell
-from natrl.spaces import Skeleton
+from natrl.spaces.skeleton import Skeleton
 
 __all__ = ["LiveBlock", "LiveSlot", "live_blocks", "slot_positions"]
 
