@@ -54,17 +54,22 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stages of two blocks; each stage but the first halves the image and doubles the channels (`width`, rounded)."""
+    """Stages of two blocks; each stage but the first halves the image and doubles the channels (`width`, rounded).
 
-    def __init__(self, images: int, classes: int, width: float, stages: int, kernel: int = 3) -> None:
+    Channels are multiples of `multiple`.
+    """
+
+    def __init__(
+        self, images: int, classes: int, width: float, stages: int, kernel: int = 3, multiple: int = 1
+    ) -> None:
         super().__init__()
-        before = round(width)
+        before = _channels(width, multiple)
         self.stem = nn.Conv2d(images, before, kernel, 1, kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(before)
         blocks = []
         for stage in range(stages):
             for index in range(2):
-                after = round(width * 2**stage)
+                after = _channels(width * 2**stage, multiple)
                 blocks.append(Block(before, after, 2 if stage and not index else 1))
                 before = after
         self.blocks = nn.Sequential(*blocks)
@@ -74,9 +79,13 @@ class ResNet(nn.Module):
         return self.classifier(self.blocks(self.norm(self.stem(x)).relu()).mean((2, 3)))
 
 
-def resnet18(images: int, classes: int, width: float) -> ResNet:
+def _channels(wanted: float, multiple: int) -> int:
+    return multiple * max(1, round(wanted / multiple))
+
+
+def resnet18(images: int, classes: int, width: float, multiple: int = 1) -> ResNet:
     """ResNet-18 as the field trains it on CIFAR: a 3×3 stem without pooling; width 1 has 64 channels."""
-    return ResNet(images, classes, max(1, 64 * width), 4)
+    return ResNet(images, classes, 64 * width, 4, multiple=multiple)
 
 
 def mobilenet_v2(images: int, classes: int, width: float, multiple: int = 8) -> nn.Module:
@@ -91,9 +100,9 @@ def mobilenet_v2(images: int, classes: int, width: float, multiple: int = 8) -> 
     return network
 
 
-def convnext(images: int, classes: int, width: float) -> nn.Module:
+def convnext(images: int, classes: int, width: float, multiple: int = 1) -> nn.Module:
     """torchvision's ConvNeXt with blocks (2, 2, 6, 2) on patches of 2×2 pixels; width 1 has 64 channels first."""
-    channels = [*(max(1, round(64 * width * 2**stage)) for stage in range(4)), None]
+    channels = [*(_channels(64 * width * 2**stage, multiple) for stage in range(4)), None]
     stages = [CNBlockConfig(*pair, blocks) for *pair, blocks in zip(channels, channels[1:], (2, 2, 6, 2), strict=False)]
     network = torchvision.models.ConvNeXt(stages, layer_scale=0.1, num_classes=classes)
     network.features[0][0] = nn.Conv2d(images, channels[0], 2, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ class Found:
 
     network: nn.Module
     evaluations: int | None = None  # networks that were scored
+    train: Callable[[nn.Module], object] | None = None  # in place of fine-tuning, which all others have
     tuned: bool = False  # it was trained by the method itself
     searched: float | None = None  # … and when (time.time()) the search was over
 

@@ -103,7 +103,11 @@ class _OnnxRuntime(nn.Module):
 
 
 def shares_of_time(
-    network: nn.Module, original: nn.Module, example: Tensor, runtimes: Sequence[str] = RUNTIMES
+    network: nn.Module,
+    original: nn.Module,
+    example: Tensor,
+    runtimes: Sequence[str] = RUNTIMES,
+    batches: Sequence[int] = BATCHES,
 ) -> dict[str, float]:
     """{runtime_batch: seconds as a share of the original's}, on one thread, the two taking turns.
 
@@ -116,7 +120,7 @@ def shares_of_time(
             timed = [n if runtime == "eager" else _OnnxRuntime(n, example) for n in pair]
         except (ImportError, ValueError):
             continue
-        for batch in BATCHES:
+        for batch in batches:
             now, before = _seconds(timed, example[:1].expand(batch, *example.shape[1:]).contiguous())
             shares[f"{runtime}_{batch}"] = now / before
     return shares

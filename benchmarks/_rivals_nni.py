@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from _rivals_job import Found, Job
+from _rivals_limits import Limit
 from _rivals_measuring import madds
 from _rivals_pruners import GRADIENTS, some_batches
 from torch import nn
@@ -25,7 +26,7 @@ __all__ = ["nni_pruner"]
 HALVINGS = 8  # of the range in which a sparsity is sought
 
 
-def nni_pruner(job: Job, share: float, *, importance: str, together: bool) -> Found:
+def nni_pruner(job: Job, limit: Limit, *, importance: str, together: bool) -> Found:
     """The least sparsity of convolutions' filters that keeps to the budget; layers that a sum couples lose the same.
 
     `importance`: taylor (Molchanov et al. 2019) or magnitude (the L1 norm); `together`: filters of all layers that are
@@ -48,12 +49,12 @@ def nni_pruner(job: Job, share: float, *, importance: str, together: bool) -> Fo
             except EmptyLayerError:
                 high = sparsity
                 continue
-            if madds(network, job.example) <= share * job.madds:
+            if madds(network, job.example) <= limit.share * job.madds:
                 high, found = sparsity, network
             else:
                 low = sparsity
     if found is None:
-        raise ValueError(f"NNI found nothing of at most {share:.0%} of the MAdds before a layer was empty")
+        raise ValueError(f"NNI found nothing of at most {limit} of the MAdds before a layer was empty")
     return Found(found)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from _rivals_job import Found, Job
+from _rivals_limits import Limit
 from _rivals_measuring import madds
 from torch import nn, Tensor
 from torch.nn import functional
@@ -31,7 +32,7 @@ SCORED = 2048  # validation images that FastNAS scores a network on
 CALIBRATING = 8  # batches of 64 training images that batch-norms take their statistics from
 
 
-def torch_pruning(job: Job, share: float, *, importance: str, multiple: int | None, least: float) -> Found:
+def torch_pruning(job: Job, limit: Limit, *, importance: str, multiple: int | None, least: float) -> Found:
     """Global, iterative pruning of groups of coupled channels (Fang et al. 2023, arXiv 2301.12900).
 
     `importance`: taylor or magnitude, of a group; `multiple`: of which numbers of channels are; `least`: the share of
@@ -53,12 +54,12 @@ def torch_pruning(job: Job, share: float, *, importance: str, multiple: int | No
         ignored_layers=[_classifier(network, job.data.num_classes)],
     )
     for _ in range(STEPS):
-        if madds(network, job.example) <= share * job.madds:
+        if madds(network, job.example) <= limit.share * job.madds:
             return Found(network)
         if importance == "taylor":
             _gradients(network, job)
         pruner.step()
-    raise ValueError(f"Torch-Pruning ended above {share:.0%} of the MAdds: every layer is at its least")
+    raise ValueError(f"Torch-Pruning ended above {limit} of the MAdds: every layer is at its least")
 
 
 def _classifier(network: nn.Module, classes: int) -> nn.Module:
@@ -77,7 +78,7 @@ def some_batches(job: Job, n: int) -> list[tuple[Tensor, ...]]:
     return list(islice(batches(job.data.train, 64, shuffle_seed=job.seed), n))
 
 
-def fastnas(job: Job, share: float, *, divisor: int) -> Found:
+def fastnas(job: Job, limit: Limit, *, divisor: int) -> Found:
     """Widths by a sensitivity of each layer, and the least threshold that keeps to the budget.
 
     `divisor`: of numbers of channels. The accuracy is of validation images, as many as keep a search as cheap as it is
@@ -99,7 +100,7 @@ def fastnas(job: Job, share: float, *, divisor: int) -> Found:
         network, _ = mtp.prune(
             deepcopy(job.model).to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
             mode=[("fastnas", rules)],
-            constraints={"flops": f"{share:.4%}"},
+            constraints={"flops": f"{limit.share:.4%}"},
             dummy_input=job.example[:1],
             config={
                 "data_loader": some_batches(job, CALIBRATING),

@@ -13,8 +13,12 @@
     fastnas          NVIDIA ModelOpt's FastNAS
     nni              Microsoft's NNI 3.0: filters by Taylor or magnitude, global or alike in all layers
     thinner          fewer channels everywhere, trained from scratch for as many epochs in all, with the same teacher
-    thinner-alone    the same without a teacher (the original, that nobody would have trained for it)
+    thinner-8        the same in multiples of 8 channels
+    thinner-alone    thinner without a teacher (the original, that nobody would have trained for it)
     thinner-seconds  the same for as many CPU seconds as `policy` takes in all
+
+natrl.optimize keeps to a limit on time by itself. For each other method the largest share of the MAdds is sought, in
+steps of 5 %, whose network is fast enough, measured before it is trained on.
 
 Each is fine-tuned by one schedule (natrl.training.fine_tuning), learns from the original's outputs too, and has the
 seed of its row; thinner ones are trained from scratch instead. MAdds are counted by torch's FlopCounterMode on the
@@ -46,8 +50,9 @@ from typing import Any
 
 import torch
 from _networks import options as network_options
-from _options import number, percentage, run
+from _options import number, run
 from _rivals_job import Job
+from _rivals_limits import EVERYTHING, Limit, TIMES
 from _rivals_measuring import Clock, madds, parameters, RUNTIMES, shares_of_time
 from _rivals_methods import AS_LONG_AS, Method, METHODS
 from _rivals_rows import Rows, table
@@ -57,7 +62,7 @@ from natrl.checks.fields import Count, Positive, Seed
 from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
 
-ANY = "any"  # budget, of a method that knows none
+ANY = "any"  # the budget of a method that knows none
 
 
 class Comparison:
@@ -67,9 +72,9 @@ class Comparison:
         self.rows, self._choosing_seeds, self._runtimes = rows, options.choosing_seeds, options.runtimes
         self.job = cache(lambda seed: Job.of(options, seed, options.out.with_suffix(".originals")))
 
-    def add(self, name: str, budget: str, seed: int) -> None:
+    def add(self, name: str, limit: Limit | None, seed: int) -> None:
         """The method's row, unless it is there."""
-        method = METHODS[name]
+        method, budget = METHODS[name], str(limit or ANY)
         if self.rows.where(method=name, budget=budget, seed=seed, choosing=False):
             return
         if name in AS_LONG_AS:
@@ -78,8 +83,8 @@ class Comparison:
                 print(f"{name} is left out: it needs {' and '.join(AS_LONG_AS[name])} at {budget}", file=sys.stderr)
                 return
         else:
-            setting = self._best_setting(name, method, budget)
-        self._measure(name, method, budget, seed, setting, choosing=False)
+            setting = self._best_setting(name, method, limit)
+        self._measure(name, method, limit, seed, setting, choosing=False)
 
     def _epochs(self, name: str, budget: str, seed: int) -> dict[str, int] | None:
         """As many as take the CPU seconds of the first method, at the second one's pace."""
@@ -90,57 +95,56 @@ class Comparison:
         job = self.job(seed)
         return {"epochs": max(1, int(limit / pace * (job.training.epochs + job.tuning.epochs)))}
 
-    def _best_setting(self, name: str, method: Method, budget: str) -> Mapping[str, Any]:
+    def _best_setting(self, name: str, method: Method, limit: Limit | None) -> Mapping[str, Any]:
         """By mean validation accuracy over the choosing seeds, among those that kept the budget."""
         if len(method.settings) == 1:
             return method.settings[0]
 
         def mean(setting: Mapping[str, Any]) -> float:
-            found = []
+            found, wanted = [], {"method": name, "budget": str(limit or ANY), "setting": dict(setting)}
             for seed in self._choosing_seeds:
-                wanted = {"method": name, "budget": budget, "seed": seed, "choosing": True, "setting": dict(setting)}
-                known = self.rows.where(**wanted)
-                row = known[0] if known else self._measure(name, method, budget, seed, setting, choosing=True)
+                known = self.rows.where(**wanted, seed=seed, choosing=True)
+                row = known[0] if known else self._measure(name, method, limit, seed, setting, choosing=True)
                 found.append(row["validation"] if row.get("kept") else float("-inf"))
             return sum(found) / len(found)
 
         return max(method.settings, key=mean)
 
     def _measure(
-        self, name: str, method: Method, budget: str, seed: int, setting: Mapping[str, Any], *, choosing: bool
+        self, name: str, method: Method, limit: Limit | None, seed: int, setting: Mapping[str, Any], *, choosing: bool
     ) -> dict[str, Any]:
         """One network: found, trained on, measured. A failure is a row, too."""
-        job = self.job(seed)
-        share = 1.0 if budget == ANY else share_of(budget)
-        about = {"method": name, "budget": budget, "seed": seed, "choosing": choosing, "setting": dict(setting)}
+        job, within = self.job(seed), limit or EVERYTHING
+        about = {"method": name, "budget": str(limit or ANY), "setting": dict(setting)}
+        about |= {"seed": seed, "choosing": choosing}
         try:
             with Clock() as clock:
-                found = method.find(job, share, **setting)
-                searched = found.searched or time()
-                if found.tuned:
-                    validation = measure(found.network, job.data.validation)
+                if within.what == "madds" or method.knows_time:
+                    found = method.find(job, within, **setting)
                 else:
-                    tuned = fine_tune(found.network, job.data, job.tuning, seed=seed, teacher=job.model)
-                    validation = tuned.validation
+                    found = within.within_time(job, lambda madds: method.find(job, madds, **setting))
+                searched = found.searched or time()
+                if found.train is not None:
+                    found.train(found.network)
+                elif not found.tuned:
+                    fine_tune(found.network, job.data, job.tuning, seed=seed, teacher=job.model)
+                validation = measure(found.network, job.data.validation)
             network = found.network.eval()
+            times = {} if choosing else shares_of_time(network, job.model, job.example, self._runtimes)
             return self.rows.add(
                 **about,
                 madds=madds(network, job.example) / job.madds,
                 parameters=parameters(network) / parameters(job.model),
-                kept=madds(network, job.example) <= share * job.madds,
+                kept=within.is_kept(network, job, times),
                 validation=validation.accuracy,
                 test=None if choosing else measure(network, job.data.test).accuracy,
                 search_seconds=clock.until(searched),
                 training_seconds=job.seconds if name == "original" else clock.seconds - clock.until(searched),
                 evaluations=found.evaluations,
-                **({} if choosing else shares_of_time(network, job.model, job.example, self._runtimes)),
+                **times,
             )
         except Exception as error:  # whatever a rival's own code raises
             return self.rows.add(**about, failed=f"{type(error).__name__}: {error}"[:300])
-
-
-def share_of(budget: str) -> float:
-    return float(budget.rstrip("%")) / 100
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -150,7 +154,13 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tuning-rate", type=number(Positive), help="highest learning rate of fine-tuning (default: natrl's own)"
     )
-    parser.add_argument("--budgets", type=percentage, nargs="+", default=["70%", "50%", "30%"], help="of the MAdds")
+    parser.add_argument(
+        "--budgets",
+        type=Limit.read,
+        nargs="+",
+        default=[Limit(share) for share in (0.7, 0.5, 0.3)],
+        help=f"of the MAdds (50%%), or of the time ({', '.join(f'{name}=50%%' for name in TIMES)})",
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
     parser.add_argument("--seeds", type=number(Seed), nargs="+", default=[0, 1, 2])
     parser.add_argument(
@@ -171,10 +181,10 @@ def main(given: Sequence[str] | None = None) -> None:
     comparison = Comparison(rows, options)
     for seed in options.seeds:
         for name in (m for m in methods if not METHODS[m].knows_budget):
-            comparison.add(name, ANY, seed)
-        for budget in options.budgets:
+            comparison.add(name, None, seed)
+        for limit in options.budgets:
             for name in (m for m in methods if METHODS[m].knows_budget):
-                comparison.add(name, budget, seed)
+                comparison.add(name, limit, seed)
     title = f"{options.network} of width {options.width:g} on {options.data}"
     Console(width=220).print(table(rows, methods, title))
 
