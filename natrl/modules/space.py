@@ -244,6 +244,10 @@ class ModuleSpace(Space):
         """The layers besides the slots that `build` leaves out: only nulls feed them, or would read them."""
         return tuple(self._costs.gone(self._choices(self.prune(architecture))))
 
+    def are_left_out(self, choices: np.ndarray) -> np.ndarray:
+        """int64 (B, L), 0 or 1: those of `can_be_left_out`, with primitives `choices` int (B, E) of pruned networks."""
+        return self._costs.all_gone(choices)
+
     def _alone(self, index: int) -> np.ndarray:
         """The choices (E,) of the network in which this slot is null, and what nothing uses then."""
         operations = list(self.architecture.operations)

@@ -20,6 +20,7 @@ from natrl.modules.replace.copies import copied
 from natrl.modules.replace.replacements import replacement
 from natrl.modules.replace.widths import Ends, ends_of
 from natrl.modules.space import ModuleSpace
+from natrl.spaces import Batch
 from natrl.timing.latency import batch_of, networks_timed
 from natrl.timing.narrow import narrow_layers, place_of
 from natrl.timing.runtimes import Clock, prepared, Run
@@ -56,26 +57,41 @@ class TimeTable:
 
     def of(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """float64 (B,); infinite where a layer is one that was not measured."""
-        return np.array([self.original + self.slope * self.change(a) for a in architectures])
+        return self.original + self.slope * self.changes(architectures)
 
-    def change(self, architecture: Architecture) -> float:
-        """What layers alone take more than the original's. Fewer channels: the share that they leave of it as it is."""
-        whole = self.space.prune(architecture)
-        more = -sum(self.left.get(name, 0.0) for name in self.space.left_out(whole))
-        for slot in self.space.slots:
-            taken, op = self.layers[slot.name], whole.operations[slot.index]
-            share = self._share(slot.name, taken, taken[slot.operation], whole)
-            if op != slot.operation or share != 1:
-                more += taken.get(op, 0.0 if op == "null" else np.inf) * share - taken[slot.operation]
+    def changes(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """float64 (B,): what layers alone take more than the original's. Fewer channels leave a share of a layer."""
+        if not len(architectures):
+            return np.zeros(0)
+        space, left = self.space, np.array([self.left.get(name, 0.0) for name in self.space.can_be_left_out])
+        batch = architectures if isinstance(architectures, Batch) else Batch.of(space, architectures)
+        choices = space.pruned(batch).choices
+        more = -(space.are_left_out(choices) @ left)
+        for index, (seconds, held, shares) in self._by_slot.items():
+            taken = seconds[choices[:, index]]
+            for width, share in shares.items():
+                taken = taken * share[choices[:, width]]
+            more += taken - held
         return more
 
-    def _share(self, name: str, taken: Mapping[str, float], held: float, architecture: Architecture) -> float:
-        """What the widths at both ends of a layer leave of its time, each by itself: at most 1."""
-        share = 1.0
-        for end, width in enumerate(self._ends.get(name, ())):
-            if width is not None and held > 0:
-                share *= min(1.0, taken.get(place_of(end, architecture.operations[width.index]), held) / held)
-        return share
+    @cached_property
+    def _by_slot(self) -> dict[int, tuple[np.ndarray, float, dict[int, np.ndarray]]]:
+        """Of each slot the seconds (K,) of its operations and of the layer as it is, and what widths leave of them.
+
+        By the index of a width: shares (K,) of the layer's time, each end by itself, at most 1.
+        """
+        primitives, found = self.space.primitives, {}
+        for slot in self.space.slots:
+            taken = self.layers[slot.name]
+            held = taken[slot.operation]
+            seconds = np.array([taken.get(op, 0.0 if op == "null" else np.inf) for op in primitives])
+            shares: dict[int, np.ndarray] = {}
+            for end, width in enumerate(self._ends.get(slot.name, ())):
+                if width is not None and held > 0:
+                    left = [min(1.0, taken.get(place_of(end, name), held) / held) for name in primitives]
+                    shares[width.index] = shares.get(width.index, 1.0) * np.array(left)
+            found[slot.index] = seconds, held, shares
+        return found
 
     @cached_property
     def _ends(self) -> Mapping[str, Ends]:
@@ -133,7 +149,7 @@ def _compared(table: TimeTable, inputs: tuple[Tensor, ...], runtime: str, networ
     space, rng = table.space, np.random.default_rng(seed)
     drawn = {space.sample(rng): None for _ in range(networks)}
     drawn.pop(space.architecture, None)
-    sums = {a: table.change(a) for a in drawn}
+    sums = dict(zip(drawn, table.changes([*drawn]).tolist(), strict=True))
     asked = [a for a in drawn if np.isfinite(sums[a])]
     wholes = [space.model, *(space.build(a, verify=False) for a in asked)]
     first, *seconds = networks_timed(wholes, inputs, runtime, Patience()).seconds.tolist()

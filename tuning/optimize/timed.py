@@ -12,7 +12,6 @@ from natrl.modules.space import ModuleSpace
 from natrl.news import say
 from natrl.policies.limits import LATENCIES, Limits
 from natrl.search.combinations import Further
-from natrl.spaces import Batch
 from natrl.timing.files import conditions, read_tables, write_tables
 from natrl.timing.latency import batch_of
 from natrl.timing.table import measure_table, TimeTable
@@ -55,11 +54,7 @@ class TimeLimits:
     @property
     def further(self) -> Further:
         """For the best combinations within the limits."""
-
-        def costs(batch: Batch) -> np.ndarray:
-            return self.of(list(batch))
-
-        return Further(costs, self._limits)
+        return Further(self.of, self._limits)
 
 
 def time_limits(

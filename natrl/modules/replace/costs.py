@@ -49,13 +49,13 @@ class NetworkCosts:
         costs = fixed + self._table.slots[np.arange(choices.shape[1]), self._columns[choices]].sum(1)
         if self.widths is None and not (choices == self._null).any():
             return costs
-        gone = self._gone(choices)
+        gone = self.all_gone(choices)
         costs = costs - gone @ self._left
         return costs if self.widths is None else costs + self.widths.of(choices, gone)
 
     def gone(self, choices: np.ndarray) -> list[str]:
         """The layers that are left out with primitives `choices` int (E,)."""
-        return [name for name, out in zip(self.leftovers.costs, self._gone(choices[None])[0], strict=True) if out]
+        return [name for name, out in zip(self.leftovers.costs, self.all_gone(choices[None])[0], strict=True) if out]
 
     def untrained(self, choices: np.ndarray) -> set[str]:
         """The parameters that no gradient reaches any more with primitives `choices` int (E,)."""
@@ -64,8 +64,8 @@ class NetworkCosts:
     def _nulls(self, choices: np.ndarray) -> dict[str, np.ndarray]:
         return {name: choices[:, index] == self._null for index, name in self._slots.items()}
 
-    def _gone(self, choices: np.ndarray) -> np.ndarray:
-        """int64 (B, L), 0 or 1."""
+    def all_gone(self, choices: np.ndarray) -> np.ndarray:
+        """int64 (B, L), 0 or 1: which layers are left out with primitives `choices` int (B, E)."""
         gone = self.leftovers.gone(self._nulls(choices), len(choices))
         return np.array([*gone.values()], dtype=np.int64).reshape(len(gone), len(choices)).T
 
