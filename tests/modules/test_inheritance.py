@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn, Tensor
@@ -164,6 +166,43 @@ def test_a_network_inherits_in_one_pass() -> None:
     again = new.eval()(images)
     inherit(new, layers, reference)
     torch.testing.assert_close(new.eval()(images), again)
+
+
+class Chain(nn.Module):
+    """Three convolutions, of which the last is called twice where that is asked for."""
+
+    def __init__(self, twice: bool = False) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.third = nn.Conv2d(6, 6, 3, padding=1)
+        self.twice = twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.third(self.second(self.first(x).relu()).relu())
+        return self.third(x.relu()) if self.twice else x
+
+
+@pytest.mark.parametrize("stays", ["nothing", "frozen", "parametrized", "twice"])
+def test_layers_that_stay_make_up_for_what_changed_before_them(stays: str) -> None:
+    """Those before are as they were, and those that nobody may change, or that are called again with other inputs."""
+    torch.manual_seed(1)
+    trained, images = Chain(stays == "twice").eval(), torch.randn(64, 3, 8, 8)
+    names = ("first", "second", "third")
+    reference = Reference(trained, names, images)
+    layers = {name: trained.get_submodule(name) for name in names}
+    errors = []
+    for staying in ({}, {"first": layers["first"], "third": layers["third"]}):
+        new = deepcopy(trained)
+        new.second = replacement(trained.second, "sep_conv_3x3")
+        if stays == "frozen":
+            new.third.requires_grad_(False)
+        if stays == "parametrized":
+            nn.utils.parametrizations.weight_norm(new.third)
+        inherit(new, {"second": trained.second}, reference, staying=staying)
+        assert new.first.weight.equal(trained.first.weight)
+        errors.append(nn.functional.mse_loss(new.eval()(images), trained(images)).item())
+    assert errors[1] < 0.9 * errors[0] if stays == "nothing" else errors[1] == errors[0]
 
 
 def test_a_layer_that_is_not_run_is_named() -> None:

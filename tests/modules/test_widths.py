@@ -240,6 +240,23 @@ def test_inherited_weights_are_fitted_where_fewer_channels_are_read() -> None:
     assert errors[1] < errors[0]
 
 
+def test_layers_that_only_give_fewer_channels_make_up_for_what_changed_before_them_too() -> None:
+    """Of the second convolution's, which reads what the first one gives, there are fewer."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 10)),
+    ).eval()
+    x = torch.randn(64, 3, 8, 8)
+    space = natrl.from_module(model, x[:2], moves="all")
+    width = next(width.name for width in space.widths if width.name.startswith("2"))
+    architecture = space.with_operations({"0": "conv_1x1", width: "channels_3_4"})
+    network = Inheritance(space, x, seed=0, device=torch.device("cpu"))(architecture)
+    given, wanted = network[:3](x), model[:3](x)[:, space.ends(architecture)["2"][1]]
+    plain = space.narrowed(architecture)["2"](network[:2](x))
+    assert nn.functional.mse_loss(given, wanted) < 0.9 * nn.functional.mse_loss(plain, wanted)
+
+
 def test_a_narrower_network_is_saved_loaded_and_written_as_code(tmp_path) -> None:  # type: ignore[no-untyped-def]
     space = _space("resnet")
     changes = {"4.conv1.channels": "channels_1_2", "4.conv2": "sep_conv_3x3"}

@@ -24,10 +24,9 @@ __all__ = ["Inheritance"]
 class Inheritance:
     """What the trained layers give for some unlabelled images, and what replacements inherit from that.
 
-    Replacements, and layers that read fewer channels, are fitted by least squares to what the trained layers give, and
-    batch-norms take over the new
-    statistics (natrl.modules.inherit.least_squares), the original's as well; those that the user has frozen keep
-    theirs.
+    Replacements, layers that read fewer channels, and what comes after them are fitted by least squares to what the
+    trained layers give, and batch-norms take over the new statistics (natrl.modules.inherit.least_squares), the
+    original's as well; what the user has frozen stays as it is.
     """
 
     def __init__(
@@ -46,10 +45,20 @@ class Inheritance:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, but none of them stays
             network: Any = self.space.build(architecture, verify=False).to(self.device)
         now = self.space.operations(architecture)
-        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation} & self._layers.keys()
+        replaced = {slot.name for slot in self.space.slots if now[slot.name] != slot.operation}
         narrow, ends = self.space.narrowed(architecture), self.space.ends(architecture)
+        trained = cast(
+            dict[str, Pointwise],
+            {n: narrow[n].to(self.device) if n in narrow else layer for n, layer in self._layers.items()},
+        )
         reading_less = {name for name, (inputs, _) in ends.items() if inputs is not None and now[name] != "null"}
-        layers = {n: narrow[n].to(self.device) if n in narrow else self._layers[n] for n in replaced | reading_less}
-        kept = {name: outputs for name, (_, outputs) in ends.items() if outputs is not None}
-        inherit(network, cast(dict[str, Pointwise], layers), self._reference, kept=kept)
+        fitted = (replaced & trained.keys()) | reading_less
+        inherit(
+            network,
+            {name: trained[name] for name in fitted},
+            self._reference,
+            kept={name: outputs for name, (_, outputs) in ends.items() if outputs is not None},
+            changed=replaced | ends.keys(),
+            staying={name: layer for name, layer in trained.items() if name not in fitted and now[name] != "null"},
+        )
         return network

@@ -45,6 +45,7 @@ class Reference:
         """
         self.inputs = inputs
         self.layers: dict[str, Rows] = {}
+        self.repeated: set[str] = set()  # layers that are called more than once
         self._rows = rows
         self._generator = torch.Generator().manual_seed(seed)
         self._outputs: dict[str, weakref.ref[Tensor]] = {}
@@ -61,7 +62,9 @@ class Reference:
                 raise ValueError(f"layer {name!r} is not run by the network")
 
     def _record(self, name: str, layer: nn.Module, _: Any, output: Tensor) -> None:
-        if name not in self.layers:
+        if name in self.layers:
+            self.repeated.add(name)
+        else:
             images = images_of(layer, output.shape)
             pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
             if channel_axis(layer) == -1:
