@@ -228,10 +228,11 @@ def _solve(
 ) -> tuple[Tensor, Tensor]:
     """Weights of the shape of `start` (O, …) and biases (O,): ridge regression of values (R, O) on features (R, F).
 
-    Where there are groups, features and values are those of one after the other.
+    Where there are groups, features and values are those of one after the other. A large ridge needs single precision.
     """
-    z, y = (t.double().unflatten(1, (groups, -1)).transpose(0, 1) for t in (features, values))  # (G, R, …)
-    weight = start.detach().flatten(1).double().unflatten(0, (groups, -1))  # (G, O ÷ G, F ÷ G)
+    kind = torch.float32 if ridge >= STAYING else torch.float64
+    z, y = (t.to(kind).unflatten(1, (groups, -1)).transpose(0, 1) for t in (features, values))  # (G, R, …)
+    weight = start.detach().flatten(1).to(kind).unflatten(0, (groups, -1))  # (G, O ÷ G, F ÷ G)
     z_mean, y_mean = (t.mean(1, keepdim=True) if free_mean else torch.zeros_like(t[:, :1]) for t in (z, y))
     z, y = z - z_mean, y - y_mean
     gram = z.mT @ z
