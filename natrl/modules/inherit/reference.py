@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from natrl.modules.replace.geometry import channel_axis, images_of
 from natrl.training.modes import in_mode
 
-__all__ = ["Reference", "Rows"]
+__all__ = ["Reference", "Rows", "at_pixels"]
 
 ROWS = 8192  # pixels of a layer's output that are fitted
 
@@ -67,17 +67,20 @@ class Reference:
         else:
             images = images_of(layer, output.shape)
             pixels = _draw_pixels(images, self._rows, self._generator).to(output.device)
-            if channel_axis(layer) == -1:
-                values = output.flatten(0, -2)[pixels[0]]
-            else:
-                values = output[(pixels[0], slice(None), *pixels[1:])]
-            self.layers[name] = Rows(pixels, values, False)
+            self.layers[name] = Rows(pixels, at_pixels(layer, output, pixels), False)
             self._outputs[name] = weakref.ref(output)
 
     def _mark_normalised(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
         for name, output in self._outputs.items():
             if output() is arguments[0]:
                 self.layers[name] = self.layers[name]._replace(normalised=True)
+
+
+def at_pixels(layer: nn.Module, output: Tensor, pixels: Tensor) -> Tensor:
+    """(R, O): of what a layer gives."""
+    if channel_axis(layer) == -1:
+        return output.flatten(0, -2)[pixels[0]]
+    return output[(pixels[0], slice(None), *pixels[1:])]
 
 
 def _draw_pixels(shape: tuple[int, ...], rows: int, generator: torch.Generator) -> Tensor:
