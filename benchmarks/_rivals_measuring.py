@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
-from pathlib import Path
-from typing import Any
+from itertools import product
 
 import numpy as np
 import ray  # noqa: F401  # it brings psutil along
@@ -17,7 +15,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from natrl.export.onnx_file import export_onnx
+from natrl.timing.latency import measure_latency
 from natrl.training.modes import in_mode
 
 import psutil  # type: ignore[import-untyped]  # isort: skip
@@ -26,7 +24,7 @@ __all__ = ["BATCHES", "RUNTIMES", "Clock", "madds", "parameters", "shares_of_tim
 
 BATCHES = (1, 32)  # images of a pass
 RUNTIMES = ("eager", "onnxruntime")
-TURNS, TURN = 15, 0.03  # of the two networks, and seconds of each
+ROUNDS, TURN = 15, 0.03  # turns of the two networks at least, and seconds of each
 
 
 def madds(network: nn.Module, example: Tensor) -> int:
@@ -84,24 +82,6 @@ class Clock:
         self._turns.append((time.time(), sum(self._spent.values())))
 
 
-class _OnnxRuntime(nn.Module):
-    """A network as ONNX Runtime runs it, on one thread."""
-
-    def __init__(self, network: nn.Module, example: Tensor) -> None:
-        import onnxruntime
-
-        super().__init__()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        with tempfile.TemporaryDirectory() as folder:
-            file = export_onnx(network, example, Path(folder) / "network.onnx").read_bytes()
-        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        self._name = self._session.get_inputs()[0].name
-
-    def forward(self, images: Tensor) -> Any:
-        return self._session.run(None, {self._name: images.numpy()})
-
-
 def shares_of_time(
     network: nn.Module,
     original: nn.Module,
@@ -109,37 +89,17 @@ def shares_of_time(
     runtimes: Sequence[str] = RUNTIMES,
     batches: Sequence[int] = BATCHES,
 ) -> dict[str, float]:
-    """{runtime_batch: seconds as a share of the original's}, on one thread, the two taking turns.
+    """{runtime_batch: seconds as a share of the original's}, the median over turns of the two (natrl.timing).
 
-    A runtime is left out that is not installed, or that cannot run one of the two.
+    Both are on the CPU, with weights in channels-last order. A runtime is left out that is not installed, or that
+    cannot run one of the two.
     """
-    pair = [deepcopy(n).cpu().eval().to(memory_format=torch.channels_last) for n in (network, original)]
+    pair = [deepcopy(n).cpu().eval().to(memory_format=torch.channels_last) for n in (original, network)]
     shares = {}
-    for runtime in runtimes:
-        try:
-            timed = [n if runtime == "eager" else _OnnxRuntime(n, example) for n in pair]
-        except (ImportError, ValueError):
-            continue
-        for batch in batches:
-            now, before = _seconds(timed, example[:1].expand(batch, *example.shape[1:]).contiguous())
-            shares[f"{runtime}_{batch}"] = now / before
+    for runtime, batch in product(runtimes, batches):
+        with suppress(ValueError):
+            _, found = measure_latency(
+                pair, example, batch=batch, runtime=runtime, device="cpu", rounds=ROUNDS, min_seconds=TURN
+            )
+            shares[f"{runtime}_{batch}"] = found.share
     return shares
-
-
-@torch.inference_mode()
-def _seconds(networks: list[nn.Module], images: Tensor) -> list[float]:
-    """Of a pass of each, the median over turns.
-
-    CPU time of this thread, the only one that computes: where others use the machine, too, what a network waits is not
-    its own.
-    """
-    passes = [max(1, round(TURN / min(_spent(n, images, 1) for _ in range(5)))) for n in networks]
-    turns = [[_spent(n, images, p) / p for n, p in zip(networks, passes, strict=True)] for _ in range(TURNS)]
-    return np.median(turns, axis=0).tolist()
-
-
-def _spent(network: nn.Module, images: Tensor, passes: int) -> float:
-    start = time.thread_time()
-    for _ in range(passes):
-        network(images)
-    return time.thread_time() - start

@@ -1,8 +1,8 @@
-"""How a replaced network starts: random, from the trained kernels alone, or by least squares.
+"""How a replaced network starts: random, from the trained kernels alone, or by least squares, of layers that stay too.
 
 A small ResNet with a 5×5 stem and twelve 3×3 convolutions is trained; then all its slots of a kind are replaced at
-once. Accuracies on the validation split: as it is ("raw"), after new batch-norm statistics ("recalibrated"), and after
-a short fine-tuning ("tuned", with --steps above 0).
+once, or the second block of each stage does nothing. Accuracies on the validation split: as it is ("raw"), after new
+batch-norm statistics ("recalibrated"), and after a short fine-tuning ("tuned", with --steps above 0).
 
     nice -n 5 python benchmarks/inheritance.py --data cifar10-jpeg --image-size 16
 """
@@ -22,26 +22,31 @@ from torch import nn
 from natrl.checks.fields import Count, Seed, Size, Steps
 from natrl.data import batches
 from natrl.modules.inherit.kernels import inherit_kernel
-from natrl.modules.inherit.least_squares import inherit, recalibrating
+from natrl.modules.inherit.least_squares import inherit
 from natrl.modules.inherit.reference import Reference
 from natrl.modules.replace.held import operation_of
 from natrl.modules.replace.replacements import replacement
 from natrl.training.fitting import fit, measure
+from natrl.training.modes import recalibrating
 from natrl.training.schedule import Schedule
 
+SECOND = ("blocks.1.conv2", "blocks.3.conv2", "blocks.5.conv2")  # the branches' last convolutions
 CASES = {
     "conv_5x5 → conv_3x3": ("conv_5x5", "conv_3x3"),
     "conv_3x3 → sep_conv_3x3": ("conv_3x3", "sep_conv_3x3"),
     "conv_3x3 → dil_conv_3x3": ("conv_3x3", "dil_conv_3x3"),
     "conv_3x3 → conv_1x1": ("conv_3x3", "conv_1x1"),
+    "second blocks → null": (SECOND, "null"),
 }
 
 
-def replaced(model: nn.Module, before: str, after: str, *, kernels: bool) -> tuple[nn.Module, dict[str, nn.Conv2d]]:
-    """A copy with every slot that holds `before` replaced, and the layers that stood there."""
+def replaced(
+    model: nn.Module, before: str | tuple[str, ...], after: str, *, kernels: bool
+) -> tuple[nn.Module, dict[str, nn.Conv2d]]:
+    """A copy with every slot that holds `before`, or is named so, replaced, and the layers that stood there."""
     copy, layers = deepcopy(model), {}
     for name, layer in model.named_modules():
-        if isinstance(layer, nn.Conv2d) and operation_of(layer) == before:
+        if isinstance(layer, nn.Conv2d) and (name in before or operation_of(layer) == before):
             layers[name] = layer
             new = replacement(layer, after)
             if kernels:
@@ -50,17 +55,22 @@ def replaced(model: nn.Module, before: str, after: str, *, kernels: bool) -> tup
     return copy, layers
 
 
-def starts(model: nn.Module, before: str, after: str, reference: Reference, recalibrate: bool) -> dict[str, nn.Module]:
+def starts(
+    model: nn.Module, before: str | tuple[str, ...], after: str, reference: Reference, *, recalibrate: bool
+) -> dict[str, nn.Module]:
     """The replaced network with each kind of first weights."""
     random, layers = replaced(model, before, after, kernels=False)
     kernels, _ = replaced(model, before, after, kernels=True)
     squares = deepcopy(kernels)
+    staying = deepcopy(kernels)
     inherit(squares, layers, reference, recalibrate=recalibrate)
+    others = {n: model.get_submodule(n) for n in reference.layers if n not in layers}
+    inherit(staying, layers, reference, recalibrate=recalibrate, staying=others)  # type: ignore[arg-type]
     if recalibrate:
         for network in (random, kernels):
             with recalibrating(network), torch.no_grad():
                 network(*reference.inputs)
-    return {"random": random, "kernel": kernels, "least squares": squares}
+    return {"random": random, "kernel": kernels, "least squares": squares, "of all": staying}
 
 
 def main() -> None:
@@ -82,13 +92,14 @@ def main() -> None:
     fit(model, data, schedule, seed=options.seed)
     print_row("inheritance", slots="none replaced", accuracy=measure(model, data.validation).accuracy)
     images, _ = next(batches(data.train, options.reference_images, shuffle_seed=options.seed))
-    slots = [n for n, layer in model.named_modules() if operation_of(layer) in ("conv_5x5", "conv_3x3")]
-    reference = Reference(model.eval(), slots, images)
+    layers = [n for n, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    model.eval()
+    references = {again: Reference(deepcopy(model), layers, images, recalibrate=again) for again in (False, True)}
     tuning = replace(schedule, epochs=1, learning_rate=0.02, warmup=0.0)
     tuned_on = few(options.data, options.image_size, 64 * options.steps, options.seed) if options.steps else data
     for name, (before, after) in CASES.items():
         start = time.perf_counter()
-        raw, recalibrated = (starts(model, before, after, reference, again) for again in (False, True))
+        raw, recalibrated = (starts(model, before, after, of, recalibrate=again) for again, of in references.items())
         seconds = time.perf_counter() - start
         for kind, network in recalibrated.items():
             figures = {

@@ -16,7 +16,7 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.core.architecture import Architecture
-from natrl.modules.inherit.least_squares import fit_layer, recalibrating
+from natrl.modules.inherit.least_squares import fit_layer
 from natrl.modules.inherit.reference import Reference
 from natrl.modules.replace.copies import copied
 from natrl.modules.replace.fast_paths import calling_parts
@@ -24,7 +24,7 @@ from natrl.modules.replace.geometry import channel_axis, Conv
 from natrl.modules.replace.replacements import nothing, replacement
 from natrl.modules.space import ModuleSlot, ModuleSpace
 from natrl.training.fitting import MEASURING_BATCH
-from natrl.training.modes import in_mode
+from natrl.training.modes import in_mode, recalibrating
 from natrl.training.thin import guard_thin
 from natrl.training.weight_settings import INHERITED
 

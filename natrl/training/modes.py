@@ -1,4 +1,4 @@
-"""Training and evaluation mode for a while; batch-norms that a user has frozen stay as they are."""
+"""Training and evaluation mode, or new statistics, for a while; batch-norms that a user has frozen stay as they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["frozen_norms", "in_mode", "set_training"]
+__all__ = ["frozen_norms", "in_mode", "recalibrating", "set_training"]
 
 
 @contextmanager
@@ -48,6 +48,26 @@ def frozen_norms(network: nn.Module) -> list[_BatchNorm]:
         network.train()
         found |= {name for name, norm in norms.items() if not norm.training}
     return [norm for name, norm in norms.items() if name in found]
+
+
+@contextmanager
+def recalibrating(model: nn.Module) -> Iterator[None]:
+    """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode.
+
+    Batch-norms that are frozen (natrl.training.modes) keep theirs.
+    """
+    frozen = frozen_norms(model)
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m not in frozen]
+    momenta = [norm.momentum for norm in norms]
+    with in_mode(model, training=False):
+        for norm in norms:
+            norm.train()
+            norm.momentum = 1.0
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
 
 def _untrained(norm: _BatchNorm) -> bool:

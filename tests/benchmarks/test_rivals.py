@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from time import process_time
 from types import ModuleType
 from typing import Any
 
@@ -43,7 +45,7 @@ def only(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> ModuleType:
 def test_a_rival_is_compared_by_its_better_setting_and_no_row_is_measured_twice(monkeypatch, tmp_path, capsys):
     """Some seconds: three networks are trained, and three pruned."""
     monkeypatch.setattr(import_module("_rivals_pruners"), "STEPS", 10)
-    monkeypatch.setattr(import_module("_rivals_measuring"), "TURNS", 1)
+    monkeypatch.setattr(import_module("_rivals_measuring"), "ROUNDS", 1)
     tried = [{"importance": "magnitude", "multiple": None, "least": least} for least in (0.1, 1.0)]
     rivals = only(
         monkeypatch,
@@ -73,12 +75,32 @@ def test_a_rival_is_compared_by_its_better_setting_and_no_row_is_measured_twice(
         assert row["kept"]
         assert row["eager_32"] > 0
         assert "onnxruntime_32" not in row
-    assert thinner["training_seconds"] > 0
     printed = capsys.readouterr()
     assert "left out, since their packages are not installed: fastnas" in printed.err
     assert "thinner" in printed.out
     rivals.main(given)
     assert len(file.read_text().splitlines()) == len(rows)
+
+
+def test_a_training_of_its_own_is_no_search(monkeypatch, tmp_path):
+    """A method's network is trained as it says, in place of fine-tuning; some seconds of work, so that clocks know."""
+    job = import_module("_rivals_job")
+
+    def work(network: nn.Module) -> None:
+        end = process_time() + 2
+        while process_time() < end:
+            pass
+        nn.init.zeros_(network.classifier.weight)  # type: ignore[arg-type,union-attr]
+
+    def find(given: Any, limit: Any) -> Any:
+        return job.Found(deepcopy(given.model), train=work)
+
+    rivals = only(monkeypatch, thinner=lambda m: replace(m, find=find))
+    file = tmp_path / "rows.jsonl"
+    rivals.main([*TINY, "--budgets", "100%", "--methods", "thinner", "--out", str(file)])
+    (row,) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert row["training_seconds"] > 1.5 > 1 > row["search_seconds"]
+    assert row["test"] < 0.2, "of ten classes one, whatever the image is"
 
 
 def test_seeds_that_choose_settings_are_in_no_figure(monkeypatch, tmp_path, capsys):

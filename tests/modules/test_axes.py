@@ -14,10 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from natrl import from_module
 from natrl.core.operations import Cost
-from natrl.modules.inherit.least_squares import _patches, recalibrating
+from natrl.modules.inherit.least_squares import _patches
 from natrl.modules.replace.geometry import of_axes
 from natrl.modules.replace.held import description, operation_of
 from natrl.modules.replace.replacements import replacement, replacement_cost
+from natrl.training.modes import recalibrating
 
 OPERATIONS = ["conv_3x3", "conv_1x1", "sep_conv_3x3", "dil_conv_5x5", "max_pool_3x3", "avg_pool_5x5", "null"]
 

@@ -20,12 +20,12 @@ from natrl.evaluation.base import FailedEvaluations
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.ledger.file import settings_text
 from natrl.modules.importing import from_module
-from natrl.modules.inherit.least_squares import recalibrating
 from natrl.modules.replace.stand_ins import Copy
 from natrl.modules.space import ModuleSpace
 from natrl.policies.limits import BudgetedEvaluator, Limits
 from natrl.spaces.budget import Budget
 from natrl.training.fitting import measure
+from natrl.training.modes import recalibrating
 from tests.modules.trained import digits, Residual, trained
 
 

@@ -14,10 +14,9 @@ from torch import nn
 from natrl.evaluation.inherited import InheritedEvaluator
 from natrl.evaluation.supernet import SupernetEvaluator
 from natrl.modules.importing import from_module
-from natrl.modules.inherit.least_squares import recalibrating
 from natrl.training.fine_tuning import fine_tune
 from natrl.training.fitting import measure
-from natrl.training.modes import frozen_norms
+from natrl.training.modes import frozen_norms, recalibrating
 from natrl.training.schedule import FINE_TUNING
 from tests.modules.trained import digits, Residual, trained
 

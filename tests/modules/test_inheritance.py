@@ -8,10 +8,13 @@ import pytest
 import torch
 from torch import nn, Tensor
 
+import natrl
+from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.inherit.kernels import factorise, inherit_kernel
-from natrl.modules.inherit.least_squares import fit_layer, inherit, recalibrating
+from natrl.modules.inherit.least_squares import fit_layer, inherit
 from natrl.modules.inherit.reference import Reference, Rows
 from natrl.modules.replace.replacements import replacement
+from natrl.training.modes import recalibrating
 
 
 def seeded(layer: nn.Conv2d) -> nn.Conv2d:
@@ -203,6 +206,33 @@ def test_layers_that_stay_make_up_for_what_changed_before_them(stays: str) -> No
         assert new.first.weight.equal(trained.first.weight)
         errors.append(nn.functional.mse_loss(new.eval()(images), trained(images)).item())
     assert errors[1] < 0.9 * errors[0] if stays == "nothing" else errors[1] == errors[0]
+
+
+def test_layers_that_nothing_changed_before_keep_their_weights_to_the_bit() -> None:
+    """Batch-norms that have other statistics than those of the images are no change."""
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.Flatten(), nn.Linear(6 * 64, 5)),
+    ).eval()
+    images = 3 * torch.randn(32, 3, 8, 8) + 1
+    space = natrl.from_module(model, images[:2])
+    inherit_weights = Inheritance(space, images, seed=0, device=torch.device("cpu"))
+    network = inherit_weights(space.with_operations({"5": "sep_conv_3x3"}))
+    kept = [name for name in ("0", "3", "7", "9") if space.slot(name) in space.slots]
+    same = {name: network.get_submodule(name).weight.equal(model.get_submodule(name).weight) for name in kept}
+    assert same == {"0": True, "3": True, "7": False, "9": False}
+
+
+def test_a_filter_with_another_dilation_is_a_replacement() -> None:
+    """Its weights have the shape of the trained layer's."""
+    torch.manual_seed(1)
+    trained, images = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=8)), torch.randn(32, 8, 8, 8)
+    reference, new = Reference(trained, ["0"], images), nn.Sequential(replacement(trained[0], "dil_conv_3x3"))
+    alone = deepcopy(new)
+    inherit(new, {"0": trained[0]}, reference)
+    fit_layer(trained[0], alone[0], images, reference.layers["0"])
+    torch.testing.assert_close(new[0].weight, alone[0].weight, rtol=0, atol=0)
 
 
 def test_a_layer_that_is_not_run_is_named() -> None:

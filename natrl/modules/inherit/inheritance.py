@@ -38,7 +38,7 @@ class Inheritance:
         modules = {slot.name: original.get_submodule(slot.name) for slot in space.slots}
         self._layers = {name: module for name, module in modules.items() if isinstance(module, Conv | nn.Linear)}
         inputs = [t.to(device) for t in (reference if isinstance(reference, tuple) else (reference,))]
-        self._reference = Reference(original, list(self._layers), *inputs, seed=seed)
+        self._reference = Reference(original, list(self._layers), *inputs, seed=seed, recalibrate=True)
 
     def __call__(self, architecture: Architecture) -> nn.Module:
         """The network of the architecture, of the user's class, on the device."""
@@ -58,7 +58,6 @@ class Inheritance:
             {name: trained[name] for name in fitted},
             self._reference,
             kept={name: outputs for name, (_, outputs) in ends.items() if outputs is not None},
-            changed=replaced | ends.keys(),
             staying={name: layer for name, layer in trained.items() if name not in fitted and now[name] != "null"},
         )
         return network

@@ -17,8 +17,8 @@ network.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, cast
 
 import torch
@@ -39,14 +39,14 @@ from natrl.modules.inherit.reference import at_pixels, Reference, Rows
 from natrl.modules.replace.geometry import axes_of, Conv, CONVOLUTIONS, per_axis
 from natrl.modules.replace.layers import is_tampered_with
 from natrl.modules.replace.subclasses import kernel_of
-from natrl.training.modes import frozen_norms, in_mode
+from natrl.training.modes import in_mode, recalibrating
 
-__all__ = ["fit_layer", "inherit", "recalibrating"]
+__all__ = ["fit_layer", "inherit"]
 
 RIDGE = 1e-3
-STAYING = 0.1  # ridge of layers that stay: of 0.001 to 0.1, and 0.01 to 1 · F/R, the best on one ResNet-18 (seed 100)
+STAYING = 0.1  # ridge of layers that stay; benchmarks/inheritance.py has what it gives
 ROUNDING = 1e-5  # share of the largest output, below which a difference says nothing
-MOST = 2304  # features of such a layer: fitting others takes longer than the forward pass
+MOST = 2304  # features F of a layer that stays: a fit takes R · F² steps
 ROOM = 1 << 23  # features of all rows together that a layer with groups is fitted on
 DENSE = 1152  # inputs of the largest kernel that is fitted as a whole on the way to a factorised one
 
@@ -59,15 +59,14 @@ def inherit(
     *,
     recalibrate: bool = True,
     kept: Mapping[str, Tensor] | None = None,
-    changed: Collection[str] | None = None,
     staying: Mapping[str, Pointwise] | None = None,
 ) -> None:
     """Fits the replacements in `model`, in place.
 
     `replaced`: the name of each replaced convolution or linear layer and the trained one that stood there, which has
     the channels that the replacement has. `kept`: of what it gave once the channels, int64, that it still gives.
-    `staying`: trained layers that are fitted anew where one of `changed` (default: of those replaced) ran before.
-    `recalibrate`: batch-norms take over mean and variance of the reference's images in the new network.
+    `staying`: other trained layers, which are fitted where they do not give what they gave. `recalibrate`: batch-norms
+    take over mean and variance of the reference's images in the new network, as they had to for the reference.
     """
     mended = {
         name: layer
@@ -76,9 +75,6 @@ def inherit(
     }
     with ExitStack() as stack:
         stack.enter_context(recalibrating(model) if recalibrate else in_mode(model, training=False))
-        ran: list[str] = []
-        for name in replaced if changed is None else changed:
-            stack.enter_context(model.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name)))
         for name, layer in {**mended, **replaced}.items():
             rows = reference.layers[name]
             if kept is not None and name in kept:
@@ -91,7 +87,7 @@ def inherit(
                 rows: Rows = rows,
                 always: bool = name in replaced,
             ) -> None:
-                if always or (ran and not _gives_that(module, arguments[0], rows)):
+                if always or not _gives_that(module, arguments[0], rows):
                     fit_layer(layer, module, arguments[0], rows, ridge=STAYING if _stays(layer, module) else RIDGE)
 
             stack.enter_context(model.get_submodule(name).register_forward_pre_hook(_once(fit)))
@@ -99,8 +95,9 @@ def inherit(
 
 
 def _stays(layer: Pointwise, module: nn.Module) -> bool:
-    """Whether the module is that layer, with the channels that it still has."""
-    return type(module) is type(layer) and module.weight.shape == layer.weight.shape
+    """Whether the module is that layer, with the channels that it still has, and no operation in its place."""
+    same = type(module) is type(layer) and module.weight.shape == layer.weight.shape
+    return same and getattr(module, "dilation", None) == getattr(layer, "dilation", None)
 
 
 def _gives_that(module: nn.Module, x: Tensor, rows: Rows) -> bool:
@@ -257,26 +254,6 @@ def _solve(
     gram.diagonal(dim1=1, dim2=2).add_(torch.where(strength > 0, strength, 1.0))  # all of its features are 0 otherwise
     weight = weight + torch.linalg.solve(gram, z.mT @ (y - z @ weight.mT)).mT
     return weight.reshape(start.shape), (y_mean - z_mean @ weight.mT).flatten()
-
-
-@contextmanager
-def recalibrating(model: nn.Module) -> Iterator[None]:
-    """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode.
-
-    Batch-norms that are frozen (natrl.training.modes) keep theirs.
-    """
-    frozen = frozen_norms(model)
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m not in frozen]
-    momenta = [norm.momentum for norm in norms]
-    with in_mode(model, training=False):
-        for norm in norms:
-            norm.train()
-            norm.momentum = 1.0
-        try:
-            yield
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
 
 
 def _once(function: Any) -> Any:

@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from natrl.modules.replace.geometry import channel_axis, images_of
-from natrl.training.modes import in_mode
+from natrl.training.modes import in_mode, recalibrating
 
 __all__ = ["Reference", "Rows", "at_pixels"]
 
@@ -37,11 +37,18 @@ class Reference:
 
     @torch.no_grad()
     def __init__(
-        self, model: nn.Module, names: Sequence[str], *inputs: Tensor, rows: int = ROWS, seed: int = 0
+        self,
+        model: nn.Module,
+        names: Sequence[str],
+        *inputs: Tensor,
+        rows: int = ROWS,
+        seed: int = 0,
+        recalibrate: bool = False,
     ) -> None:
         """`names` of the layers, `inputs` as the model takes them, on its device. A layer's first call counts.
 
-        ValueError where a layer is not run.
+        `recalibrate`: the model's batch-norms take over the statistics of the inputs. ValueError where a layer is not
+        run.
         """
         self.inputs = inputs
         self.layers: dict[str, Rows] = {}
@@ -49,7 +56,7 @@ class Reference:
         self._rows = rows
         self._generator = torch.Generator().manual_seed(seed)
         self._outputs: dict[str, weakref.ref[Tensor]] = {}
-        with in_mode(model, training=False), ExitStack() as hooks:
+        with recalibrating(model) if recalibrate else in_mode(model, training=False), ExitStack() as hooks:
             for name in names:
                 layer = model.get_submodule(name)
                 hooks.enter_context(layer.register_forward_hook(partial(self._record, name)))
