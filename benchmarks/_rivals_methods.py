@@ -131,7 +131,7 @@ NNI_SETTINGS = tuple(
     {"importance": kind, "together": together} for kind, together in product(("taylor", "magnitude"), (False, True))
 )
 #: The method that trains for as many CPU seconds as the first of these takes in all, at the second one's pace.
-AS_LONG_AS = {"thinner-seconds": ("policy", "thinner")}
+AS_LONG_AS = {"thinner-seconds": ("additive", "thinner")}
 METHODS: dict[str, Method] = {
     "original": Method(lambda job, limit: Found(deepcopy(job.model), tuned=True), knows_budget=False),
     "tuned": Method(lambda job, limit: Found(deepcopy(job.model)), knows_budget=False),

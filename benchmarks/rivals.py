@@ -15,7 +15,7 @@
     thinner          fewer channels everywhere, trained from scratch for as many epochs in all, with the same teacher
     thinner-8        the same in multiples of 8 channels
     thinner-alone    thinner without a teacher (the original, that nobody would have trained for it)
-    thinner-seconds  the same for as many CPU seconds as `policy` takes in all
+    thinner-seconds  the same for as many CPU seconds as `additive` takes in all
 
 natrl.optimize keeps to a limit on time by itself. For each other method the largest share of the MAdds is sought, in
 steps of 5 %, whose network is fast enough, measured before it is trained on.

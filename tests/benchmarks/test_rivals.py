@@ -155,7 +155,7 @@ def test_the_largest_network_that_is_fast_enough(benchmarks, monkeypatch, share,
 def test_training_as_long_as_natrl_needs_its_row(monkeypatch, tmp_path, capsys):
     file = tmp_path / "rows.jsonl"
     only(monkeypatch).main([*TINY, "--methods", "original", "thinner-seconds", "--out", str(file)])
-    assert "thinner-seconds is left out: it needs policy and thinner at 60%" in capsys.readouterr().err
+    assert "thinner-seconds is left out: it needs additive and thinner at 60%" in capsys.readouterr().err
     assert len(file.read_text().splitlines()) == 1
 
 
