@@ -17,7 +17,7 @@ from natrl.modules.replace.width_costs import narrow_costs, WidthCosts
 from natrl.modules.replace.widths import Ends, ends_of, Narrowing, sizes_of, WidthSlot
 from natrl.modules.slots import LAYER_PRIMITIVES
 from natrl.modules.space import ModuleSlot
-from natrl.modules.trace.contraction import Contraction
+from natrl.modules.trace.contraction import Contraction, Sources
 from natrl.modules.trace.forward import Trace
 from natrl.modules.trace.graph import build_graph, Graph
 from natrl.modules.trace.groups import Group
@@ -34,25 +34,53 @@ def with_widths(
 ) -> tuple[Graph, dict[str, int]]:
     """The cell in which the channels of each group pass a slot of their own, and by producer that slot's index.
 
-    Whatever reads the producer reads that slot.
+    `groups`: by producer. Whatever reads what a group is joined to (`joint`) reads that slot.
     """
     if not groups:
         return build_graph(inputs, contraction.reads, contraction.outputs, strides, "network"), {}
-    produced = {name: number for number, name in contraction.layers.items() if name in groups}
     after = {n: inputs + 2 * (n - inputs) for n in contraction.layers}  # room for a slot after each
-    read_as = after | {i: i for i in range(inputs)} | {number: after[number] + 1 for number in produced.values()}
+    places = {name: joint(contraction, group) for name, group in groups.items()}
+    passed = {sources: after[max(sources)] + 1 for sources in places.values() if sources is not None}
+    alone = {next(iter(sources)): number for sources, number in passed.items() if len(sources) == 1}
 
-    def renumbered(sources: frozenset[int]) -> frozenset[int]:
-        return frozenset(read_as[source] for source in sources)
+    def renumbered(sources: Sources) -> Sources:
+        if sources in passed:
+            return frozenset((passed[sources],))
+        return frozenset(alone.get(source, after.get(source, source)) for source in sources)
 
     reads = {after[n]: renumbered(read) for n, read in contraction.reads.items()}
-    reads |= {after[n] + 1: frozenset((after[n],)) for n in produced.values()}
-    steps = {after[n]: stride for n, stride in strides.items()} | {after[n] + 1: 1 for n in produced.values()}
+    reads |= {number: frozenset(after[s] for s in sources) for sources, number in passed.items()}
+    steps = {after[n]: stride for n, stride in strides.items()} | dict.fromkeys(passed.values(), 1)
     outputs = [renumbered(output) for output in contraction.outputs]
     graph = build_graph(inputs, dict(sorted(reads.items())), outputs, steps, "network")
     before = {new: old for old, new in after.items()}
-    places = {name: graph.slots.index(after[number] + 1) for name, number in produced.items()}
-    return Graph(graph.cell, tuple(None if n is None else before.get(n) for n in graph.slots)), places
+    found = {name: graph.slots.index(passed[sources]) for name, sources in places.items() if sources is not None}
+    return Graph(graph.cell, tuple(None if n is None else before.get(n) for n in graph.slots)), found
+
+
+def joint(contraction: Contraction, group: Group) -> Sources | None:
+    """What all that comes of a group's channels passes as one tensor: the slots whose sum that is; None if nothing is.
+
+    A slot for the channels that stands there is without use only where all layers of the group are: one layer that
+    makes the channels may go, and the others still have the width.
+    """
+    made = {n for n, name in contraction.layers.items() if name in group.producers or name in group.followers}
+    if len(made & {n for n, name in contraction.layers.items() if name in group.producers}) == 1:
+        return frozenset(n for n in made if contraction.layers[n] in group.producers)
+    dense = {*group.producers, *group.consumers}
+    for n, read in contraction.reads.items():  # poolings, which pass on what they read
+        if contraction.layers[n] not in dense and read <= made:
+            made.add(n)
+    wanted = {read for read in (*contraction.reads.values(), *contraction.outputs) if read <= made}
+    for sources in sorted(wanted, key=lambda sources: (max(sources), len(sources)), reverse=True):
+        waiting, seen = [output for output in contraction.outputs if output != sources], set[int]()
+        while waiting:
+            new = waiting.pop() - seen
+            seen |= new
+            waiting += [contraction.reads[n] for n in new if n in contraction.reads and contraction.reads[n] != sources]
+        if not seen & made:
+            return sources
+    return None
 
 
 class Widths:
@@ -64,26 +92,30 @@ class Widths:
         sandbox: Sandbox,
         training: tuple[Trace, Sandbox] | None,
         traced: Trace,
-        slots: Sequence[str],
+        contraction: Contraction,
         multiple: int,
     ) -> None:
-        """`slots`: the layers that can be replaced."""
         from natrl.modules.trace.coupling import coupled  # imports torch-pruning: seconds, which actors need not
 
         self._model, self._sandbox, self._training, self._traced = model, sandbox, training, traced
-        once = [name for name in slots if self._is_called_once(name)]
+        once = [name for name in contraction.layers.values() if self._is_called_once(name)]
         groups, self.reasons = coupled(model, sandbox.inputs, once)
         self._sizes = {group.producer: sizes_of(group.channels, multiple) for group in groups}
         for group in groups:
             if len(self._sizes[group.producer]) == 1:
-                self.reasons[group.producer] = f"{group.channels} channels are no two multiples of {multiple}"
+                self._leave(group, f"{group.channels} channels are no two multiples of {multiple}")
+            elif joint(contraction, group) is None:
+                self._leave(group, "layers of its group reach the output on several ways")
         found = [group for group in groups if group.producer not in self.reasons]
         if found and self._trouble(found) is not None:
             for group in found:
                 if (why := self._trouble([group])) is not None:
-                    self.reasons[group.producer] = why
+                    self._leave(group, why)
             found = [group for group in found if group.producer not in self.reasons]
         self.groups = {group.producer: group for group in found}
+
+    def _leave(self, group: Group, why: str) -> None:
+        self.reasons |= dict.fromkeys(group.producers, why)
 
     def _is_called_once(self, name: str) -> bool:
         traces = [self._traced] if self._training is None else [self._traced, self._training[0]]

@@ -49,8 +49,9 @@ def from_module(
     that uses its weights without layers, as a whole; `.frozen` says why the others stay. The model is not changed, and
     `.build` copies it.
     `moves`: what may change, of types, kernels, ranks, branches (nothing in a layer's place), widths; or all. None:
-    all but widths. With widths, channels inside the network that one layer makes are slots, too (`.widths`), which may
-    keep 3/4, 1/2 or 1/4 of them, rounded down to a `width_multiple`; the example is then run with data.
+    all but widths. With widths, channels inside the network are slots, too (`.widths`): those that a layer makes, or
+    several whose outputs are added or multiplied; 3/4, 1/2 or 1/4 of them may be kept, rounded down to a
+    `width_multiple`. The example is then run with data.
     ValueError in one line where the model cannot be run or copied, or has nothing to replace.
     """
     allowed = moves_from(moves)
@@ -89,7 +90,7 @@ def from_module(
             choices[name]["null"] = replace(choices[name]["null"], reason=why)
     for name, layer in layers.items():
         choices[name] = _moving(choices[name], held_by(layer), allowed)
-    found = Widths(model, sandbox, training, traced, list(layers), width_multiple) if "widths" in allowed else None
+    found = Widths(model, sandbox, training, traced, contraction, width_multiple) if "widths" in allowed else None
     groups = {} if found is None else found.groups
     graph, places = with_widths(traced.inputs, contraction, strides, groups)
     slots = _slots(graph, contraction, traced, layers, choices)

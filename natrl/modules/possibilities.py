@@ -49,7 +49,7 @@ class Possibilities:
         self._become: dict[tuple[Rule, CostMode], np.ndarray] = {}
 
     def become(self, rule: Rule, cost: CostMode) -> np.ndarray:
-        """bool (E, V, K): [slot, vocabulary index of the operation held, primitive]."""
+        """bool (E, V, K): [slot, vocabulary index of the operation held, primitive], where no layer is narrower."""
         found = self._become.get((rule, cost))
         if found is None:
             check_choice("cost mode", cost, CostMode)
@@ -60,9 +60,6 @@ class Possibilities:
             if cost != "rule":
                 costs = self._costs.prices.slots[:, columns]  # (E, K, 2)
                 allowed &= (costs[:, None] <= costs[:, :, None]).all(-1)
-                if self._costs.widths is not None:
-                    for index in self._costs.widths.indices:
-                        allowed[index] &= self._costs.widths.never_dearer(index)[np.ix_(columns, columns)]
                 allowed[:, NULL, SKIP] &= not self._costs.rest
             allowed |= states[:, :, None] & np.eye(len(self._primitives), dtype=bool)
             found = np.zeros((len(self.be), len(VOCABULARY), len(self._primitives)), dtype=bool)
@@ -71,6 +68,18 @@ class Possibilities:
             found[self._wires, VOCABULARY_INDEX["skip_connect"], SKIP] = True
             self._become[rule, cost] = found
         return found
+
+    def masks(self, ops: np.ndarray, rule: Rule, cost: CostMode) -> np.ndarray:
+        """bool (B, E, K): what slots can become that hold the operations of vocabulary indices `ops` int (B, E).
+
+        No layer becomes what costs more with the channels that it has. So no transform costs more, since with fewer
+        channels as well whatever it becomes costs less.
+        """
+        masks = self.become(rule, cost)[np.arange(len(self.be)), ops]
+        if self._costs.widths is not None and cost != "rule":
+            for index, fine in self._costs.widths.no_dearer(ops):
+                masks[:, index] &= fine
+        return masks
 
     def reason(
         self,
@@ -98,11 +107,7 @@ class Possibilities:
         if old == "null" and self._costs.rest:
             return "it could bring back other layers, which were left out with what became null"
         prices = self._costs.prices.slots[slot.index]
-        if (why := _dearer(prices[VOCABULARY_INDEX[old]], prices[VOCABULARY_INDEX[new]])) is not None:
-            return why
-        if not self.become(rule, cost)[slot.index, VOCABULARY_INDEX[old], LAYER_PRIMITIVES.index(new)]:
-            return "it would cost more where the layer has fewer channels"
-        return None
+        return _dearer(prices[VOCABULARY_INDEX[old]], prices[VOCABULARY_INDEX[new]])
 
 
 def _dearer(old: np.ndarray, new: np.ndarray) -> str | None:

@@ -256,7 +256,7 @@ class ModuleSpace(Space):
 
     def masks_of(self, ops: np.ndarray, topologies: Topologies, rule: Rule, cost: CostMode) -> np.ndarray:
         """bool (B, E, K): masks where slots hold the operations of vocabulary indices `ops` int (B, E)."""
-        masks = self._can.become(rule, cost)[np.arange(self.n_slots), ops]
+        masks = self._can.masks(ops, rule, cost)
         return self.without_revivals(masks, ops, topologies) if cost == "live" else masks
 
     def pruned(self, batch: Batch) -> Batch:

@@ -132,10 +132,11 @@ class Moves:
 
     def _width_table(self) -> Table:
         """One row for groups of as many channels."""
-        table = empty_table("Channels that can be fewer", "made by layers (how many)", "channels")
+        table = empty_table("Channels that can be fewer", "made by layers (how many)", "groups>", "channels")
         for sizes, widths in _grouped(self.space.widths, lambda width: tuple(width.sizes.values())).items():
             whole, *fewer = map(str, sizes)
-            table.add_row(Text(formats.layers(w.group.producer for w in widths)), f"{whole} → {', '.join(fewer)}")
+            layers = formats.layers(name for width in widths for name in width.group.producers)
+            table.add_row(Text(layers), str(len(widths)), f"{whole} → {', '.join(fewer)}")
         return table
 
     def _stay_table(self) -> Table:

@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product as product_of
 from typing import NamedTuple
 
 import numpy as np
@@ -128,17 +129,21 @@ def _fewest_that_cut(replacements: Replacements, chosen: np.ndarray) -> np.ndarr
 
 
 class _Program:
-    """max Σ effect·w over binary w (R,), one replacement a slot, what is saved enough; and a product for each pair.
+    """max Σ effect·w over binary w (R,), one replacement a slot, what is saved enough; and a product for some pairs.
 
-    A product p of two w is between max(0, w + w′ − 1) and both: it stands for what two save together beyond their sum
-    (a layer between them that is left out), or less than it (a layer that either leaves out).
+    A product p of two w stands for what both save together beyond their sum (a layer between them that is left out), or
+    less than it (a layer that either leaves out, or makes cheaper). Where replacements of two slots have such, all
+    pairs of theirs get one: those of one replacement add up to its w at most, and all of them to Σ w of both slots − 1
+    at least. (Bounds of each product by itself leave the solver with minutes of branching.)
     """
 
     def __init__(self, costs: _Costs, effects: np.ndarray) -> None:
         self._replacements = replacements = costs.replacements
-        self._first, self._second, self._more, cut = _pairs(costs)
-        r, p = len(replacements), len(self._first)
+        first, second, more, cut = _pairs(costs)
+        blocks = _blocks(replacements.slots, first, second)
+        r, p = len(replacements), sum(block.size for block in blocks)
         self._size = r + p
+        self._integer = np.arange(self._size) < r  # products are whole numbers where these are
         scale = SCALE / max(np.nanmax(np.abs(effects), initial=0.0), 1e-300)
         self._objective = np.concatenate([-scale * np.nan_to_num(effects), np.zeros(p)])
         self._bounds = Bounds(0, np.concatenate([~np.isnan(effects), np.ones(p)]).astype(float))
@@ -146,13 +151,21 @@ class _Program:
         self._most: list[float] = []
         for slot in replacements.changed.T:
             self._add(slot, 1)
-        for i, (a, b) in enumerate(zip(self._first, self._second, strict=True)):
-            self._add({r + i: 1, a: -1}, 0)
-            self._add({r + i: 1, b: -1}, 0)
-            self._add({r + i: -1, a: 1, b: 1}, 1)
+        together = np.zeros((p, more.shape[1]))
+        known = {frozenset(pair): i for i, pair in enumerate(zip(first.tolist(), second.tolist(), strict=True))}
+        start = r
+        for block in blocks:
+            products = np.arange(start, start := start + block.size).reshape(len(block.first), -1)
+            for one, row in [*zip(block.first, products, strict=True), *zip(block.second, products.T, strict=True)]:
+                self._add(dict.fromkeys(row.tolist(), 1.0) | {one: -1}, 0)
+            ones = (*block.first, *block.second)
+            self._add(dict.fromkeys(products.ravel().tolist(), -1.0) | dict.fromkeys(ones, 1.0), 1)
+            for pair, product in zip(product_of(block.first, block.second), products.flat, strict=True):
+                if (number := known.get(frozenset(pair))) is not None:
+                    together[product - r] = more[number]
         for a, b in cut:
             self._add({a: 1, b: 1}, 1)
-        saved = np.concatenate([costs.savings, self._more])  # (R + P, C)
+        saved = np.concatenate([costs.savings, together])  # (R + P, C)
         for column, limit, cost in zip(saved.T, costs.limits, costs.original, strict=True):
             if np.isfinite(limit):
                 column = np.where(np.isfinite(column), column, 0.0)  # of what is not to be made
@@ -183,7 +196,7 @@ class _Program:
         with _silent():
             result = milp(
                 self._objective,
-                integrality=np.ones(self._size),
+                integrality=self._integer,
                 bounds=self._bounds,
                 constraints=self._constraints,
                 options=OPTIONS,
@@ -223,6 +236,24 @@ def _silent() -> Iterator[None]:
         flush(None)
         os.dup2(kept, 1)
         os.close(kept)
+
+
+class _Block(NamedTuple):
+    """Replacements of two slots."""
+
+    first: list[int]
+    second: list[int]
+
+    @property
+    def size(self) -> int:
+        """How many pairs."""
+        return len(self.first) * len(self.second)
+
+
+def _blocks(slots: np.ndarray, first: np.ndarray, second: np.ndarray) -> list[_Block]:
+    """All of the two slots of each of these pairs int (P,) twice. `slots` int (R,): of the replacements."""
+    pairs = np.unique(np.sort(np.stack([slots[first], slots[second]]), axis=0), axis=1).T.tolist()
+    return [_Block(*(np.flatnonzero(slots == slot).tolist() for slot in pair)) for pair in pairs]
 
 
 def _pairs(costs: _Costs) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[int, int]]]:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn, Tensor
+from torchvision.models.efficientnet import MBConv, MBConvConfig
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock
 
@@ -21,7 +22,7 @@ from natrl.modules.inherit.inheritance import Inheritance
 from natrl.modules.inherit.least_squares import fit_layer
 from natrl.modules.inherit.reference import Reference
 from natrl.modules.network_supernet import ModuleSupernet
-from natrl.modules.replace.widths import narrowed, sizes_of
+from natrl.modules.replace.widths import narrowed, Narrowing, sizes_of
 from natrl.modules.saved import load_module, save_module
 from natrl.modules.space import ModuleSpace
 from natrl.policies import Policy
@@ -74,6 +75,13 @@ def _mobilenet() -> nn.Module:
     return nn.Sequential(*stem, InvertedResidual(8, 8, 1, 4), InvertedResidual(8, 12, 2, 6), *_head(12))
 
 
+def _efficientnet() -> nn.Module:
+    """A block whose channels two layers make: the one that expands, and the gate's last one."""
+    settings = MBConvConfig(4, 3, 1, 8, 8, 1)
+    stem = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.SiLU()
+    return nn.Sequential(*stem, MBConv(settings, 0.0, nn.BatchNorm2d), *_head(8))
+
+
 def _head(channels: int) -> tuple[nn.Module, ...]:
     return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)
 
@@ -83,6 +91,7 @@ NETWORKS = {
     "mlp": Mlp,
     "resnet": _resnet,
     "mobilenet": _mobilenet,
+    "efficientnet": _efficientnet,
 }
 
 
@@ -275,10 +284,71 @@ def test_a_narrower_network_is_saved_loaded_and_written_as_code(tmp_path) -> Non
     assert changed["4.conv1"].new_cost.params == 8 * 8 * 9
 
 
+def test_layers_whose_outputs_are_added_or_multiplied_share_a_width() -> None:
+    found = {width.name: width.group for width in _space("resnet").widths}
+    assert {name: dict(group.producers) for name, group in found.items()} == {
+        "0.channels": {"0": ("1",), "3.conv2": ("3.bn2",)},
+        "3.conv1.channels": {"3.conv1": ("3.bn1",)},
+        "4.conv1.channels": {"4.conv1": ("4.bn1",)},
+        "4.conv2.channels": {"4.conv2": ("4.bn2",), "4.downsample.0": ("4.downsample.1",)},
+    }
+    assert dict(found["0.channels"].consumers) == {"3.conv1": 1, "4.conv1": 1, "4.downsample.0": 1}
+    gated = {width.name: width.group for width in _space("efficientnet").widths}["3.block.0.0.channels"]
+    assert list(gated.producers) == ["3.block.0.0", "3.block.2.fc2"]
+    assert dict(gated.consumers) == {"3.block.2.fc1": 1, "3.block.3.0": 1}
+    assert "3.block.1.0" in gated.followers, "depthwise"
+
+
+@pytest.mark.parametrize("gone", ["3.conv2", "4.conv2", "4.downsample.0"])
+def test_a_width_holds_where_one_of_the_layers_that_make_its_channels_is_gone(gone: str) -> None:
+    space, narrow = _space("resnet"), ("0.channels", "4.conv2.channels")
+    architecture = space.prune(space.with_operations(dict.fromkeys(narrow, "channels_1_2") | {gone: "null"}))
+    assert all(space.operations(architecture)[name] == "channels_1_2" for name in narrow)
+    network = space.build(architecture).eval()
+    assert space.cost(architecture) == counted(network, space.example[0][:1])
+    assert [network[0].out_channels, network[-1].in_features] == [4, 8]
+
+
+def test_channels_stay_that_count_least_in_all_that_makes_and_reads_them() -> None:
+    """Two layers make them: √(3² + 4²) against √(5² + 1²); the first is read less."""
+    model = nn.Sequential(BasicBlock(2, 2), *_head(2)).eval()
+    model = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), *model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        for made, weights in ((model[0], (3.0, 5.0)), (model[1].conv2, (4.0, 1.0))):
+            made.weight[:, 0].flatten(1)[:, 0] = torch.tensor(weights)
+        for norm in (model[1].bn1, model[1].bn2):
+            norm.weight.fill_(1 + norm.eps)
+            norm.running_var.fill_((1 + norm.eps) ** 2 - norm.eps)
+        model[-1].weight[0] = torch.tensor([1.0, 0.99])
+    space = natrl.from_module(model, torch.rand(2, 1, 4, 4), moves="widths")
+    for second, kept in ((0.99, 1), (0.97, 0)):  # 5 · 1 against √26 · second
+        with torch.no_grad():
+            space.model[-1].weight[0, 1] = second
+        ends = Narrowing(space.model, space.widths).ends(dict.fromkeys([w.name for w in space.widths], "channels_3_4"))
+        assert ends["0"][1].tolist() == [kept]  # type: ignore[union-attr]
+
+
+class Ways(nn.Module):
+    """Two sums of one group, each with a reader of its own: what stands after one of them may go without the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.one, self.both = nn.Linear(8, 4), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        y = x + self.second(x.relu())
+        return self.one(x.mean((2, 3))) + self.both(y.mean((2, 3)))
+
+
 def test_what_ties_channels_is_said() -> None:
-    frozen = _space("resnet").frozen
-    assert frozen["0.channels"] == "its channels are tied to those of '3.conv2'"
-    assert "3.conv1.channels" not in frozen
+    ways = natrl.from_module(Ways().eval(), torch.rand(2, 3, 8, 8), moves="all")
+    assert not ways.widths
+    assert ways.frozen["second.channels"] == "layers of its group reach the output on several ways"
+    assert _space("mlp").frozen["embed.channels"] == "'norm' reads its channels, and stays as it is"
     assert not _space("resnet", "types,kernels").widths
     with pytest.raises(ValueError, match="it has 8 channels, and the widths channels \\(8\\), channels_3_4"):
         _space("chain").with_operations({"first.channels": "conv_1x1"})

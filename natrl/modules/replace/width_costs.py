@@ -6,8 +6,7 @@ V vocabulary, S widths of a group (S = 1 at an end that belongs to none), L laye
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from torch import nn
@@ -116,13 +115,18 @@ class WidthCosts:
                     found[width.index][operation] -= less * np.array((cost.params, cost.madds)) // width.group.channels
         return found
 
-    def never_dearer(self, index: int) -> np.ndarray:
-        """bool (V, V): from one operation to another the costs of a slot rise at no width."""
-        _, costs = self._slots[index]
-        found = np.ones((costs.shape[2], costs.shape[2]), dtype=bool)
-        for i, o in product(range(costs.shape[0]), range(costs.shape[1])):
-            found &= (costs[i, o][None] <= costs[i, o][:, None]).all(-1)
-        return found
+    def no_dearer(self, ops: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """For each slot bool (B, K): the primitives that cost no more there than what it holds, at its widths.
+
+        `ops` int (B, E): the vocabulary indices of what slots hold.
+        """
+        numbers = np.zeros(len(VOCABULARY), dtype=np.int64)  # of the primitives
+        numbers[self._columns] = np.arange(len(self._columns))
+        for index, (ends, costs) in self._slots.items():
+            into, out = (0 if e is None else self._state[self._number[e.name]][numbers[ops[:, e.index]]] for e in ends)
+            here = np.broadcast_to(costs[into, out], (len(ops), *costs.shape[2:]))  # (B, V, 2)
+            held = here[np.arange(len(ops)), ops[:, index]]
+            yield index, (here[:, self._columns] <= held[:, None]).all(-1)
 
     @property
     def indices(self) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Layers with fewer channels: which channels a group keeps, and the layers of the group without the others.
 
 Those go whose share in what the consumers read is the least by weights: the norm of what makes the channel (times the
-scale of a batch-norm) times the norm of what reads it. Narrower widths keep a part of what wider ones keep.
+scale of a batch-norm; of several layers that make it the root of the sum of squares) times the norm of what reads it.
+Narrower widths keep a part of what wider ones keep.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def ends_of(widths: Sequence[WidthSlot]) -> dict[str, Ends]:
     """By name, for layers that a width changes. What works on each channel by itself has one end, its outputs."""
     found: dict[str, Ends] = {}
     for width in widths:
-        for name in (width.group.producer, *width.group.followers):
+        for name in (*width.group.producers, *width.group.followers):
             found[name] = found.get(name, (None, None))[0], width
         for name in width.group.consumers:
             found[name] = width, found.get(name, (None, None))[1]
@@ -148,9 +149,19 @@ def _say(layer: nn.Module, inputs: int | None, outputs: int | None) -> None:
 @torch.no_grad()
 def _importance(model: nn.Module, group: Group) -> Tensor:
     """float64 (channels,): the product of the norms of what makes, scales and reads each channel."""
-    producer = model.get_submodule(group.producer)
-    found = kernel_of(cast(Conv | nn.Linear, producer)).flatten(1).double().norm(dim=1)
-    for name in group.followers:
+    made = [_made(model, name, after) for name, after in group.producers.items()]
+    found = torch.stack(made).norm(dim=0)
+    reading = torch.zeros_like(found)
+    for name, count in group.consumers.items():
+        weight = kernel_of(cast(Conv | nn.Linear, model.get_submodule(name))).double()
+        reading += weight.pow(2).sum((0, *range(2, weight.dim()))).unflatten(0, (-1, count)).sum(1)
+    return found * reading.sqrt()
+
+
+def _made(model: nn.Module, producer: str, followers: Sequence[str]) -> Tensor:
+    """float64 (channels,): the norms of what one layer makes, scaled by what follows it."""
+    found = kernel_of(cast(Conv | nn.Linear, model.get_submodule(producer))).flatten(1).double().norm(dim=1)
+    for name in followers:
         layer = model.get_submodule(name)
         if isinstance(layer, _BatchNorm):
             if layer.weight is not None:
@@ -159,8 +170,4 @@ def _importance(model: nn.Module, group: Group) -> Tensor:
                 found = found / (layer.running_var + layer.eps).sqrt()
         else:
             found = found * kernel_of(cast(Conv, layer)).flatten(1).norm(dim=1)
-    reading = torch.zeros_like(found)
-    for name, count in group.consumers.items():
-        weight = kernel_of(cast(Conv | nn.Linear, model.get_submodule(name))).double()
-        reading += weight.pow(2).sum((0, *range(2, weight.dim()))).unflatten(0, (-1, count)).sum(1)
-    return found * reading.sqrt()
+    return found

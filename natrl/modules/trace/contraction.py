@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from natrl.modules.trace.forward import Trace
 
-__all__ = ["Contraction", "contract", "needed_layers", "otherwise_fed", "unconnected", "with_gates", "with_training"]
+__all__ = [
+    "Contraction",
+    "Sources",
+    "contract",
+    "needed_layers",
+    "otherwise_fed",
+    "unconnected",
+    "with_gates",
+    "with_training",
+]
 
 Sources = frozenset[int]
 

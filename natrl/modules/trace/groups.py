@@ -14,16 +14,22 @@ __all__ = ["Group", "is_dense", "is_depthwise"]
 
 @dataclass(frozen=True)
 class Group:
-    """The channels that one layer makes, and the layers whose shapes go with them."""
+    """The channels that one layer makes, or several whose outputs are joined, and the layers whose shapes follow."""
 
-    producer: str
     channels: int
+    #: The layers that make them, each with what follows it alone, in the order of the network.
+    producers: Mapping[str, tuple[str, ...]]
     followers: tuple[str, ...]  # batch-norms and depthwise convolutions, which work on each channel by itself
     consumers: Mapping[str, int]  # each with how many of its inputs, side by side, are of one channel
 
     @property
+    def producer(self) -> str:
+        """The first, after which the group is named."""
+        return next(iter(self.producers))
+
+    @property
     def layers(self) -> tuple[str, ...]:
-        return self.producer, *self.followers, *self.consumers
+        return tuple(dict.fromkeys((*self.producers, *self.followers, *self.consumers)))
 
 
 def is_dense(layer: nn.Module) -> bool:
