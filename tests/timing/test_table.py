@@ -48,13 +48,13 @@ def test_sums_of_layers_are_the_whole(table: TimeTable) -> None:
 
 
 def test_layers_with_fewer_channels_take_their_share() -> None:
-    """All but the batch-norms between, which are not timed."""
+    """All but the batch-norms between, which are not timed: the last channels have two of them, and two layers."""
     space = from_module(trained(), torch.zeros(2, 1, 8, 8), moves="all")
     table = measure_table(space, space.masks(space.architecture), batch=1, runtime=RUNTIME)
     single = [space.with_operations({w.name: op}) for w in space.widths for op in list(w.sizes)[1:]]
     seconds = [weights(space.build(a), ()) for a in single]
-    assert len(single) == 6
-    np.testing.assert_allclose(table.of(single), seconds, rtol=0.02)
+    assert len(single) == 9
+    np.testing.assert_allclose(table.of(single), seconds, rtol=0.025)
     assert (np.array(seconds) < 0.99 * table.original).all()
     architectures, seconds = counted(space, 20)
     assert np.corrcoef(table.of(architectures), seconds)[0, 1] > 0.99
