@@ -158,10 +158,10 @@ def test_no_transform_costs_more_than_what_it_started_from(name: str, seed: int)
         batch = made
 
 
-@pytest.mark.parametrize("share", ["90%", "60%", "40%"])
-def test_a_policy_keeps_to_a_budget(share: str) -> None:
+@pytest.mark.parametrize(("name", "share"), [("chain", "90%"), ("chain", "60%"), ("chain", "40%"), ("resnet", "50%")])
+def test_a_policy_keeps_to_a_budget(name: str, share: str) -> None:
     """By masks alone: its weights are random."""
-    space = _space("chain")
+    space = _space(name)
     torch.manual_seed(0)
     policy = Policy(PolicyNetwork(PolicyConfig(space.primitives, width=16)), space)
     _, *found = policy.transform(space.architecture, n=20, max_madds=share).architectures
@@ -187,7 +187,7 @@ def test_a_policy_with_budgets_is_told_what_prices_leave() -> None:
     assert told.sum() > 1.5 * wary.sum()
 
 
-@pytest.mark.parametrize("name", ["chain", "mlp"])
+@pytest.mark.parametrize("name", ["chain", "mlp", "resnet", "efficientnet"])
 def test_prices_are_costs_whose_sums_are_no_less_than_the_whole(name: str) -> None:
     """Environments with budgets observe them: none is below 0."""
     space = _space(name)

@@ -19,7 +19,7 @@ import natrl
 from natrl.core.architecture import Architecture
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
-from natrl.search import combinations, Reachable
+from natrl.search import program, Reachable
 from natrl.search.combinations import best_combinations, Combination
 from natrl.search.replacements import Replacements
 from natrl.spaces import Space
@@ -178,7 +178,7 @@ def test_what_the_solver_writes_by_itself_is_lost(capfd: pytest.CaptureFixture[s
     """As HiGHS does at times, through C's own buffer."""
     c = ctypes.CDLL(None)
     print("before", flush=True)
-    with combinations._silent():
+    with program._silent():
         c.puts(b"HighsMipSolverData")
     c.puts(b"after")
     c.fflush(None)

@@ -13,7 +13,8 @@ from torch import nn, Tensor
 from natrl.modules.importing import from_module
 from natrl.modules.space import ModuleSpace
 from natrl.search import Reachable
-from natrl.search.combinations import best_combinations, Further
+from natrl.search.combinations import best_combinations
+from natrl.search.program import Further
 from natrl.search.replacements import Replacements
 from natrl.timing.files import conditions, read_tables, write_tables
 from natrl.timing.stopwatch import Times

@@ -11,7 +11,7 @@ from natrl.core.architecture import Architecture
 from natrl.modules.space import ModuleSpace
 from natrl.news import say
 from natrl.policies.limits import LATENCIES, Limits
-from natrl.search.combinations import Further
+from natrl.search.program import Further
 from natrl.timing.files import conditions, read_tables, write_tables
 from natrl.timing.latency import batch_of
 from natrl.timing.table import measure_table, TimeTable
