@@ -46,7 +46,7 @@ def test_a_budget_that_random_search_cannot_keep_to_is_refused_before_anything_i
     """A second: the network is traced."""
     monkeypatch.setattr("natrl.demo.network.fit", None)
     with pytest.raises(ValueError, match=r"none of 1,024 random transformations has at most .* the cheapest has"):
-        network(NetworkSettings(budget=0.001), tmp_path)
+        network(NetworkSettings(budget=0.00001), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
