@@ -30,17 +30,16 @@ TOLERANCE = 1e-3  # of the largest output: how far a narrower network may be fro
 
 
 def with_widths(
-    inputs: int, contraction: Contraction, strides: Mapping[int, int], groups: Mapping[str, Group]
+    inputs: int, contraction: Contraction, strides: Mapping[int, int], joints: Mapping[str, Sources]
 ) -> tuple[Graph, dict[str, int]]:
     """The cell in which the channels of each group pass a slot of their own, and by producer that slot's index.
 
-    `groups`: by producer. Whatever reads what a group is joined to (`joint`) reads that slot.
+    `joints`: by producer what all that comes of the group passes (`Widths.joints`). Whatever reads that reads the slot.
     """
-    if not groups:
+    if not joints:
         return build_graph(inputs, contraction.reads, contraction.outputs, strides, "network"), {}
     after = {n: inputs + 2 * (n - inputs) for n in contraction.layers}  # room for a slot after each
-    places = {name: joint(contraction, group) for name, group in groups.items()}
-    passed = {sources: after[max(sources)] + 1 for sources in places.values() if sources is not None}
+    passed = {sources: after[max(sources)] + 1 for sources in joints.values()}
     alone = {next(iter(sources)): number for sources, number in passed.items() if len(sources) == 1}
 
     def renumbered(sources: Sources) -> Sources:
@@ -54,21 +53,21 @@ def with_widths(
     outputs = [renumbered(output) for output in contraction.outputs]
     graph = build_graph(inputs, dict(sorted(reads.items())), outputs, steps, "network")
     before = {new: old for old, new in after.items()}
-    found = {name: graph.slots.index(passed[sources]) for name, sources in places.items() if sources is not None}
-    return Graph(graph.cell, tuple(None if n is None else before.get(n) for n in graph.slots)), found
+    places = {name: graph.slots.index(passed[sources]) for name, sources in joints.items()}
+    return Graph(graph.cell, tuple(None if n is None else before.get(n) for n in graph.slots)), places
 
 
-def joint(contraction: Contraction, group: Group) -> Sources | None:
+def _joint(contraction: Contraction, group: Group) -> Sources | None:
     """What all that comes of a group's channels passes as one tensor: the slots whose sum that is; None if nothing is.
 
     A slot for the channels that stands there is without use only where all layers of the group are: one layer that
     makes the channels may go, and the others still have the width.
     """
-    made = {n for n, name in contraction.layers.items() if name in group.producers or name in group.followers}
-    if len(made & {n for n, name in contraction.layers.items() if name in group.producers}) == 1:
-        return frozenset(n for n in made if contraction.layers[n] in group.producers)
+    made = {n for n, name in contraction.layers.items() if name in group.producers}
+    if len(made) == 1:
+        return frozenset(made)
     dense = {*group.producers, *group.consumers}
-    for n, read in contraction.reads.items():  # poolings, which pass on what they read
+    for n, read in contraction.reads.items():  # depthwise convolutions and poolings
         if contraction.layers[n] not in dense and read <= made:
             made.add(n)
     wanted = {read for read in (*contraction.reads.values(), *contraction.outputs) if read <= made}
@@ -101,11 +100,14 @@ class Widths:
         once = [name for name in contraction.layers.values() if self._is_called_once(name)]
         groups, self.reasons = coupled(model, sandbox.inputs, once)
         self._sizes = {group.producer: sizes_of(group.channels, multiple) for group in groups}
+        joints: dict[str, Sources] = {}
         for group in groups:
             if len(self._sizes[group.producer]) == 1:
                 self._leave(group, f"{group.channels} channels are no two multiples of {multiple}")
-            elif joint(contraction, group) is None:
+            elif (passed := _joint(contraction, group)) is None:
                 self._leave(group, "layers of its group reach the output on several ways")
+            else:
+                joints[group.producer] = passed
         found = [group for group in groups if group.producer not in self.reasons]
         if found and self._trouble(found) is not None:
             for group in found:
@@ -113,6 +115,7 @@ class Widths:
                     self._leave(group, why)
             found = [group for group in found if group.producer not in self.reasons]
         self.groups = {group.producer: group for group in found}
+        self.joints = {name: joints[name] for name in self.groups}
 
     def _leave(self, group: Group, why: str) -> None:
         self.reasons |= dict.fromkeys(group.producers, why)

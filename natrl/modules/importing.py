@@ -91,8 +91,7 @@ def from_module(
     for name, layer in layers.items():
         choices[name] = _moving(choices[name], held_by(layer), allowed)
     found = Widths(model, sandbox, training, traced, contraction, width_multiple) if "widths" in allowed else None
-    groups = {} if found is None else found.groups
-    graph, places = with_widths(traced.inputs, contraction, strides, groups)
+    graph, places = with_widths(traced.inputs, contraction, strides, {} if found is None else found.joints)
     slots = _slots(graph, contraction, traced, layers, choices)
     operations = ["skip_connect"] * len(graph.slots)
     for slot in slots:

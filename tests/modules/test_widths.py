@@ -211,6 +211,31 @@ def test_the_best_combination_keeps_to_a_budget_that_needs_widths_and_types() ->
     assert space.cost(found.architecture).madds <= budget.madds
 
 
+class Added(nn.Module):
+    """A layer that reads the channels which it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.layer, self.head = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 3, 1, 1), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.head((x + self.layer(x.relu())).mean((2, 3)))
+
+
+def test_a_layer_that_reads_the_channels_which_it_makes_can_be_what_needs_as_many_of_both() -> None:
+    """A skip or a pooling, at every width: both of its ends have the same."""
+    space = natrl.from_module(Added().eval(), torch.rand(2, 3, 8, 8), moves="all")
+    (width,) = space.widths
+    assert list(width.group.producers) == ["stem", "layer"]
+    for op in ("conv_3x3", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "null"):
+        for share in width.sizes:
+            architecture = space.with_operations({"layer": op, width.name: share})
+            network = space.build(architecture).eval()
+            assert space.cost(architecture) == counted(network, space.example[0][:1])
+            assert space.cost(architecture) <= space.cost_table(architecture).cost(architecture)
+
+
 def test_fewer_channels_give_what_the_network_gives_without_reading_the_others() -> None:
     for name in NETWORKS:
         space = _space(name)

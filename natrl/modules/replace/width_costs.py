@@ -38,6 +38,8 @@ def narrow_costs(
     weights = layer.weight.numel()  # type: ignore[operator]  # it is dense or depthwise
     madds = sum(call.madds for call in calls) // batch
     for i, o in np.ndindex(costs.shape[:2]):
+        if ends[0] is ends[1] and i != o:
+            continue  # it reads the channels that it makes: both ends have one width
         inputs = before if into is None or sizes[0] is None else sizes[0][i] * into.group.consumers[name]
         outputs = after if sizes[1] is None else sizes[1][o]
         narrow = resized(layer, outputs if is_depthwise(layer) else inputs, outputs)
@@ -99,12 +101,12 @@ class WidthCosts:
     def bound(self, possible: np.ndarray) -> dict[int, dict[str, np.ndarray]]:
         """By slot and width int64 (2,), at most 0: what a width saves at least, whatever the layers hold.
 
-        `possible` bool (E, K): what they can hold. A layer between two groups gives each a half (`_halves`).
+        `possible` bool (E, K): what they can hold. A layer between two groups gives each a half (`_by_end`).
         """
         found = {w.index: {name: np.zeros(2, dtype=np.int64) for name in w.sizes} for w in self._widths}
         for index, (ends, costs) in self._slots.items():
             own = costs[:, :, self._columns[possible[index]]]  # (S, S, K, 2)
-            for end, saved in zip(ends, _halves(own[0, 0] - own), strict=True):
+            for end, saved in zip(ends, _by_end(own[0, 0] - own, alike=ends[0] is ends[1]), strict=True):
                 if end is not None:
                     for state, name in enumerate(end.sizes):
                         found[end.index][name] -= saved[state].min(0)
@@ -134,16 +136,18 @@ class WidthCosts:
         return tuple(self._slots)
 
 
-def _halves(saved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _by_end(saved: np.ndarray, *, alike: bool) -> tuple[np.ndarray, np.ndarray]:
     """From what is saved at both ends' widths (S, S, K, 2) what each end saves, (S, K, 2): no more than that in sum.
 
     With a width at one end alone, all of it. Else half of what the same step saves at both ends, a·b ≤ (a² + b²) / 2;
-    or, where roundings forbid that, half of what it saves at that end alone.
+    or, where roundings forbid that, half of what it saves at that end alone. `alike`: both ends have the same width.
     """
     if 1 in saved.shape[:2]:
         return saved[:, 0], saved[0]
     steps = np.arange(min(saved.shape[:2]))
     both = saved[steps, steps] // 2
+    if alike:
+        return both, both
     if saved.shape[0] == saved.shape[1] and (both[:, None] + both[None] <= saved).all():
         return both, both
     return saved[:, 0] // 2, saved[0] // 2
