@@ -31,7 +31,7 @@ __all__ = ["InheritedEvaluator", "Inheriting"]
 STEPS = Schedule(epochs=1, batch_size=64, learning_rate=0.01)
 FALLBACK_STEPS = 20
 PROBES = 5  # random architectures that tell whether they do
-VERSION = 5  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
+VERSION = 6  # of what a score means, part of its key in the ledger: raised where natrl computes it otherwise
 CHANCE = 2.0  # an accuracy below this many times that of guessing says nothing
 
 

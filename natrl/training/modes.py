@@ -54,7 +54,7 @@ def frozen_norms(network: nn.Module) -> list[_BatchNorm]:
 def recalibrating(model: nn.Module) -> Iterator[None]:
     """Each forward pass in the body gives batch-norms the statistics of its images; all else is in evaluation mode.
 
-    Batch-norms that are frozen (natrl.training.modes) keep theirs.
+    Batch-norms that are frozen (`frozen_norms`) keep theirs.
     """
     frozen = frozen_norms(model)
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m not in frozen]
